@@ -1,0 +1,5 @@
+"""`python -m goama` is `goama`."""
+
+from goama.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Sound: waveform in and out, log-mel features, masking, batches by seconds."""

@@ -1,0 +1,161 @@
+"""Cuts become batches of so many seconds, clips of like length together (lhotse's bucketing sampler)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from goama.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from lhotse import CutSet
+    from lhotse.dataset import DynamicBucketingSampler
+
+MAX_BUCKETS = 20
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips side by side: `waveforms` (N,) float32 each, `labels` ids each, `texts`, clip `ids`, `speakers`."""
+
+    ids: tuple[str, ...]
+    waveforms: tuple[np.ndarray, ...]
+    labels: tuple[tuple[int, ...], ...]
+    texts: tuple[str, ...]
+    speakers: tuple[str | None, ...]
+
+    @property
+    def samples(self) -> int:
+        return sum(len(waveform) for waveform in self.waveforms)
+
+    @property
+    def padded_samples(self) -> int:
+        return max(len(waveform) for waveform in self.waveforms) * len(self.waveforms)
+
+    @property
+    def label_count(self) -> int:
+        return sum(len(labels) for labels in self.labels)
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """How far training has come through its data: resuming goes on from here."""
+
+    epoch: int = 0
+    batch: int = 0
+
+
+class TrainingBatches:
+    """Endless batches of at most `batch_s` seconds, reshuffled each epoch from `seed`; iterate from any place.
+
+    The order depends on the cuts, `batch_s` and `seed` alone, not on workers or on where iteration began.
+    """
+
+    def __init__(
+        self,
+        cuts: CutSet,
+        vocabulary: Vocabulary,
+        *,
+        batch_s: float,
+        seed: int,
+        workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ):
+        self._cuts, self._vocabulary = cuts, vocabulary
+        self._batch_s, self._seed, self._workers = batch_s, seed, workers
+        self._rank, self._world_size = rank, world_size
+
+    def starting_at(self, place: DataPlace) -> Iterator[tuple[DataPlace, Batch]]:
+        """Yields each batch with the place *after* it."""
+        epoch, skip = place.epoch, place.batch
+        while True:
+            number = skip
+            for number, batch in enumerate(self._epoch(epoch, skip), start=skip + 1):
+                yield DataPlace(epoch, number), batch
+            if number == 0:
+                raise ValueError("the sampler gave no batch at all")
+            epoch, skip = epoch + 1, 0
+
+    def in_first_epoch(self) -> int:
+        """Batches of the first epoch; later epochs differ by a few."""
+        return sum(1 for _ in self._sampler(0))
+
+    def _epoch(self, epoch: int, skip: int) -> Iterator[Batch]:
+        yield from _load(islice(iter(self._sampler(epoch)), skip, None), self._vocabulary, self._workers)
+
+    def _sampler(self, epoch: int) -> DynamicBucketingSampler:
+        from lhotse.dataset import DynamicBucketingSampler
+
+        sampler = DynamicBucketingSampler(
+            self._cuts,
+            max_duration=self._batch_s,
+            num_buckets=max(2, min(MAX_BUCKETS, sum(1 for _ in self._cuts) // 10)),
+            shuffle=True,
+            drop_last=False,
+            seed=self._seed,
+            rank=self._rank,
+            world_size=self._world_size,
+        )
+        sampler.set_epoch(epoch)
+        return sampler
+
+
+def ordered_batches(cuts: CutSet, vocabulary: Vocabulary, *, batch_s: float, workers: int = 0) -> Iterator[Batch]:
+    """Each cut once, shortest first, in batches of at most `batch_s` padded seconds: for evaluation."""
+    yield from _load(_by_length(cuts, batch_s), vocabulary, workers)
+
+
+def _by_length(cuts: CutSet, batch_s: float) -> Iterator[CutSet]:
+    from lhotse import CutSet
+
+    group: list = []
+    for cut in sorted(cuts, key=lambda cut: (cut.duration, cut.id)):
+        if group and cut.duration * (len(group) + 1) > batch_s:
+            yield CutSet.from_cuts(group)
+            group = []
+        group.append(cut)
+    if group:
+        yield CutSet.from_cuts(group)
+
+
+class _Clips(Dataset):
+    def __init__(self, vocabulary: Vocabulary):
+        self._vocabulary = vocabulary
+
+    def __getitem__(self, cuts: CutSet) -> Batch:
+        texts = tuple(cut.supervisions[0].text for cut in cuts)
+        return Batch(
+            ids=tuple(cut.id for cut in cuts),
+            waveforms=tuple(cut.load_audio()[0] for cut in cuts),
+            labels=tuple(tuple(self._vocabulary.encode(text)) for text in texts),
+            texts=texts,
+            speakers=tuple(cut.supervisions[0].speaker for cut in cuts),
+        )
+
+
+class _Sampled:
+    """DataLoader wants a sampler object; an iterator of cut sets is all it needs."""
+
+    def __init__(self, batches: Iterator[CutSet]):
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[CutSet]:
+        return self._batches
+
+
+def _load(batches: Iterator[CutSet], vocabulary: Vocabulary, workers: int) -> Iterator[Batch]:
+    loader = DataLoader(
+        _Clips(vocabulary),
+        sampler=_Sampled(batches),  # type: ignore[arg-type]
+        batch_size=None,
+        num_workers=workers,
+        generator=torch.Generator(),  # or the loader draws its base seed from the global generator
+    )
+    return iter(loader)

@@ -1,0 +1,372 @@
+"""The command line: one verb, one function. Heavy libraries are imported when a verb needs them, not before."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from goama import __version__
+from goama.errors import GoamaError
+
+app = typer.Typer(
+    help="An hour of transcribed recordings in any language becomes a speech recogniser.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+voices = typer.Typer(help="Real speech from Debian packages, to try goama without recordings.", no_args_is_help=True)
+app.add_typer(voices, name="voices")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_NAMED = 5  # clips named on the screen; the file that names all is said
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence and status 2, a bug keeps its traceback."""
+    try:
+        app(standalone_mode=True)
+    except GoamaError as error:
+        _fail(str(error))
+    except OSError as error:
+        sentence = _surroundings(error)
+        if sentence is None:
+            raise
+        _fail(sentence)
+    except KeyboardInterrupt:
+        err.print("stopped")
+        sys.exit(130)
+
+
+def _fail(sentence: str) -> None:
+    err.print(f"goama: {sentence}", markup=False)
+    sys.exit(2)
+
+
+def _surroundings(error: OSError) -> str | None:
+    """A sentence for the faults of disks and permissions; None for what may be a bug."""
+    where = error.filename or "the output"
+    return {
+        errno.ENOSPC: f"{where}: the disk is full; free some space (`goama doctor` shows it) and run the command again",
+        errno.EDQUOT: f"{where}: your disk quota is used up; free some space and run the command again",
+        errno.EFBIG: f"{where}: the file grew larger than the system allows; free some space or raise the limit",
+        errno.EACCES: f"{where}: no permission to write or read here; choose another place with -o",
+        errno.EPERM: f"{where}: the system does not allow this; choose another place with -o",
+        errno.EROFS: f"{where}: this file system is read-only; choose another place with -o",
+        errno.ENOTDIR: f"{where}: a part of this path is a file, not a folder; choose another place with -o",
+        errno.EISDIR: f"{where}: this is a folder, a file is needed",
+        errno.ENAMETOOLONG: f"{where}: this name is too long for the file system",
+    }.get(error.errno or 0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"goama {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@voices.command("list")
+def voices_list() -> None:
+    """List the voices that `goama voices get` can fetch."""
+    from goama.corpus.voices import VOICES
+
+    table = Table("name", "language", "minutes", "clips", "speakers", "licence", box=None)
+    for voice in VOICES:
+        table.add_row(
+            voice.name,
+            voice.language,
+            str(voice.minutes),
+            str(voice.clips),
+            str(voice.speakers),
+            voice.licence,
+        )
+    out.print(table)
+    out.print("\nnext: goama voices get fillets-nl -o fillets-nl")
+
+
+@voices.command("get")
+def voices_get(
+    name: Annotated[str, typer.Argument(help="A name from `goama voices list`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
+) -> None:
+    """Fetch a voice as a folder with metadata.jsonl, audio, licence and attribution."""
+    from goama.corpus.voices import get_voice
+
+    with _status() as status:
+        folder = get_voice(name, output, progress=lambda what, done, total: status(f"{what} {done}/{total}"))
+    for split, clips in folder.clips.items():
+        out.print(f"{split:5}  {clips:5d} clips  {folder.minutes[split]:6.1f} min")
+    left_out = sum(folder.left_out.values())
+    if left_out:
+        most = ", ".join(f"{count} {reason}" for reason, count in list(folder.left_out.items())[:3])
+        out.print(f"{left_out} recordings left out ({most}); all named in {output / 'left-out.jsonl'}")
+    out.print(f"licence: {folder.voice.licence}; see {output / 'ATTRIBUTION.md'}")
+    out.print(f"\nnext: goama prepare {output} -o corpus")
+
+
+@app.command()
+def prepare(
+    source: Annotated[
+        str,
+        typer.Argument(help="Folder with metadata.jsonl or .csv, a JSONL/CSV/TSV manifest, or a Hub data set id."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Corpus folder to make.")],
+    language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
+    audio_column: Annotated[str | None, typer.Option(help="Column with the sound file.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column with the transcript.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column with the clip's id.")] = None,
+    speaker_column: Annotated[str | None, typer.Option(help="Column with the speaker.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Column with train, dev or test.")] = None,
+    name: Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split, where the source gives none.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that is there.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Exit with status 0 although clips had to be left out.")
+    ] = False,
+) -> None:
+    """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
+    from goama.corpus.prepare import prepare as make_corpus
+    from goama.corpus.source import Columns, read_source
+
+    columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
+    clips = read_source(source, columns, name=name)
+    with _status() as status:
+        made = make_corpus(
+            clips,
+            output,
+            source=source,
+            language=language,
+            seed=seed,
+            overwrite=overwrite,
+            progress=lambda done: status(f"preparing, clip {done}"),
+        )
+    for split, facts in made.corpus.about["splits"].items():
+        out.print(f"{split:5}  {facts['clips']:5d} clips  {facts['seconds'] / 60:6.1f} min")
+    out.print(made.corpus.about["split_by"])
+    if made.corpus.language is None:
+        out.print("no language given: general spelling rules were used (--language CODE picks a language's own)")
+    for note in made.notes:
+        out.print(note, markup=False)
+    if made.left_out:
+        for entry in made.left_out[:_NAMED]:
+            err.print(f"left out: {entry.id} ({entry.where}): {entry.reason}", markup=False)
+        listing = output / "left-out.jsonl"
+        err.print(
+            f"goama: {len(made.left_out)} clips were left out, all named with their reasons in {listing}; "
+            f"the corpus of the other {sum(s['clips'] for s in made.corpus.about['splits'].values())} is ready "
+            "(--skip-bad accepts this)",
+            markup=False,
+        )
+    out.print(f"\nnext: goama train {output} -o run")
+    if made.left_out and not skip_bad:
+        raise typer.Exit(2)
+
+
+@app.command()
+def train(
+    corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
+    encoder: Annotated[
+        str, typer.Option(help="`scratch`, a model folder, or a Hub id such as facebook/w2v-bert-2.0.")
+    ] = "facebook/w2v-bert-2.0",
+    recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+) -> None:
+    """Fine-tune an encoder on a corpus; the best model ends up in RUN/best."""
+    from goama.corpus.corpus import Corpus
+    from goama.training.recipe import read_recipe
+
+    wanted = read_recipe(recipe, set_ or [])
+    opened = Corpus.open(corpus)
+    _quiet_libraries()
+    from goama.training.train import train as run_training
+
+    trained = run_training(opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out)
+    state = trained.outcome.state
+    if state.skipped_steps:
+        out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
+    if trained.outcome.interrupted:
+        out.print(f"stopped and saved at step {state.step}; go on with:\n  goama train {corpus} -o {output} --resume")
+        raise typer.Exit(130)
+    if state.best_cer is not None:
+        out.print(f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}")
+    out.print(f"\nnext: goama evaluate {trained.best} {corpus} --split test")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model folder, such as RUN/best.")],
+    corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
+    worst: Annotated[int, typer.Option(help="Worst clips to show.")] = 5,
+) -> None:
+    """Measure WER and CER with 95 % intervals on a split, and show the worst clips."""
+    from goama.corpus.corpus import SPLITS, Corpus
+
+    if split not in SPLITS:
+        raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
+    opened = Corpus.open(corpus)
+    _quiet_libraries()
+    from goama.evaluation.evaluate import evaluate as measure
+    from goama.recognition.recogniser import Recogniser
+
+    recogniser = Recogniser.load(model)
+    with _status() as status:
+        result = measure(
+            recogniser,
+            opened,
+            split,
+            model=model,
+            progress=lambda done: status(f"recognising, clip {done} of {opened.clips(split)}"),
+        )
+    _write_json(json_file, result.to_dict())
+    score = result.score
+    out.print(f"{split}: {score.clips} clips, {score.seconds / 60:.1f} min, {score.words} words")
+    for what, rate, (low, high) in (
+        ("WER", score.wer, score.wer_interval),
+        ("CER", score.cer, score.cer_interval),
+    ):
+        out.print(f"{what} {100 * rate:5.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+    for clip in result.worst(worst):
+        out.print(f"\n{clip.id}  CER {100 * clip.cer:.0f} %", markup=False)
+        _side_by_side(clip.reference, clip.hypothesis)
+    out.print(f"\nnext: goama transcribe {model} RECORDING.wav")
+
+
+@app.command()
+def transcribe(
+    model: Annotated[Path, typer.Argument(help="Model folder, such as RUN/best.")],
+    audio: Annotated[list[Path], typer.Argument(help="Recordings of any length and format.")],
+    to: Annotated[str, typer.Option(help="txt or json.")] = "txt",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for one file a recording; default: the screen."),
+    ] = None,
+) -> None:
+    """Transcribe recordings; those that cannot be read are named, the others are still transcribed."""
+    _quiet_libraries()
+    from goama.recognition.recogniser import Recogniser
+    from goama.writers import WRITERS
+
+    if to not in WRITERS:
+        raise GoamaError(f"--to {to}: formats are {', '.join(WRITERS)}")
+    recogniser = Recogniser.load(model)
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for path in audio:
+        try:
+            transcript = recogniser.transcribe(path)
+        except GoamaError as error:
+            failed += 1
+            err.print(f"goama: {error}", markup=False)
+            continue
+        content = WRITERS[to](transcript)
+        if output:
+            target = output / f"{path.stem}.{to}"
+            _write_beside(target, content)
+            out.print(str(target), markup=False)
+        elif to == "txt" and len(audio) > 1:
+            out.print(f"{path}: {transcript.text}", markup=False)
+        else:
+            sys.stdout.write(content)
+    if failed:
+        err.print(f"goama: {failed} of {len(audio)} recordings could not be transcribed")
+        raise typer.Exit(2)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has, what is missing, and the command that mends it."""
+    from goama.doctor import examine
+
+    for line in examine():
+        out.print(str(line), markup=False)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to work in.")] = Path("demo"),
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 9.0,
+    encoder: Annotated[str, typer.Option(help="What to fine-tune.")] = "scratch",
+) -> None:
+    """The main job on real Dutch speech: fetch, prepare, train, evaluate, transcribe."""
+    from goama.demo import run_demo
+
+    _quiet_libraries()
+    run_demo(output, minutes=minutes, encoder=encoder, console=out)
+
+
+def _quiet_libraries() -> None:
+    """Their warnings speak to programmers; what a user must know, goama says itself."""
+    import os
+    import warnings
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning)
+    import transformers.utils.logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+
+
+def _side_by_side(reference: str, hypothesis: str) -> None:
+    out.print(f"  reference   {reference}", markup=False)
+    out.print(f"  hypothesis  {hypothesis or '(nothing)'}", markup=False)
+
+
+def _write_json(path: Path | None, content: dict[str, Any]) -> None:
+    if path is not None:
+        _write_beside(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write_beside(path: Path, content: str) -> None:
+    """Write beside the file and rename: a reader never meets half of it."""
+    beside = path.with_name(path.name + ".partial")
+    beside.write_text(content, encoding="utf-8")
+    beside.replace(path)
+
+
+class _status:
+    """A spinner with one changing line on a terminal; silent elsewhere."""
+
+    def __enter__(self):
+        self._spinner = err.status("") if err.is_terminal else None
+        if self._spinner:
+            self._spinner.start()
+        return self._update
+
+    def _update(self, line: str) -> None:
+        if self._spinner:
+            self._spinner.update(line)
+
+    def __exit__(self, *_: object) -> None:
+        if self._spinner:
+            self._spinner.stop()
+
+
+if __name__ == "__main__":
+    main()

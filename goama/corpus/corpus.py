@@ -1,0 +1,97 @@
+"""The Corpus: a folder that is a lhotse manifest and a Hugging Face audiofolder at once, 16 kHz FLAC inside.
+
+CORPUS/corpus.json            what it is: language, source, hours, how it was split
+CORPUS/cuts.jsonl.gz          lhotse cuts, one a clip
+CORPUS/train/metadata.jsonl   file_name, id, text, … (also dev/, test/): `load_dataset` opens this
+CORPUS/train/*.flac
+CORPUS/normaliser.json        the rules that made `text` of `original_text`
+CORPUS/left-out.jsonl         every clip that is not here, and why
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goama.errors import GoamaError
+from goama.text.normaliser import Normaliser
+
+if TYPE_CHECKING:
+    from lhotse import CutSet
+
+SPLITS = ("train", "dev", "test")
+CORPUS_FILE, CUTS_FILE, NORMALISER_FILE, LEFT_OUT_FILE = (
+    "corpus.json",
+    "cuts.jsonl.gz",
+    "normaliser.json",
+    "left-out.jsonl",
+)
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An opened corpus; clips stay on disk until they are asked for."""
+
+    folder: Path
+    about: dict[str, Any]
+    """corpus.json: `format`, `source`, `language`, `split_by`, `splits` (clips and seconds of each), `left_out`."""
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Corpus:
+        """Raises `GoamaError` when the folder is missing or was not made by `goama prepare`."""
+        folder = Path(folder)
+        about = folder / CORPUS_FILE
+        if not folder.is_dir():
+            raise GoamaError(f"{folder}: no such corpus; make it with `goama prepare SOURCE -o {folder}`")
+        if not about.is_file() or not (folder / CUTS_FILE).is_file():
+            raise GoamaError(
+                f"{folder}: this folder is not a corpus; make one of it with `goama prepare {folder} -o CORPUS`"
+            )
+        try:
+            facts = json.loads(about.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise GoamaError(f"{about}: damaged ({error.msg}); prepare the corpus again") from error
+        if facts.get("format") != FORMAT:
+            raise GoamaError(f"{about}: format {facts.get('format')} is not known here; prepare the corpus again")
+        return cls(folder, facts)
+
+    @property
+    def language(self) -> str | None:
+        return self.about["language"]
+
+    @property
+    def normaliser(self) -> Normaliser:
+        return Normaliser.load(self.folder / NORMALISER_FILE)
+
+    def seconds(self, split: str) -> float:
+        return float(self.about["splits"].get(split, {}).get("seconds", 0.0))
+
+    def clips(self, split: str) -> int:
+        return int(self.about["splits"].get(split, {}).get("clips", 0))
+
+    def cuts(self, split: str) -> CutSet:
+        """The clips of a split, read as they are needed; recordings have absolute paths.
+
+        Raises `GoamaError` when the split is empty.
+        """
+        from lhotse import CutSet
+
+        if not self.clips(split):
+            there = ", ".join(name for name in SPLITS if self.clips(name)) or "none"
+            raise GoamaError(f"{self.folder}: the split {split!r} is empty (with clips: {there})")
+        root = self.folder.resolve()
+        cuts = CutSet.from_jsonl_lazy(self.folder / CUTS_FILE)
+        return cuts.filter(lambda cut: cut.custom["split"] == split).map(
+            lambda cut: cut.with_recording_path_prefix(root)
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the manifest: what a run records of the data it saw."""
+        import gzip
+
+        with gzip.open(self.folder / CUTS_FILE, "rb") as file:  # the same clips, however they were compressed
+            return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,76 @@
+"""Clips without a split get one: whole speakers, or whole sentences, go to train, dev or test, always the same way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DEV_SHARE = TEST_SHARE = 0.1
+_ENOUGH_SPEAKERS = 8
+_SHARE_OF_ONE_SPEAKER = 0.5
+
+
+@dataclass(frozen=True)
+class Unsplit:
+    """What splitting looks at."""
+
+    text: str
+    speaker: str | None
+    seconds: float
+    split: str | None
+
+
+def assign_splits(clips: Sequence[Unsplit], seed: int = 0) -> tuple[list[str], str]:
+    """A split for each clip, and one sentence that says how they were chosen.
+
+    Splits that the source gives are kept; only a missing dev split is taken out of train. Otherwise whole
+    speakers are kept together when there are at least eight and none holds half the speech, else whole
+    sentences, so that no sentence is in two splits. The choice hashes the group's name with `seed`:
+    adding recordings later moves as few clips as can be.
+    """
+    given = {clip.split for clip in clips} - {None}
+    if not given:
+        by_speaker = _speakers_suffice(clips)
+        groups = [(clip.speaker or "") if by_speaker else clip.text for clip in clips]
+        splits = _fill(clips, groups, {"test": TEST_SHARE, "dev": DEV_SHARE}, seed)
+        kind = "speaker (no speaker is in two splits)" if by_speaker else "sentence (no sentence is in two splits)"
+        return splits, f"split by {kind}, seed {seed}"
+    splits = [clip.split or "train" for clip in clips]
+    if "dev" in splits or "train" not in splits:
+        return splits, "splits as the source gives them"
+    members = [index for index, split in enumerate(splits) if split == "train"]
+    train = [clips[index] for index in members]
+    for index, split in zip(members, _fill(train, [c.text for c in train], {"dev": DEV_SHARE}, seed), strict=True):
+        splits[index] = split
+    return splits, f"splits as the source gives them, dev taken out of train by sentence, seed {seed}"
+
+
+def _speakers_suffice(clips: Sequence[Unsplit]) -> bool:
+    seconds: dict[str | None, float] = defaultdict(float)
+    for clip in clips:
+        seconds[clip.speaker] += clip.seconds
+    if None in seconds or len(seconds) < _ENOUGH_SPEAKERS:
+        return False
+    return max(seconds.values()) < _SHARE_OF_ONE_SPEAKER * sum(seconds.values())
+
+
+def _fill(clips: Sequence[Unsplit], groups: Sequence[str], shares: dict[str, float], seed: int) -> list[str]:
+    """Walk the groups in hashed order and fill each held-out split to its share of the speech."""
+    seconds: dict[str, float] = defaultdict(float)
+    for clip, group in zip(clips, groups, strict=True):
+        seconds[group] += clip.seconds
+    total = sum(seconds.values())
+    order = sorted(seconds, key=lambda group: hashlib.sha256(f"{seed}\n{group}".encode()).hexdigest())
+    chosen: dict[str, str] = {}
+    for split, share in shares.items():
+        filled = 0.0
+        for group in order:
+            if filled >= share * total or len(chosen) >= len(order) - 1:
+                break
+            if group in chosen or (filled and filled + seconds[group] > 1.5 * share * total):
+                continue
+            chosen[group] = split
+            filled += seconds[group]
+    return [chosen.get(group, "train") for group in groups]

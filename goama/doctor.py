@@ -1,0 +1,139 @@
+"""`goama doctor`: what this machine has, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_LIBRARIES = ("torch", "transformers", "accelerate", "lhotse", "datasets", "soundfile", "av", "soxr")
+_EXTRAS = {
+    "lm": "ctc-beam-decoder",
+    "serve": "fastapi",
+    "cluster": "ray",
+    "export": "onnxruntime",
+    "formats": "pympi-ling",
+}
+_HUB = "huggingface.co"
+_LITTLE_DISK_GB = 5.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One line: what was looked at, what was found, and what to do if it is not well."""
+
+    what: str
+    found: str
+    remedy: str | None = None
+
+    def __str__(self) -> str:
+        mark = "ok  " if self.remedy is None else "look"
+        return f"{mark}  {self.what:14} {self.found}" + (f"\n      {'':14} -> {self.remedy}" if self.remedy else "")
+
+
+def examine() -> Iterator[Observation]:
+    """Look at one thing after the other; nothing here raises for what it finds."""
+    yield Observation("goama", f"{_version('goama') or 'source tree'}, Python {platform.python_version()}")
+    for name in _LIBRARIES:
+        version = _version(name)
+        yield Observation(name, version or "missing", None if version else "pip install goama")
+    yield _processor()
+    yield _gpu()
+    yield _memory()
+    yield _disk()
+    yield _ffmpeg()
+    yield _packages()
+    yield _hub()
+    for extra, package in _EXTRAS.items():
+        version = _version(package)
+        yield Observation(
+            f"[{extra}]",
+            f"{package} {version}" if version else f"not installed (pip install 'goama[{extra}]')",
+        )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> Observation:
+    import torch
+
+    from goama.training.plan import choose_precision
+
+    precision, why = choose_precision(torch.device("cpu"))
+    threads = os.environ.get("OMP_NUM_THREADS")
+    found = f"{os.cpu_count()} cores; {why if precision == 'bf16' else 'float32'}"
+    return Observation("processor", found + (f"; OMP_NUM_THREADS={threads}" if threads else ""))
+
+
+def _gpu() -> Observation:
+    import torch
+
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        free, total = torch.cuda.mem_get_info()
+        return Observation("gpu", f"{names}; {free / 1e9:.0f} of {total / 1e9:.0f} GB free")
+    if torch.backends.mps.is_available():
+        return Observation("gpu", "Apple GPU")
+    if shutil.which("nvidia-smi"):
+        return Observation(
+            "gpu", "there is one, but this torch cannot use it", "install torch with CUDA, see pytorch.org"
+        )
+    return Observation("gpu", "none; goama trains small encoders on the processor")
+
+
+def _memory() -> Observation:
+    try:
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return Observation("memory", "unknown")
+    return Observation("memory", f"{pages * size / 1e9:.0f} GB")
+
+
+def _disk() -> Observation:
+    free = shutil.disk_usage(".").free / 1e9
+    remedy = None if free > _LITTLE_DISK_GB else "free some space, or work with -o on another disk"
+    return Observation("disk", f"{free:.1f} GB free here", remedy)
+
+
+def _ffmpeg() -> Observation:
+    """PyAV carries FFmpeg's libraries; the program itself is not needed."""
+    import av
+    import soundfile
+
+    formats = soundfile.available_formats()
+    has_mp3 = "MP3" in formats
+    return Observation(
+        "audio formats",
+        f"libsndfile {soundfile.__libsndfile_version__} ({'with' if has_mp3 else 'without'} mp3), "
+        f"FFmpeg {av.ffmpeg_version_info} inside PyAV",
+    )
+
+
+def _packages() -> Observation:
+    missing = [program for program in ("apt-get", "dpkg-deb") if shutil.which(program) is None]
+    if missing:
+        return Observation(
+            "goama voices", f"no {' and no '.join(missing)}: needs Debian or Ubuntu; your own recordings work"
+        )
+    return Observation("goama voices", "apt-get and dpkg-deb are here")
+
+
+def _hub() -> Observation:
+    try:
+        with socket.create_connection((_HUB, 443), timeout=3):
+            return Observation("Hub", f"{_HUB} answers")
+    except OSError as error:
+        return Observation(
+            "Hub",
+            f"{_HUB} cannot be reached ({error.strerror or error})",
+            "work offline with --encoder scratch or a folder, or set HTTPS_PROXY",
+        )

@@ -1,0 +1,1 @@
+"""How good a model is: word and character error rates with intervals, and the clips it fails on."""

@@ -1,0 +1,87 @@
+"""A model against a corpus: every clip recognised once, counted and forgotten; logits are never kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.batches import ordered_batches
+from goama.acoustics.log_mel import LogMel
+from goama.corpus.corpus import Corpus
+from goama.evaluation.scores import ClipScore, Score, score, score_clip
+from goama.recognition.emission import emissions
+from goama.recognition.greedy import greedy_text
+from goama.recognition.recogniser import Recogniser
+from goama.text.vocabulary import Vocabulary
+
+EVALUATION_BATCH_S = 60.0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A score and the clips it is made of."""
+
+    model: str
+    corpus: str
+    split: str
+    score: Score
+    clips: tuple[ClipScore, ...]
+
+    def worst(self, count: int = 10) -> list[ClipScore]:
+        """The clips with the most character errors: where looking pays most."""
+        return sorted(self.clips, key=lambda clip: (-clip.character_errors, clip.id))[:count]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `evaluate --json` writes."""
+        return {
+            "model": self.model,
+            "corpus": self.corpus,
+            "split": self.split,
+            **asdict(self.score),
+            "worst": [asdict(clip) for clip in self.worst()],
+        }
+
+
+def evaluate(
+    recogniser: Recogniser,
+    corpus: Corpus,
+    split: str,
+    *,
+    model: Path | str = "",
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Score a recogniser, greedy, on a split; `progress` is called with the clips done so far."""
+    cuts = corpus.cuts(split)
+    clips = []
+    for clip in score_batches(
+        recogniser.network, recogniser.log_mel, recogniser.vocabulary, cuts, recogniser.normaliser
+    ):
+        clips.append(clip)
+        if progress:
+            progress(len(clips))
+    return Evaluation(str(model), str(corpus.folder), split, score(clips), tuple(clips))
+
+
+def score_batches(
+    network: nn.Module,
+    log_mel: LogMel,
+    vocabulary: Vocabulary,
+    cuts: Any,
+    normalise: Callable[[str], str] = str,
+) -> Iterator[ClipScore]:
+    """Recognise cuts in batches of 60 s and compare each with its text."""
+    for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S):
+        recognised = emissions(network, log_mel, batch.waveforms)
+        for index, emission in enumerate(recognised):
+            yield score_clip(
+                batch.ids[index],
+                normalise(batch.texts[index]),
+                greedy_text(emission, vocabulary),
+                seconds=len(batch.waveforms[index]) / SAMPLE_RATE,
+                speaker=batch.speakers[index],
+            )

@@ -1,0 +1,59 @@
+"""The README.md of a model folder: a Hugging Face model card with what is known of the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def model_card(
+    *,
+    encoder: str,
+    language: str | None,
+    train_hours: float,
+    dev_cer: float | None,
+    step: int,
+    frame_shift_ms: float,
+    recipe_toml: str,
+    source: str,
+) -> str:
+    """Markdown with the Hub's metadata block; `dev_cer` is a fraction."""
+    metadata: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "automatic-speech-recognition",
+        "tags": "[goama, wav2vec2-bert, ctc]",
+    }
+    if language:
+        metadata["language"] = language
+    if "/" in encoder and not encoder.startswith((".", "/")):
+        metadata["base_model"] = encoder
+    header = "\n".join(f"{key}: {value}" for key, value in metadata.items())
+    results = (
+        f"Dev split, greedy: CER {100 * dev_cer:.1f} % (step {step}).\n"
+        if dev_cer is not None
+        else "Not evaluated yet.\n"
+    )
+    return f"""---
+{header}
+---
+
+# Speech recogniser{f" for {language}" if language else ""}
+
+A Wav2Vec2-BERT encoder ({encoder}) fine-tuned with CTC on {train_hours:.2f} h of transcribed speech ({source}),
+made with [goama](https://pypi.org/project/goama/). Logits are {frame_shift_ms:.0f} ms apart.
+
+{results}
+```python
+from transformers import pipeline
+
+recognise = pipeline("automatic-speech-recognition", model="THIS FOLDER")
+print(recognise("clip.wav")["text"])
+```
+
+Text is normalised by the rules in `normaliser.json`; clean references with them before you score.
+
+## Recipe
+
+```toml
+{recipe_toml.strip()}
+```
+"""

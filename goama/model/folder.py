@@ -1,0 +1,91 @@
+"""A trained network and its text rooms become a plain transformers folder, and come back from one.
+
+`AutoModelForCTC.from_pretrained` and `pipeline("automatic-speech-recognition")` open it without goama.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertForCTC
+from transformers.utils import logging as transformers_logging
+
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.log_mel import MEL_BINS, LogMel
+from goama.errors import GoamaError
+from goama.model.encoder import feature_stride, load_for_inference
+from goama.text.normaliser import Normaliser
+from goama.text.vocabulary import Vocabulary
+
+NORMALISER_FILE = "normaliser.json"
+_NEVER = -1e4
+"""Logit bias that keeps `[UNK]` out of every transcript, also in `pipeline`, which would print it."""
+
+
+@dataclass(frozen=True)
+class SpeechModel:
+    """All that is needed to recognise: the network, its features, its characters and its spelling rules."""
+
+    network: Wav2Vec2BertForCTC
+    log_mel: LogMel
+    vocabulary: Vocabulary
+    normaliser: Normaliser
+
+
+def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
+    """Write the folder beside its place and rename it there, so that a reader never meets half a model."""
+    partial = folder.with_name(folder.name + ".partial")
+    retired = folder.with_name(folder.name + ".old")
+    if retired.exists() and not folder.exists():  # killed between the two renames below
+        retired.rename(folder)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+
+    state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
+    state["lm_head.bias"] = state["lm_head.bias"].clone()
+    state["lm_head.bias"][model.vocabulary.unk_id] = _NEVER
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        model.network.save_pretrained(partial, state_dict=state)
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+    SeamlessM4TFeatureExtractor(
+        feature_size=MEL_BINS,
+        num_mel_bins=MEL_BINS,
+        sampling_rate=SAMPLE_RATE,
+        padding_value=0.0,
+        stride=model.log_mel.stride,
+        processor_class="Wav2Vec2BertProcessor",
+    ).save_pretrained(partial)
+    model.vocabulary.save(partial)
+    model.normaliser.save(partial / NORMALISER_FILE)
+    (partial / "README.md").write_text(card, encoding="utf-8")
+
+    if folder.exists():
+        folder.rename(retired)
+    partial.rename(folder)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def load_model_folder(folder: Path | str) -> SpeechModel:
+    """Open a model folder for recognition on the CPU; `GoamaError` says which part of it is missing."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise GoamaError(f"{folder}: no such model folder; `goama train` leaves one in RUN/best")
+    if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
+        folder = folder / "best"  # a run was named, its best model is meant
+    if not (folder / "vocab.json").is_file():
+        raise GoamaError(f"{folder}: no vocab.json; this is an encoder or another folder, not a trained recogniser")
+    network = load_for_inference(folder)
+    vocabulary = Vocabulary.load(folder)
+    if network.config.vocab_size != len(vocabulary):
+        raise GoamaError(
+            f"{folder}: vocab.json has {len(vocabulary)} entries but the network has {network.config.vocab_size} "
+            "outputs; the files of two models are mixed"
+        )
+    rules = folder / NORMALISER_FILE
+    normaliser = Normaliser.load(rules) if rules.is_file() else Normaliser.for_language(None)
+    return SpeechModel(network, LogMel(feature_stride(network.config)), vocabulary, normaliser)

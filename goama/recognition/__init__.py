@@ -1,0 +1,1 @@
+"""From sound to words: emissions, greedy decoding, long recordings, the Recogniser."""

@@ -1,0 +1,227 @@
+"""From a language code to what its spelling needs: which apostrophes are letters, which hyphens mean something.
+
+A language that is not in these tables gets the careful defaults of `Orthography`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+
+from goama.errors import GoamaError
+
+APOSTROPHES = "’‘‛‚`´′＇｀՚"
+MODIFIER_APOSTROPHES = "ʼʻ"
+"""Letters by their Unicode category: signs of the alphabet in some languages, typed for ’ in others."""
+
+QUOTES = "“”„‟«»‹›″〝〞〟＂"
+HYPHENS = "‐‑﹣－"
+SILENT_INSIDE_WORDS = "ـߺ՛՜՞\ufe0e\ufe0f"
+"""Arabic and N'Ko stretchers, Armenian intonation signs (they stand on a vowel), emoji and text style."""
+
+SOUNDING_PUNCTUATION = "%‰‱٪؉؊﹪％&＆﹠@＠﹫#＃﹟§⁊၌၍၎၏៘"
+"""Punctuation to Unicode, but read out as words; the last six are whole words of Irish, Burmese and Khmer."""
+
+SILENT_SYMBOLS = "|¦^`´~¨¯¸©®™℠"
+SILENT_SYMBOL_BLOCKS = (  # arrows, technical signs, boxes, shapes, dingbats, emoji
+    (0x02C2, 0x02FF),
+    (0x2190, 0x21FF),
+    (0x2300, 0x243F),
+    (0x2500, 0x27BF),
+    (0x2900, 0x297F),
+    (0x2B00, 0x2BFF),
+    (0x1F000, 0x1FAFF),
+)
+TONE_LETTERS = "".join(map(chr, [*range(0x02E5, 0x02EC), *range(0xA700, 0xA722), 0xA789, 0xA78A]))
+
+
+@dataclass(frozen=True)
+class LetterRule:
+    """One of `typed_as` becomes `letter` between the neighbours it needs: "" any, "*" a letter, or one of these."""
+
+    letter: str
+    typed_as: str
+    after: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True)
+class Orthography:
+    """The character tables of one language; saved with the model, so that an old model keeps its spelling.
+
+    letter_rules:         look-alikes typed for a letter
+    apostrophes, quotes, hyphens:  characters unified to ' " and -
+    silent_inside_words:  removed without leaving a space
+    punctuation:          characters without a sound; they become a space
+    kept_inside_words:    those of them that stay between two letters
+    initial_apostrophe:   words that keep an apostrophe before them ('t), "*" for every word
+    final_apostrophe:     words that keep one after them (po'), "*" for every word
+    dotless_i:            I is the capital of ı, and İ of i
+    """
+
+    letter_rules: tuple[LetterRule, ...] = ()
+    apostrophes: str = APOSTROPHES
+    quotes: str = QUOTES
+    hyphens: str = HYPHENS
+    silent_inside_words: str = SILENT_INSIDE_WORDS
+    punctuation: str = ""
+    kept_inside_words: str = "'"
+    initial_apostrophe: tuple[str, ...] = ()
+    final_apostrophe: tuple[str, ...] = ()
+    dotless_i: bool = False
+
+
+def orthography(language: str | None) -> Orthography:
+    """The tables for a language tag such as "nl", "nl-NL", "mos" or "mos_Latn"; None for an unknown language."""
+    code, script = _code_and_script(language)
+    letter_rules = next((rules for codes, rules in LETTER_RULES if code in codes.split()), ())
+    kept = "'" + "".join(signs for codes, signs in KEPT_INSIDE_WORDS if code in codes.split())
+    return Orthography(
+        letter_rules=letter_rules,
+        apostrophes=APOSTROPHES + (MODIFIER_APOSTROPHES if code in PLAIN_APOSTROPHE.split() else ""),
+        punctuation=_punctuation(),
+        kept_inside_words=kept,
+        initial_apostrophe=_words_for(code, INITIAL_APOSTROPHE),
+        final_apostrophe=_words_for(code, FINAL_APOSTROPHE),
+        dotless_i=code in DOTLESS_I or (code in DOTLESS_I_IN_LATIN and script == "latn"),
+    )
+
+
+# Languages below are named by their two-letter code where there is one; these are the others people write.
+SHORTER_CODE = {
+    "nld": "nl", "dut": "nl", "eng": "en", "deu": "de", "ger": "de", "fra": "fr", "fre": "fr", "ita": "it",
+    "spa": "es", "por": "pt", "cat": "ca", "oci": "oc", "bre": "br", "afr": "af", "fry": "fy", "fri": "fy",
+    "lim": "li", "ltz": "lb", "mlt": "mt", "gle": "ga", "gla": "gd", "cym": "cy", "wel": "cy", "ukr": "uk",
+    "bel": "be", "tur": "tr", "aze": "az", "azj": "az", "tat": "tt", "kaz": "kk", "uzb": "uz", "uzn": "uz",
+    "ton": "to", "smo": "sm", "tah": "ty", "nav": "nv", "grn": "gn", "gug": "gn", "hau": "ha", "heb": "he",
+    "iw": "he", "yid": "yi", "ydd": "yi", "ji": "yi", "som": "so", "orm": "om", "gaz": "om", "cha": "ch",
+    "ind": "id", "msa": "ms", "zsm": "ms", "may": "ms", "tgl": "tl", "fil": "tl", "ron": "ro", "rum": "ro",
+    "jav": "jv", "sun": "su", "que": "qu", "aym": "ay", "ayr": "ay", "oji": "oj", "cre": "cr", "swa": "sw",
+    "swh": "sw", "yor": "yo", "vie": "vi", "hin": "hi", "mya": "my", "bur": "my", "swe": "sv", "dan": "da",
+    "nob": "nb", "nno": "nn", "fin": "fi", "est": "et", "ell": "el", "gre": "el", "rus": "ru", "pol": "pl",
+    "ces": "cs", "cze": "cs", "slk": "sk", "slv": "sl", "hrv": "hr", "srp": "sr", "bul": "bg", "hun": "hu",
+    "lit": "lt", "lav": "lv", "glg": "gl", "eus": "eu", "baq": "eu", "sqi": "sq", "alb": "sq", "hat": "ht",
+    "epo": "eo", "lug": "lg", "kin": "rw", "ibo": "ig", "wol": "wo", "isl": "is", "ice": "is",
+    "hye": "hy", "arm": "hy",
+}  # fmt: skip
+
+# Here ʼ or ʻ in a text is an apostrophe and no letter. Anywhere else they are left as they were typed.
+PLAIN_APOSTROPHE = (
+    "nl en de fr it es pt ca oc br af fy li nds lb ga gd cy uk be tr az crh tt kk gag he yi id ms tl ro sw yo "
+    "vi hi my sv da nb nn no fi et el ru pl cs sk sl hr sr bs bg mk hu lt lv gl eu sq eo mos lg rw is vls "
+    "scn nap vec lmo pms sc fur lij co wa pcd hy"
+)
+
+_TYPED = APOSTROPHES + MODIFIER_APOSTROPHES + "'"
+_OKINA = (LetterRule("ʻ", _TYPED, before="*"),)  # it opens a syllable, so a vowel follows it
+_GLOTTAL_AFTER = (LetterRule("ʼ", _TYPED, after="*"),)
+_GLOTTAL_BETWEEN = (LetterRule("ʼ", _TYPED, after="*", before="*"),)
+_GERESH = (
+    LetterRule("׳", _TYPED, after="*", before="*"),
+    LetterRule("״", QUOTES + '"', after="*", before="*"),
+)
+_CLICKS = (
+    LetterRule("ǃ", "!", before="*"),
+    LetterRule("ǂ", "≠"),
+    LetterRule("ǁ", "|", before="|"),  # || is one letter: its first stroke becomes ǁ,
+    LetterRule("", "|", after="ǁ"),  # its second goes
+    LetterRule("ǀ", "|", before="*"),
+)
+
+# Letters that look like apostrophes, dots or exclamation marks, and what is typed for them.
+LETTER_RULES: tuple[tuple[str, tuple[LetterRule, ...]], ...] = (
+    ("haw to sm ty rar rap rtm wls mrq mqm pmt", _OKINA),
+    ("uz", (*_GLOTTAL_BETWEEN, LetterRule("ʻ", _TYPED, after="oOgG"))),  # oʻ and gʻ are letters, ʼ is another
+    ("nv apw apm gwi dgr chp scs tli lkt dak", _GLOTTAL_AFTER),
+    ("quc yua kek cak mam tzo tzh tzj itz kjb", _GLOTTAL_AFTER),
+    ("gn", _GLOTTAL_BETWEEN),
+    ("ha", (*_GLOTTAL_BETWEEN, LetterRule("ʼ", _TYPED, before="yY"))),
+    ("he yi", _GERESH),
+    ("ca", (
+        LetterRule("l·", "ŀ"),
+        LetterRule("L·", "Ŀ"),
+        LetterRule("·", "•‧∙⋅・", after="lL", before="lL"),
+    )),
+    ("af", (LetterRule("'n", "ŉ"),)),
+    ("naq ngh nmn", _CLICKS),
+)  # fmt: skip
+
+# Signs that Unicode calls punctuation and that belong to the word when they stand between two letters.
+KEPT_INSIDE_WORDS: tuple[tuple[str, str], ...] = (
+    ("ca oc", "·"),
+    ("he yi", "׳״"),
+    ("bo dz", "་༌"),  # the tsheg parts syllables; words are not parted at all
+    ("moh", ":"),  # vowel length
+    ("tl ceb ilo hil war bik pam pag", "-"),  # a glottal stop: mag-aral
+    ("nan hak cdo", "-"),  # joins the syllables of a word
+    ("id ms jv su", "-"),  # doubled words: anak-anak
+    ("ro pt", "-"),  # clitics: s-a, fazê-lo
+    ("oj ciw cr crk", "-"),  # preverbs
+)
+
+INITIAL_APOSTROPHE: tuple[tuple[str, str], ...] = (
+    ("nl vls li", "t s n k m r em ie er d"),
+    ("af", "n t s k"),
+    ("fy", "t s k e m r n"),
+    ("nds", "n t s k m r em en ne"),
+    ("lb", "t s n en em er"),
+    ("de", "s n ne nen nem ner"),
+    ("en", "tis twas em cause til bout n"),
+    ("it", "na sta sto sti ste no nu o a e ndrangheta ndrina"),
+    ("nap scn", "o a e i na nu sta sto n"),
+    ("ca", "l m n s t ls ns"),
+    ("cy", "r n i u m w th ch na"),
+    ("gd", "s n m na nan nam nuair g ga gam gad"),
+    ("mt", "l"),
+)
+
+FINAL_APOSTROPHE: tuple[tuple[str, str], ...] = (
+    ("mt so om ch qu quz ay", "*"),  # a sound of its own, with which many words end
+    (
+        "it",
+        "po mo di fa va sta da be to ca l d un all dell nell sull dall coll c n s m t v gl quest quell bell",
+    ),
+    ("fr wa pcd", "l d j m t s n c ç qu jusqu lorsqu puisqu quoiqu quelqu presqu"),
+    ("ca", "l d m t s n"),
+    ("oc", "l d m t s n qu"),
+    ("pt gl", "d"),
+    ("lb", "d"),
+    ("en", "o ol"),
+    ("ga", "b d m"),
+    ("gd", "a bh dh th b d m t"),
+    ("nap scn", "l d n nn st cu"),
+)
+
+DOTLESS_I = ("tr", "az", "crh", "gag")
+DOTLESS_I_IN_LATIN = ("tt", "kk", "ky", "ba")
+
+
+def _code_and_script(language: str | None) -> tuple[str, str]:
+    if language is None:
+        return "", ""
+    if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*", language):
+        raise GoamaError(
+            f"{language!r} is not a language code; give one such as nl, mos or nl-NL, "
+            "or no language at all for the careful defaults."
+        )
+    code, *rest = language.lower().replace("_", "-").split("-")
+    return SHORTER_CODE.get(code, code), next((part for part in rest if len(part) == 4), "")
+
+
+def _words_for(code: str, table: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    words = (word for codes, words in table if code in codes.split() for word in words.split())
+    return tuple(dict.fromkeys(words))
+
+
+@cache
+def _punctuation() -> str:
+    """Every character without a sound that Unicode calls punctuation, and some that it calls symbols."""
+    sounding = set(SOUNDING_PUNCTUATION + TONE_LETTERS)
+    blocks = (code for first, last in SILENT_SYMBOL_BLOCKS for code in range(first, last + 1))
+    symbols = (chr(code) for code in blocks if unicodedata.category(chr(code)).startswith("S"))
+    signs = (chr(code) for code in range(0x1FB00) if unicodedata.category(chr(code)).startswith("P"))
+    # A sign such as ΅ has an accent in it when it is taken apart, and no accent may be lost.
+    whole = (sign for sign in (*SILENT_SYMBOLS, *symbols, *signs) if unicodedata.normalize("NFD", sign) == sign)
+    return "".join(sorted(set(whole) - sounding))

@@ -1,0 +1,112 @@
+"""`RUN/checkpoint-<step>`: everything a killed run needs to go on to the same weights, in safetensors and JSON.
+
+Written beside its place and renamed, so that a folder of that name is always whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from goama.acoustics.batches import DataPlace
+from goama.errors import GoamaError
+
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands after `step` optimiser steps."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    place: DataPlace = DataPlace()
+    best_cer: float | None = None
+    best_step: int | None = None
+    skipped_steps: int = 0
+    scaler: dict[str, Any] = field(default_factory=dict)
+    """The fp16 gradient scaler's state; empty in other precisions."""
+
+
+def save_checkpoint(
+    run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
+) -> Path:
+    """Write checkpoint-<step> and drop all but the newest `keep`."""
+    folder = run / f"checkpoint-{state.step}"
+    partial = run / f"checkpoint-{state.step}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, partial / "network.safetensors")
+    save_file(_flatten(network, optimiser), partial / "optimiser.safetensors")
+    (partial / "state.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    for file in partial.iterdir():
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    for old in list_checkpoints(run)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """Whole checkpoints, oldest first."""
+    found = [path for path in run.glob("checkpoint-*") if _NAME.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[RunState, list[Path]]:
+    """Fill network and optimiser from the newest checkpoint that can be read.
+
+    Returns the state, and the damaged checkpoints that were passed over. With no checkpoint at all the run
+    starts from its first step. Raises `GoamaError` when there are checkpoints and none can be read.
+    """
+    damaged: list[Path] = []
+    checkpoints = list_checkpoints(run)
+    for folder in reversed(checkpoints):
+        try:
+            weights = load_file(folder / "network.safetensors")
+            moments = load_file(folder / "optimiser.safetensors")
+            facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            state = RunState(**{**facts, "place": DataPlace(**facts["place"])})
+            network.load_state_dict(weights)
+            _unflatten(network, optimiser, moments)
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
+            damaged.append(folder)
+            continue
+        return state, damaged
+    if checkpoints:
+        raise GoamaError(
+            f"{run}: none of its {len(checkpoints)} checkpoints can be read; train again into another folder"
+        )
+    return RunState(), damaged
+
+
+def _flatten(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """AdamW's moments under their parameters' names."""
+    tensors = {}
+    for name, parameter in network.named_parameters():
+        for key, value in optimiser.state.get(parameter, {}).items():
+            tensors[f"{name}/{key}"] = value.detach().cpu().contiguous()
+    return tensors
+
+
+def _unflatten(network: nn.Module, optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    parameters = dict(network.named_parameters())
+    optimiser.state.clear()
+    for flat, value in tensors.items():
+        name, _, key = flat.rpartition("/")
+        parameter = parameters[name]
+        on_device = value if key == "step" else value.to(parameter.device)
+        optimiser.state[parameter][key] = on_device

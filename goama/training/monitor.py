@@ -1,0 +1,94 @@
+"""What a run tells while it works: metrics.jsonl, TensorBoard, and a person at the terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+METRICS_FILE = "metrics.jsonl"
+_LINE_EVERY_S = 20.0  # where no bar can be drawn
+
+
+class Monitor:
+    """Writes the metrics of each logged step, and shows progress with the time that is left."""
+
+    def __init__(self, run: Path, accelerator: Accelerator, console: Console, *, from_step: int):
+        self._accelerator, self._console = accelerator, console
+        self._metrics = run / METRICS_FILE
+        self._last_line = time.monotonic()
+        self._line = ""
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            disable=not (console.is_terminal and accelerator.is_main_process),
+        )
+        self._task = self._bar.add_task("", total=1.0)
+        if accelerator.is_main_process:
+            _forget_after(self._metrics, from_step)
+        accelerator.init_trackers(
+            "tensorboard", init_kwargs={"tensorboard": {"purge_step": from_step + 1} if from_step else {}}
+        )
+
+    def __enter__(self) -> Monitor:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        self._accelerator.end_training()
+
+    def log(self, step: int, values: dict[str, Any]) -> None:
+        """Write one line of metrics.jsonl, and the same to the trackers."""
+        if self._accelerator.is_main_process:
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **values}) + "\n")
+        numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
+        self._accelerator.log(numbers, step=step)
+
+    def show(self, progress: float, left_s: float | None, line: str) -> None:
+        """Move the bar; without a terminal, print a line now and then."""
+        left = "" if left_s is None else f" · {clock(left_s)} left"
+        self._bar.update(self._task, completed=progress, description=line + left)
+        now = time.monotonic()
+        if self._bar.disable and self._accelerator.is_main_process and now - self._last_line > _LINE_EVERY_S:
+            self._last_line = now
+            self.say(f"{100 * progress:3.0f} %  {line}{left}")
+
+    def say(self, sentence: str) -> None:
+        """Print a line above the bar."""
+        if self._accelerator.is_main_process:
+            self._console.print(sentence, highlight=False, soft_wrap=True)
+
+
+def clock(seconds: float) -> str:
+    """90 -> '1:30', 4000 -> '1:06:40'."""
+    minutes, seconds = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _forget_after(metrics: Path, step: int) -> None:
+    """Drop the lines of steps that a resumed run will do again."""
+    if not metrics.is_file():
+        return
+    lines = [line for line in metrics.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+    beside = metrics.with_suffix(".partial")
+    beside.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    beside.replace(metrics)
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # the half line of a killed run
+        return float("inf")

@@ -1,0 +1,162 @@
+"""The recipe: everything a run needs, one short TOML file. `auto` values are chosen by the plan and printed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from goama.errors import GoamaError
+
+Auto = Literal["auto"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrainSection(_Section):
+    """How long, how fast, how often."""
+
+    minutes: float | None = Field(None, gt=0, description="wall-clock budget of training, evaluation included")
+    steps: int | None = Field(None, gt=0, description="optimiser steps; with neither minutes nor steps: epochs")
+    epochs: float | Auto = Field("auto", description="passes over the training split; unused with minutes or steps")
+    seed: int = Field(0, ge=0, description="the same seed, corpus and machine give the same weights")
+    learning_rate: float | Auto = Field("auto", description="peak learning rate of AdamW")
+    head_learning_rate: float | Auto = Field("auto", description="peak rate of what starts from random values")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of training over which the rate rises")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="AdamW's two decay rates")
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    flat_start: float | Auto = Field("auto", description="share of training guided by evenly spread labels")
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="arithmetic of the network")
+    eval_every: int | None = Field(None, gt=0, description="steps between evaluations; default: 12 in a run")
+    save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
+    keep: int = Field(2, ge=1, description="checkpoints kept")
+
+
+class DataSection(_Section):
+    """How clips become batches."""
+
+    batch_seconds: float | Auto = Field("auto", description="seconds of audio in one optimiser step")
+    accumulate: int = Field(1, ge=1, description="parts a step is computed in; more parts need less memory")
+    workers: int | Auto = Field("auto", description="processes that read audio")
+    min_count: int | None = Field(None, ge=1, description="characters seen less often become [UNK]")
+
+
+class ModelSection(_Section):
+    """What is trained."""
+
+    adapter: bool | Auto = Field("auto", description="halve the frame rate with Wav2Vec2-BERT's stride-2 adapter")
+    gradient_checkpointing: bool = Field(False, description="less memory, a third slower")
+
+
+class AugmentSection(_Section):
+    """SpecAugment."""
+
+    time_masks_per_s: float = Field(0.5, ge=0)
+    longest_time_mask_s: float = Field(0.4, gt=0)
+    frequency_masks: int = Field(2, ge=0)
+    widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
+
+
+class Recipe(_Section):
+    """A run's recipe; `Recipe()` leaves every choice to the plan."""
+
+    train: TrainSection = TrainSection()
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
+    augment: AugmentSection = AugmentSection()
+
+    def to_toml(self) -> str:
+        """A file that `--recipe` reads back to the same recipe, each key with its meaning."""
+        lines = []
+        for section, values in self:
+            lines.append(f"[{section}]")
+            for key, value in values:
+                if value is None:
+                    continue
+                description = type(values).model_fields[key].description
+                comment = f"  # {description}" if description else ""
+                lines.append(f"{key} = {_toml(value)}{comment}")
+            lines.append("")
+        return "\n".join(lines)
+
+    def with_values(self, section: str, **values: Any) -> Recipe:
+        """A copy with some values of one section set."""
+        changed = getattr(self, section).model_copy(update=values)
+        return self.model_copy(update={section: changed})
+
+
+def read_recipe(path: Path | None = None, overrides: Iterable[str] = ()) -> Recipe:
+    """A recipe from a TOML file and `section.key=value` overrides.
+
+    Raises `GoamaError` for a missing file, broken TOML, an unknown key (with the nearest right one) or a
+    value that does not fit.
+    """
+    tables: dict[str, Any] = {}
+    if path is not None:
+        if not path.is_file():
+            raise GoamaError(f"{path}: no such recipe file")
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise GoamaError(f"{path}: not TOML ({error})") from error
+    where = str(path) if path else "-s"
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not equals or not dot:
+            raise GoamaError(f"-s {override}: write it as section.key=value, for example -s train.minutes=10")
+        table = tables.setdefault(section, {})
+        if isinstance(table, dict):
+            table[name] = _value(value.strip())
+        where = f"-s {override}" if path is None else where
+    _refuse_unknown_keys(tables, where)
+    try:
+        return Recipe.model_validate(tables)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"] if part in _all_names())
+        raise GoamaError(f"{where}: {key} = {first['input']!r} does not fit ({first['msg']})") from error
+
+
+def _all_names() -> set[str]:
+    return {name for key in _known_keys() for name in key.split(".")}
+
+
+def _known_keys() -> list[str]:
+    return [
+        f"{section}.{key}"
+        for section, field in Recipe.model_fields.items()
+        for key in field.default.__class__.model_fields
+    ]
+
+
+def _refuse_unknown_keys(tables: dict[str, Any], where: str) -> None:
+    known = _known_keys()
+    for section, table in tables.items():
+        keys = [f"{section}.{key}" for key in table] if isinstance(table, dict) else [section]
+        for key in keys:
+            if key not in known:
+                close = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+                hint = f"; did you mean {close[0]}?" if close else f"; keys are: {', '.join(known)}"
+                raise GoamaError(f"{where}: unknown recipe key {key}{hint}")
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value)

@@ -1,0 +1,257 @@
+"""`goama train`: a corpus, an encoder and a recipe become a run folder with the best model in it.
+
+RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
+RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
+RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+from accelerate.utils import ProjectConfiguration
+from rich.console import Console
+
+import goama
+from goama.acoustics.batches import TrainingBatches
+from goama.acoustics.log_mel import LogMel
+from goama.corpus.corpus import Corpus
+from goama.errors import GoamaError
+from goama.model.card import model_card
+from goama.model.encoder import LoadedEncoder, feature_stride, frame_shift_s, load_for_training, read_config
+from goama.model.folder import SpeechModel, save_model_folder
+from goama.text.vocabulary import CharacterReport, Vocabulary
+from goama.training.checkpoint import RunState, load_newest
+from goama.training.loop import Learner, Outcome, TrainingLoop
+from goama.training.monitor import Monitor, clock
+from goama.training.optimiser import make_optimiser
+from goama.training.plan import Plan, make_plan
+from goama.training.recipe import Recipe, read_recipe
+
+RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
+_NAMED = 5  # clips named on the screen; run.json names all
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left behind."""
+
+    run: Path
+    best: Path
+    outcome: Outcome
+
+
+def train(
+    corpus: Corpus,
+    run: Path | str,
+    *,
+    encoder: str,
+    recipe: Recipe | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> Trained:
+    """Train, or go on with, a run.
+
+    With `resume`, the recipe and encoder of the run folder are used and training continues from its newest
+    whole checkpoint; a folder without a run starts one. Raises `GoamaError` for a corpus that cannot be
+    trained on, an encoder that cannot be loaded, or a run folder that is taken.
+    """
+    run, console = Path(run), console or Console()
+    say = console.print
+    known = _open_run(run, corpus, resume)
+    if known is not None:
+        recipe, encoder = read_recipe(run / RECIPE_FILE), known["encoder"]
+    recipe = recipe or Recipe()
+    corpus.cuts("dev")  # an empty dev split must fail before the encoder is loaded
+    vocabulary, characters = Vocabulary.from_texts(
+        (cut.supervisions[0].text for cut in corpus.cuts("train")), min_count=recipe.data.min_count
+    )
+    config = read_config(encoder)
+    plan = make_plan(recipe, corpus, vocabulary, encoder, config, PartialState().device)
+    recipe = plan.recipe
+    accelerator = _accelerator(run, recipe.train.precision)
+
+    torch.manual_seed(recipe.train.seed)
+    loaded = load_for_training(encoder, vocabulary, adapter=bool(recipe.model.adapter))
+    if recipe.model.gradient_checkpointing:
+        loaded.network.gradient_checkpointing_enable()
+    if known is None and accelerator.is_main_process:
+        _write_run(run, corpus, encoder, plan, loaded)
+    if accelerator.is_main_process:
+        _explain(console, corpus, encoder, plan, vocabulary, characters, loaded)
+
+    optimiser = make_optimiser(
+        loaded.network,
+        learning_rate=float(recipe.train.learning_rate),
+        head_learning_rate=float(recipe.train.head_learning_rate),
+        new_parameters=loaded.new_parameters,
+        betas=recipe.train.betas,
+        weight_decay=recipe.train.weight_decay,
+    )
+    state = RunState()
+    if known is not None:
+        state, damaged = load_newest(run, loaded.network, optimiser)
+        for folder in damaged:
+            say(f"{folder} is damaged and was passed over", highlight=False)
+        say(f"resuming at step {state.step} ({clock(state.elapsed_s)} of training done)", highlight=False)
+
+    loaded.network.train()
+    learner = Learner(accelerator, loaded.network, optimiser, LogMel(feature_stride(loaded.network.config)), vocabulary)
+    if accelerator.scaler is not None and state.scaler:
+        accelerator.scaler.load_state_dict(state.scaler)
+    batches = _batches(corpus, vocabulary, plan, accelerator)
+    total_steps = _total_steps(recipe, batches)
+    with Monitor(run, accelerator, console, from_step=state.step) as monitor:
+
+        def save_model(name: str, state: RunState) -> None:
+            if accelerator.is_main_process:
+                card = _card(run, corpus, encoder, recipe, learner, state)
+                model = SpeechModel(learner.bare_network, learner.log_mel, vocabulary, corpus.normaliser)
+                save_model_folder(run / name, model, card)
+
+        loop = TrainingLoop(
+            learner,
+            batches,
+            corpus.cuts("dev").to_eager(),
+            recipe.train,
+            recipe.augment,
+            recipe.data.accumulate,
+            total_steps,
+            run,
+            state,
+            monitor,
+            save_model,
+        )
+        outcome = loop.run()
+    return Trained(run, run / "best", outcome)
+
+
+def _open_run(run: Path, corpus: Corpus, resume: bool) -> dict[str, Any] | None:
+    """The facts of the run to resume, or None for a new one."""
+    facts = run / RUN_FILE
+    if not facts.is_file():
+        if run.exists() and any(run.iterdir()):
+            raise GoamaError(f"{run}: this folder is not empty and holds no run; choose another with -o")
+        return None
+    if not resume:
+        raise GoamaError(f"{run} holds a run already; go on with it by --resume, or choose another folder with -o")
+    try:
+        known = json.loads(facts.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise GoamaError(f"{facts}: damaged ({error.msg}); train again into another folder") from error
+    if known["corpus"]["fingerprint"] != corpus.fingerprint():
+        raise GoamaError(
+            f"{run} was trained on another corpus ({known['corpus']['folder']}, changed since or not this one); "
+            "resume with the same corpus, or choose another folder with -o"
+        )
+    return known
+
+
+def _accelerator(run: Path, precision: str) -> Accelerator:
+    AcceleratorState._reset_state()  # a second run in one process may have another precision
+    return Accelerator(
+        mixed_precision=precision,
+        log_with="tensorboard",
+        project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
+    )
+
+
+def _batches(corpus: Corpus, vocabulary: Vocabulary, plan: Plan, accelerator: Accelerator) -> TrainingBatches:
+    unfit = {clip.id for clip in plan.unfit}
+    cuts = corpus.cuts("train")
+    data = plan.recipe.data
+    return TrainingBatches(
+        cuts.filter(lambda cut: cut.id not in unfit) if unfit else cuts,
+        vocabulary,
+        batch_s=float(data.batch_seconds) / data.accumulate / accelerator.num_processes,
+        seed=plan.recipe.train.seed,
+        workers=int(data.workers),
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+    )
+
+
+def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
+    train = recipe.train
+    if train.steps is not None or train.minutes is not None:
+        return train.steps
+    return max(1, math.ceil(float(train.epochs) * batches.in_first_epoch() / recipe.data.accumulate))
+
+
+def _write_run(run: Path, corpus: Corpus, encoder: str, plan: Plan, loaded: LoadedEncoder) -> None:
+    run.mkdir(parents=True, exist_ok=True)
+    (run / RECIPE_FILE).write_text(plan.recipe.to_toml(), encoding="utf-8")
+    facts = {
+        "encoder": encoder,
+        "corpus": {
+            "folder": str(corpus.folder),
+            "fingerprint": corpus.fingerprint(),
+            "language": corpus.language,
+            "splits": corpus.about["splits"],
+        },
+        "choices": [asdict(choice) for choice in plan.choices],
+        "left_out": [asdict(clip) for clip in plan.unfit],
+        "parameters": sum(p.numel() for p in loaded.network.parameters()),
+        "versions": {
+            "goama": goama.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+    }
+    beside = run / (RUN_FILE + ".partial")
+    beside.write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    beside.replace(run / RUN_FILE)
+
+
+def _explain(
+    console: Console,
+    corpus: Corpus,
+    encoder: str,
+    plan: Plan,
+    vocabulary: Vocabulary,
+    characters: CharacterReport,
+    loaded: LoadedEncoder,
+) -> None:
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+
+    million = sum(p.numel() for p in loaded.network.parameters()) / 1e6
+    say(
+        f"{corpus.folder}: {corpus.seconds('train') / 60:.1f} min to train on, {corpus.seconds('dev') / 60:.1f} min dev; "
+        f"{len(vocabulary.units)} characters; encoder {encoder}, {million:.1f} M parameters"
+    )
+    if characters.rare:
+        rare = ", ".join(f"{unit.unit!r} ({unit.count})" for unit in characters.rare[:10])
+        more = f" and {len(characters.rare) - 10} more" if len(characters.rare) > 10 else ""
+        say(f"characters seen fewer than {characters.min_count} times become [UNK]: {rare}{more}")
+    if loaded.carried_over:
+        say(f"{loaded.carried_over} characters keep what the encoder's own head knew of them")
+    for choice in plan.choices:
+        say(f"  {choice.key} = {choice.value}  ({choice.reason})")
+    if plan.unfit:
+        named = ", ".join(f"{clip.id} ({clip.needed} labels, {clip.frames} frames)" for clip in plan.unfit[:_NAMED])
+        more = f" and {len(plan.unfit) - _NAMED} more in run.json" if len(plan.unfit) > _NAMED else ""
+        say(f"{len(plan.unfit)} clips left out, their text does not fit their sound: {named}{more}")
+
+
+def _card(run: Path, corpus: Corpus, encoder: str, recipe: Recipe, learner: Learner, state: RunState) -> str:
+    return model_card(
+        encoder=encoder,
+        language=corpus.language,
+        train_hours=corpus.seconds("train") / 3600,
+        dev_cer=state.best_cer if state.best_step == state.step else None,
+        step=state.step,
+        frame_shift_ms=1000 * frame_shift_s(learner.config),
+        recipe_toml=recipe.to_toml(),
+        source=corpus.about["source"],
+    )
