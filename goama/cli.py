@@ -116,9 +116,9 @@ def voices_get(
     left_out = sum(folder.left_out.values())
     if left_out:
         most = ", ".join(f"{count} {reason}" for reason, count in list(folder.left_out.items())[:3])
-        out.print(f"{left_out} recordings left out ({most}); all named in {output / 'left-out.jsonl'}")
-    out.print(f"licence: {folder.voice.licence}; see {output / 'ATTRIBUTION.md'}")
-    out.print(f"\nnext: goama prepare {output} -o corpus")
+        out.print(f"{left_out} recordings left out ({most}); all named in {output / 'left-out.jsonl'}", markup=False)
+    out.print(f"licence: {folder.voice.licence}; see {output / 'ATTRIBUTION.md'}", markup=False)
+    out.print(f"\nnext: goama prepare {output} -o corpus", markup=False)
 
 
 @app.command()
@@ -174,7 +174,7 @@ def prepare(
             "(--skip-bad accepts this)",
             markup=False,
         )
-    out.print(f"\nnext: goama train {output} -o run")
+    out.print(f"\nnext: goama train {output} -o run", markup=False)
     if made.left_out and not skip_bad:
         raise typer.Exit(2)
 
@@ -206,11 +206,16 @@ def train(
     if state.skipped_steps:
         out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
     if trained.outcome.interrupted:
-        out.print(f"stopped and saved at step {state.step}; go on with:\n  goama train {corpus} -o {output} --resume")
+        out.print(
+            f"stopped and saved at step {state.step}; go on with:\n  goama train {corpus} -o {output} --resume",
+            markup=False,
+        )
         raise typer.Exit(130)
     if state.best_cer is not None:
-        out.print(f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}")
-    out.print(f"\nnext: goama evaluate {trained.best} {corpus} --split test")
+        out.print(
+            f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
+        )
+    out.print(f"\nnext: goama evaluate {trained.best} {corpus} --split test", markup=False)
 
 
 @app.command()
@@ -251,7 +256,7 @@ def evaluate(
     for clip in result.worst(worst):
         out.print(f"\n{clip.id}  CER {100 * clip.cer:.0f} %", markup=False)
         _side_by_side(clip.reference, clip.hypothesis)
-    out.print(f"\nnext: goama transcribe {model} RECORDING.wav")
+    out.print(f"\nnext: goama transcribe {model} RECORDING.wav", markup=False)
 
 
 @app.command()

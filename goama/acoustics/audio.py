@@ -6,11 +6,12 @@ Every failure is a `GoamaError` that names the file and says what is wrong with 
 from __future__ import annotations
 
 import io
-import struct
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from goama.acoustics.truncation import truncation
 from goama.errors import GoamaError
 
 if TYPE_CHECKING:
@@ -22,13 +23,25 @@ SAMPLE_RATE = 16_000
 MAX_SECONDS = 12 * 3600
 """A single file longer than this is refused before it is decoded: it would not fit in memory."""
 
+_RATES = range(1_000, 1_000_001)
+"""Hz; a header that claims another rate is damaged, and would ask for absurd amounts of memory."""
+
 _HEADERLESS = {".g722": "g722", ".gsm": "gsm"}
 """Formats without a header of their own, and the name FFmpeg's demuxer gives them."""
+
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,matroska,webm,mp3,aac,ac3,amr,amrnb,amrwb,asf,avi,flv,ogg,flac,wav,w64,aiff,au,caf,voc,"
+    "wv,tta,ape,mpeg,mpegts,g722,gsm"
+)
+"""What FFmpeg may take a file for. Never a playlist: its demuxers open the files and addresses named inside."""
+
+_SEEKABLE = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64"}  # to the very sample, unlike MP3
+_UNKNOWN_FRAMES = 1 << 62  # what libsndfile says of a FLAC that was made by a pipe; it cannot read those
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Decoded sound: `samples` (N,) float32 in [-1, 1] at 16 kHz, and what the file was before."""
+    """Decoded sound: `samples` (N,) float32 at 16 kHz, full scale is 1, and what the file was before."""
 
     samples: np.ndarray
     native_rate: int
@@ -39,40 +52,87 @@ class Audio:
         return len(self.samples) / SAMPLE_RATE
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """Which piece of a recording to decode, and what to call the recording in messages."""
+
+    name: str
+    offset: float
+    duration: float | None
+    longest_s: float
+
+    @property
+    def whole(self) -> bool:
+        return not self.offset and self.duration is None
+
+    def check(self, total: float) -> None:
+        """`total`: seconds that the recording has, as far as they are known before decoding."""
+        end = total if self.duration is None else self.offset + self.duration
+        if (self.offset and self.offset >= total) or end > total + 0.05:
+            raise GoamaError(
+                f"{self.name}: the clip from {self.offset:.2f} s to {end:.2f} s does not lie within the "
+                f"recording's {total:.2f} s"
+            )
+        self.refuse_if_too_long(end - self.offset)
+
+    def refuse_if_too_long(self, seconds: float) -> None:
+        if seconds > self.longest_s:
+            long = f"{seconds / 3600:.0f} h" if seconds >= 3 * 3600 else f"{seconds:.0f} s"
+            most = f"{self.longest_s / 3600:.0f} h" if self.longest_s >= 3600 else f"{self.longest_s:.0f} s"
+            raise GoamaError(f"{self.name}: {long} in one piece; cut it into pieces of at most {most}")
+
+
 def read_audio(
     source: Path | str | bytes,
     *,
     offset: float = 0.0,
     duration: float | None = None,
+    longest_s: float = MAX_SECONDS,
     name: str | None = None,
 ) -> Audio:
     """Decode a sound file, or its bytes, to mono at 16 kHz.
 
-    `offset` and `duration` (seconds) cut a piece out. Channels are averaged. `name` stands for the
-    source in messages; a path is its own name.
+    `offset` and `duration` (seconds) cut a piece out; the rest of a long recording is not decoded where its
+    format allows. Channels are averaged. What is longer than `longest_s` is refused before it is decoded.
+    `name` stands for the source in messages; a path is its own name.
 
-    Raises `GoamaError` when the file is missing, empty, not sound, truncated, or holds no samples.
+    Raises `GoamaError` when the file is missing, empty, not sound, truncated, too long, or holds no samples.
     """
     name = name or (str(source) if not isinstance(source, bytes) else "audio bytes")
+    if not (math.isfinite(offset) and offset >= 0) or not (duration is None or 0 < duration < math.inf):
+        raise GoamaError(f"{name}: a clip from {offset} s that lasts {duration} s is not possible")
     if not isinstance(source, bytes):
         source = Path(source)
-        _require_file(source)
-    samples, rate = _decode(source, name)
+    wanted = _Wanted(name, offset, duration, longest_s)
+    try:
+        if isinstance(source, Path):
+            _require_file(source)
+        samples, rate = _decode(source, wanted)
+    except OSError as error:  # permissions, names that no file system takes, a disk that fails
+        raise GoamaError(f"{name}: the file cannot be read ({error.strerror or error})") from error
     channels = samples.shape[1]
     mono = samples.mean(axis=1) if channels > 1 else samples[:, 0]
-    if offset or duration is not None:
-        mono = _cut(mono, rate, offset, duration, name)
+    mono = _to_16_khz(mono, rate) if len(mono) else mono
     if not len(mono):
         raise GoamaError(f"{name}: the recording holds no samples; remove this clip or record it again")
-    return Audio(_to_16_khz(mono, rate), rate, channels)
+    return Audio(mono, rate, channels)
 
 
 def write_flac(path: Path, samples: np.ndarray) -> None:
-    """Write `samples` (N,) float32 in [-1, 1] as 16-bit mono FLAC at 16 kHz."""
+    """Write `samples` (N,) float32 in [-1, 1] as 16-bit mono FLAC at 16 kHz.
+
+    Raises `OSError` with the file's name when the disk is full or refuses it.
+    """
     import numpy as np
     import soundfile
 
-    soundfile.write(path, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    encoded = io.BytesIO()  # libsndfile says nothing when a disk takes only a part; Python's own files do
+    soundfile.write(encoded, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    try:
+        path.write_bytes(encoded.getbuffer())
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def _require_file(path: Path) -> None:
@@ -80,107 +140,126 @@ def _require_file(path: Path) -> None:
         raise GoamaError(f"{path}: no such file; check the path, relative paths start from the manifest's folder")
     if path.is_dir():
         raise GoamaError(f"{path}: this is a folder, a sound file is needed")
+    if not path.is_file():
+        raise GoamaError(f"{path}: this is a device or a pipe, a sound file is needed")
     if path.stat().st_size == 0:
         raise GoamaError(f"{path}: the file is empty (0 bytes); copy it again from its origin")
 
 
-def _decode(source: Path | bytes, name: str) -> tuple[np.ndarray, int]:
-    """(N, channels) float32 at the native rate."""
+def _decode(source: Path | bytes, wanted: _Wanted) -> tuple[np.ndarray, int]:
+    """(N, channels) float32 at the native rate: the piece wanted."""
     import soundfile
 
-    if isinstance(source, Path) and source.suffix.lower() in _HEADERLESS:
-        return _decode_with_av(source, name, _HEADERLESS[source.suffix.lower()])
-    handle: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as handle:
+        demuxer = _HEADERLESS.get(source.suffix.lower()) if isinstance(source, Path) else None
+        if demuxer:
+            return _decode_with_av(handle, wanted, demuxer)
+        cut_off = truncation(handle) if wanted.whole else None  # a piece from the part that is there is good
+        if cut_off:
+            raise _truncated(wanted.name, cut_off)
+        handle.seek(0)
+        try:
+            file = soundfile.SoundFile(handle if isinstance(source, bytes) else source)
+        except (soundfile.SoundFileError, TypeError):  # TypeError: a name that ends in .raw
+            handle.seek(0)
+            return _decode_with_av(handle, wanted, None)
+        with file:
+            if file.frames < _UNKNOWN_FRAMES:
+                return _decode_with_soundfile(file, wanted), file.samplerate
+        handle.seek(0)
+        return _decode_with_av(handle, wanted, None)
+
+
+def _truncated(name: str, how: str) -> GoamaError:
+    return GoamaError(f"{name}: truncated, {how}; copy the file again from its origin")
+
+
+def _only(seconds: float, of_seconds: float) -> str:
+    return f"{seconds:.2f} s of the {of_seconds:.2f} s that its header promises are there"
+
+
+def _decode_with_soundfile(file: Any, wanted: _Wanted) -> np.ndarray:
+    import soundfile
+
+    rate = _plausible(file.samplerate, wanted.name)
+    wanted.check(file.frames / rate)
+    start = round(wanted.offset * rate)
+    most = file.frames - start if wanted.duration is None else min(round(wanted.duration * rate), file.frames - start)
+    skip = 0 if file.format in _SEEKABLE else start
     try:
-        with soundfile.SoundFile(handle) as file:
-            _refuse_if_too_long(file.frames / file.samplerate, name)
-            expected = max(file.frames, _promised_frames(source))
-            samples = file.read(dtype="float32", always_2d=True)
-            rate, lossless = file.samplerate, file.format in {"WAV", "FLAC", "AIFF", "W64", "CAF"}
-    except soundfile.LibsndfileError as error:
-        if "lost sync" in str(error).lower() or "decoder" in str(error).lower():
-            raise GoamaError(f"{name}: the sound breaks off in the middle (truncated or damaged file)") from error
-        return _decode_with_av(source, name)
-    if lossless and len(samples) < expected - rate // 100:
+        if not skip:
+            file.seek(start)
+        samples = file.read(skip + most, dtype="float32", always_2d=True)[skip:]
+    except soundfile.SoundFileError as error:
         raise GoamaError(
-            f"{name}: truncated, {len(samples) / rate:.2f} s of the {expected / rate:.2f} s its header "
-            "promises; copy the file again from its origin"
-        )
-    return samples, rate
+            f"{wanted.name}: the sound breaks off in the middle (truncated or damaged file); "
+            "copy the file again from its origin"
+        ) from error
+    if file.format in _SEEKABLE and len(samples) < most - rate // 100:
+        raise _truncated(wanted.name, _only(len(samples) / rate, most / rate))
+    return samples
 
 
-def _promised_frames(source: Path | bytes) -> int:
-    """Frames that a RIFF header promises; libsndfile silently believes the file's size instead. 0 if unknown."""
-    if isinstance(source, bytes):
-        head = source[:4096]
-    else:
-        with source.open("rb") as file:
-            head = file.read(4096)
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        return 0
-    position, block_align = 12, 0
-    while position + 8 <= len(head):
-        chunk, size = head[position : position + 4], struct.unpack_from("<I", head, position + 4)[0]
-        if chunk == b"fmt " and position + 24 <= len(head):
-            encoding, block_align = struct.unpack_from("<H10xH", head, position + 8)
-            if encoding not in (1, 3, 0xFFFE):  # PCM, float, extensible: one block is one frame
-                return 0
-        if chunk == b"data":
-            streamed = size >= 0xFFFFFF00 or size == 0  # written by a recorder that could not seek back
-            return 0 if streamed or not block_align else size // block_align
-        position += 8 + size + (size & 1)
-    return 0
-
-
-def _decode_with_av(source: Path | bytes, name: str, demuxer: str | None = None) -> tuple[np.ndarray, int]:
+def _decode_with_av(handle: BinaryIO, wanted: _Wanted, demuxer: str | None) -> tuple[np.ndarray, int]:
     import av
     import numpy as np
 
-    handle: Any = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    name = wanted.name
+    pieces: list[np.ndarray] = []
+    read = 0
     try:
-        with av.open(handle, format=demuxer) as container:
+        with av.open(
+            handle, format=demuxer, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}
+        ) as container:
             if not container.streams.audio:
                 raise GoamaError(f"{name}: the file holds no sound track")
             stream = container.streams.audio[0]
-            if container.duration:
-                _refuse_if_too_long(container.duration / 1e6, name)
+            rate = _plausible(stream.rate, name)
+            if container.duration and wanted.duration is None:
+                wanted.refuse_if_too_long(container.duration / 1e6 - wanted.offset)
+            exact = "mp4" in container.format.name and stream.duration and stream.time_base
+            promised = float(stream.duration * stream.time_base) if exact else 0.0
             resampler = av.AudioResampler(format="fltp")  # native rate: soxr resamples better than swr
-            pieces = [piece.to_ndarray() for frame in container.decode(stream) for piece in resampler.resample(frame)]
-            rate = stream.rate
-    except av.FFmpegError as error:
+            for frame in container.decode(stream):
+                for piece in resampler.resample(frame):
+                    pieces.append(piece.to_ndarray())
+                    read += piece.samples
+                if wanted.duration is None:
+                    wanted.refuse_if_too_long(read / rate - wanted.offset)
+                elif read / rate > wanted.offset + wanted.duration:
+                    break
+    except (av.FFmpegError, ValueError) as error:  # ValueError: the rate or the channels change on the way
+        if pieces:
+            raise GoamaError(
+                f"{name}: the sound breaks off after {read / rate:.2f} s (truncated or damaged file: {_cause(error)})"
+            ) from error
         raise GoamaError(f"{name}: this is not a sound file that can be read ({_cause(error)})") from error
     if not pieces:
         raise GoamaError(f"{name}: the recording holds no samples; remove this clip or record it again")
-    return np.ascontiguousarray(np.concatenate(pieces, axis=1).T), rate
+    if wanted.whole and read / rate < promised - 0.25:
+        raise _truncated(name, _only(read / rate, promised))
+    wanted.check(read / rate)
+    start = round(wanted.offset * rate)
+    end = None if wanted.duration is None else round((wanted.offset + wanted.duration) * rate)
+    return np.ascontiguousarray(np.concatenate(pieces, axis=1).T[start:end]), rate
+
+
+def _plausible(rate: int | None, name: str) -> int:
+    if rate not in _RATES:
+        raise GoamaError(f"{name}: a sample rate of {rate} Hz is not sound; the file is damaged")
+    return int(rate)  # type: ignore[arg-type]
 
 
 def _cause(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).split(":")[0].strip() or type(error).__name__
 
 
-def _refuse_if_too_long(seconds: float, name: str) -> None:
-    if seconds > MAX_SECONDS:
-        raise GoamaError(
-            f"{name}: {seconds / 3600:.0f} h in one file; cut it into files of at most {MAX_SECONDS // 3600} h"
-        )
-
-
-def _cut(mono: np.ndarray, rate: int, offset: float, duration: float | None, name: str) -> np.ndarray:
-    total = len(mono) / rate
-    end = total if duration is None else offset + duration
-    if offset < 0 or offset >= total or end > total + 0.05:
-        raise GoamaError(
-            f"{name}: the clip from {offset:.2f} s to {end:.2f} s does not lie within the recording's {total:.2f} s"
-        )
-    return mono[round(offset * rate) : round(end * rate)]
-
-
 def _to_16_khz(mono: np.ndarray, rate: int) -> np.ndarray:
     import numpy as np
     import soxr
 
-    if rate != SAMPLE_RATE:
-        mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
     if not np.isfinite(mono).all():
         mono = np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0)
+    if rate != SAMPLE_RATE:
+        mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
     return np.ascontiguousarray(mono, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 CORPUS/corpus.json            what it is: language, source, hours, how it was split
 CORPUS/cuts.jsonl.gz          lhotse cuts, one a clip
-CORPUS/train/metadata.jsonl   file_name, id, text, … (also dev/, test/): `load_dataset` opens this
+CORPUS/train/metadata.jsonl   file_name, id, text, … (also dev/, test/): `load_dataset(CORPUS)` opens this
 CORPUS/train/*.flac
 CORPUS/normaliser.json        the rules that made `text` of `original_text`
 CORPUS/left-out.jsonl         every clip that is not here, and why
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from goama.errors import GoamaError
 from goama.text.normaliser import Normaliser
 
 if TYPE_CHECKING:
-    from lhotse import CutSet
+    from lhotse import CutSet, MonoCut
 
 SPLITS = ("train", "dev", "test")
 CORPUS_FILE, CUTS_FILE, NORMALISER_FILE, LEFT_OUT_FILE = (
@@ -53,10 +54,13 @@ class Corpus:
             )
         try:
             facts = json.loads(about.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise GoamaError(f"{about}: damaged ({error.msg}); prepare the corpus again") from error
-        if facts.get("format") != FORMAT:
-            raise GoamaError(f"{about}: format {facts.get('format')} is not known here; prepare the corpus again")
+        except ValueError as error:  # not JSON, or not UTF-8
+            raise GoamaError(f"{about}: damaged ({error}); prepare the corpus again") from error
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            found = facts.get("format") if isinstance(facts, dict) else None
+            raise GoamaError(f"{about}: format {found} is not known here; prepare the corpus again")
+        if not isinstance(facts.get("splits"), dict) or "language" not in facts:
+            raise GoamaError(f"{about}: damaged (no language or no splits in it); prepare the corpus again")
         return cls(folder, facts)
 
     @property
@@ -85,9 +89,7 @@ class Corpus:
             raise GoamaError(f"{self.folder}: the split {split!r} is empty (with clips: {there})")
         root = self.folder.resolve()
         cuts = CutSet.from_jsonl_lazy(self.folder / CUTS_FILE)
-        return cuts.filter(lambda cut: cut.custom["split"] == split).map(
-            lambda cut: cut.with_recording_path_prefix(root)
-        )
+        return cuts.filter(partial(_is_in, split)).map(partial(_with_folder, root))
 
     def fingerprint(self) -> str:
         """SHA-256 of the manifest: what a run records of the data it saw."""
@@ -95,3 +97,14 @@ class Corpus:
 
         with gzip.open(self.folder / CUTS_FILE, "rb") as file:  # the same clips, however they were compressed
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Functions, not lambdas: lhotse pickles what it maps with for worker processes.
+
+
+def _is_in(split: str, cut: MonoCut) -> bool:
+    return cut.custom["split"] == split
+
+
+def _with_folder(folder: Path, cut: MonoCut) -> MonoCut:
+    return cut.with_recording_path_prefix(folder)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 
 from goama.acoustics.audio import SAMPLE_RATE, Audio, read_audio, write_flac
 from goama.corpus.corpus import CORPUS_FILE, CUTS_FILE, FORMAT, LEFT_OUT_FILE, NORMALISER_FILE, SPLITS, Corpus
+from goama.corpus.file_names import safe_stem, with_hash
 from goama.corpus.source import SourceClip
 from goama.corpus.split import Unsplit, assign_splits
 from goama.errors import GoamaError
@@ -23,7 +22,7 @@ from goama.text.normaliser import Normaliser
 SHORTEST_S = 0.1
 LONGEST_S = 60.0
 _TRUNCATION_TOLERANCE_S = 0.25
-_AT_ONCE = 64  # clips decoded ahead of the writer: bounds memory, keeps the cores busy
+_AT_ONCE = 32  # clips decoded ahead of the writer: bounds memory, keeps the cores busy
 
 
 @dataclass(frozen=True)
@@ -69,44 +68,72 @@ def prepare(
     """Decode, normalise, split and write a corpus; `progress` is called with the clips done so far.
 
     The corpus is written beside its place and renamed at the end: a failure leaves what was there before.
-    Raises `GoamaError` when `out` exists already, cannot be written, or no clip at all can be used.
+    Raises `GoamaError` when `out` exists already, cannot be made, or no clip at all can be used, and `OSError`
+    with the file's name when the disk fails on the way.
     """
-    out = Path(out)
-    if out.exists() and not overwrite and (not out.is_dir() or any(out.iterdir())):
-        raise GoamaError(f"{out} exists already; choose another output or pass --overwrite")
-    partial = out.with_name(out.name + ".partial")
+    place = Path(out).resolve()
+    source = source.encode("utf-8", errors="replace").decode("utf-8")
+    _refuse_to_destroy(Path(out), place, Path(source), overwrite)
+    replaces = place.exists()
+    partial = place.with_name(place.name + ".partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / "clips").mkdir(parents=True)
+        _make_folder(partial / "clips", Path(out))
         normaliser: Normaliser | None = None
         kept: list[_Kept] = []
         left_out: list[LeftOut] = []
+        taken: set[str] = set()
         for number, (clip, audio) in enumerate(_decoded(clips), start=1):
+            if replaces and isinstance(clip.audio, Path) and clip.audio.resolve().is_relative_to(place):
+                raise GoamaError(f"{out}: holds {clip.audio}, which the corpus is made of; choose another output")
             language = language or clip.language
             normaliser = normaliser or Normaliser.for_language(language)
-            result = _keep(clip, audio, normaliser, partial / "clips")
-            (kept if isinstance(result, _Kept) else left_out).append(result)  # type: ignore[arg-type]
+            result = _keep(clip, audio, normaliser, partial / "clips", taken)
+            if isinstance(result, LeftOut):
+                left_out.append(result)
+            else:
+                kept.append(result)
             if progress:
                 progress(number)
         if not kept or normaliser is None:
-            reasons = _most_common(left_out)
-            raise GoamaError(f"{source}: no clip can be used ({reasons})")
+            raise GoamaError(f"{source}: no clip can be used ({_why_none(left_out)})")
         about = _write(partial, kept, left_out, normaliser, source, language, seed)
-        _replace(partial, out)
+        _replace(partial, place)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return Prepared(Corpus(out, about), tuple(left_out), _notes(kept))
+    return Prepared(Corpus(Path(out), about), tuple(left_out), _notes(kept))
+
+
+def _refuse_to_destroy(out: Path, place: Path, source: Path, overwrite: bool) -> None:
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        return
+    if not overwrite:
+        raise GoamaError(f"{out} exists already; choose another output or pass --overwrite")
+    if not (place / CORPUS_FILE).is_file():
+        raise GoamaError(f"{out} exists and is not a corpus: --overwrite replaces a corpus only; choose another output")
+    if source.exists() and source.resolve().is_relative_to(place):
+        raise GoamaError(f"{out}: is what the corpus is made of; choose another output")
+
+
+def _make_folder(folder: Path, out: Path) -> None:
+    """Make it and its parents anew; what a killed run left there goes."""
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise GoamaError(f"{out}: cannot be made ({error.strerror}); choose another place with -o") from error
 
 
 def _decoded(clips: Iterable[SourceClip]) -> Iterator[tuple[SourceClip, Audio | GoamaError]]:
     """Each clip with its sound, or with what is wrong with it; decoding runs ahead on all cores."""
 
     def decode(clip: SourceClip) -> Audio | GoamaError:
+        if clip.fault:
+            return GoamaError(clip.fault)
         name = str(clip.audio) if isinstance(clip.audio, Path) else clip.where
         cut_out = clip.duration if clip.offset is not None else None
         try:
-            return read_audio(clip.audio, offset=clip.offset or 0.0, duration=cut_out, name=name)
+            return read_audio(clip.audio, offset=clip.offset or 0.0, duration=cut_out, longest_s=LONGEST_S, name=name)
         except GoamaError as error:
             return error
 
@@ -116,10 +143,14 @@ def _decoded(clips: Iterable[SourceClip]) -> Iterator[tuple[SourceClip, Audio | 
             yield from zip(chunk, pool.map(decode, chunk), strict=True)
 
 
-def _keep(clip: SourceClip, audio: Audio | GoamaError, normaliser: Normaliser, folder: Path) -> _Kept | LeftOut:
+def _keep(
+    clip: SourceClip, audio: Audio | GoamaError, normaliser: Normaliser, folder: Path, taken: set[str]
+) -> _Kept | LeftOut:
     def leave_out(reason: str) -> LeftOut:
         return LeftOut(clip.id, clip.where, reason)
 
+    if clip.fault:
+        return leave_out(clip.fault)
     if not clip.text.strip():
         return leave_out("the transcript is empty")
     text = normaliser(clip.text)
@@ -129,26 +160,20 @@ def _keep(clip: SourceClip, audio: Audio | GoamaError, normaliser: Normaliser, f
         return leave_out(str(audio))
     if audio.seconds < SHORTEST_S:
         return leave_out(f"{audio.seconds:.3f} s of sound: too short to hold speech (at least {SHORTEST_S} s)")
-    if audio.seconds > LONGEST_S:
-        return leave_out(f"{audio.seconds:.0f} s in one clip: cut it into clips of at most {LONGEST_S:.0f} s")
     if clip.offset is None and clip.duration and audio.seconds < clip.duration - _TRUNCATION_TOLERANCE_S:
         return leave_out(f"truncated: {audio.seconds:.2f} s of the {clip.duration:.2f} s its manifest promises")
-    file = _file_name(clip.id)
-    try:
-        write_flac(folder / file, audio.samples)
-    except RuntimeError as error:  # soundfile's errors; a full disk is one of them
-        raise GoamaError(
-            f"{folder / file}: cannot be written ({error}); is the disk full? `goama doctor` tells"
-        ) from error
+    file = _file_name(clip.id, taken)
+    write_flac(folder / file, audio.samples)
     return _Kept(clip, text, file, audio.seconds, len(audio.samples), audio.native_rate, audio.native_channels)
 
 
-def _file_name(clip_id: str) -> str:
-    """A name that every file system takes; ids that need changing keep apart by a hash."""
-    safe = re.sub(r"[^\w.-]", "_", clip_id)
-    if safe != clip_id or len(safe) > 120 or safe.startswith("."):
-        safe = f"{safe[:100].lstrip('.')}-{hashlib.sha256(clip_id.encode()).hexdigest()[:8]}"
-    return safe + ".flac"
+def _file_name(clip_id: str, taken: set[str]) -> str:
+    """A name of its own, also where the file system does not tell `A` from `a`."""
+    stem = safe_stem(clip_id)
+    if stem.casefold() in taken:
+        stem = with_hash(stem, clip_id)
+    taken.add(stem.casefold())
+    return stem + ".flac"
 
 
 def _write(
@@ -162,12 +187,12 @@ def _write(
 ) -> dict:
     unsplit = [Unsplit(k.text, k.clip.speaker, k.seconds, k.clip.split) for k in kept]
     splits, split_by = assign_splits(unsplit, seed)
-    for split in SPLITS:
-        members = [k for k, s in zip(kept, splits, strict=True) if s == split]
+    by_split = {split: [k for k, s in zip(kept, splits, strict=True) if s == split] for split in SPLITS}
+    for split, members in by_split.items():
         if members:
             _write_split(folder / split, members, folder / "clips", language)
     (folder / "clips").rmdir()
-    _write_cuts(folder / CUTS_FILE, kept, splits, language)
+    _write_cuts(folder / CUTS_FILE, by_split, language)
     normaliser.save(folder / NORMALISER_FILE)
     _write_lines(folder / LEFT_OUT_FILE, (asdict(entry) for entry in left_out))
     about = {
@@ -176,11 +201,8 @@ def _write(
         "language": language,
         "split_by": split_by,
         "splits": {
-            split: {
-                "clips": splits.count(split),
-                "seconds": round(sum(k.seconds for k, s in zip(kept, splits, strict=True) if s == split), 2),
-            }
-            for split in SPLITS
+            split: {"clips": len(members), "seconds": round(sum(k.seconds for k in members), 2)}
+            for split, members in by_split.items()
         },
         "left_out": len(left_out),
     }
@@ -200,8 +222,8 @@ def _write_split(folder: Path, members: list[_Kept], clips: Path, language: str 
                 "id": member.clip.id,
                 "text": member.text,
                 "original_text": member.clip.text,
-                "speaker": member.clip.speaker,
-                "language": member.clip.language or language,
+                "speaker": member.clip.speaker or "",  # never null: `datasets` wants one type in all splits
+                "language": member.clip.language or language or "",
                 "duration": round(member.seconds, 4),
             }
             for member in members
@@ -215,7 +237,7 @@ def _write_lines(path: Path, rows: Iterable[dict]) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _write_cuts(path: Path, kept: list[_Kept], splits: list[str], language: str | None) -> None:
+def _write_cuts(path: Path, by_split: dict[str, list[_Kept]], language: str | None) -> None:
     from lhotse import AudioSource, CutSet, MonoCut, Recording, SupervisionSegment
 
     def cut(member: _Kept, split: str) -> MonoCut:
@@ -246,7 +268,7 @@ def _write_cuts(path: Path, kept: list[_Kept], splits: list[str], language: str 
             custom={"split": split},
         )
 
-    CutSet.from_cuts(cut(member, split) for member, split in zip(kept, splits, strict=True)).to_file(path)
+    CutSet.from_cuts(cut(member, split) for split, members in by_split.items() for member in members).to_file(path)
 
 
 def _replace(partial: Path, out: Path) -> None:
@@ -254,15 +276,21 @@ def _replace(partial: Path, out: Path) -> None:
     if out.exists():
         shutil.rmtree(retired, ignore_errors=True)
         out.rename(retired)
-    partial.rename(out)
+    try:
+        partial.rename(out)
+    except OSError:
+        if retired.exists():
+            retired.rename(out)
+        raise
     shutil.rmtree(retired, ignore_errors=True)
 
 
-def _most_common(left_out: list[LeftOut]) -> str:
+def _why_none(left_out: list[LeftOut]) -> str:
     if not left_out:
         return "the source is empty"
-    reason, count = Counter(entry.reason for entry in left_out).most_common(1)[0]
-    return f"{len(left_out)} left out; {count} because: {reason}"
+    first = left_out[0]
+    others = f", and {len(left_out) - 1} more were left out" if len(left_out) > 1 else ""
+    return f"{first.id}, {first.where}: {first.reason}{others}"
 
 
 def _notes(kept: list[_Kept]) -> tuple[str, ...]:

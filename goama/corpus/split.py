@@ -25,26 +25,29 @@ class Unsplit:
 def assign_splits(clips: Sequence[Unsplit], seed: int = 0) -> tuple[list[str], str]:
     """A split for each clip, and one sentence that says how they were chosen.
 
-    Splits that the source gives are kept; only a missing dev split is taken out of train. Otherwise whole
-    speakers are kept together when there are at least eight and none holds half the speech, else whole
-    sentences, so that no sentence is in two splits. The choice hashes the group's name with `seed`:
-    adding recordings later moves as few clips as can be.
+    Splits that the source gives are kept; only a missing dev split is taken out of train. A source where all is
+    train gives none. Otherwise whole speakers are kept together when there are at least eight and none holds
+    half the speech, else whole sentences, so that no sentence is in two splits. The choice hashes the group's
+    name with `seed`: the order of the clips does not matter, and adding recordings moves as few as can be.
     """
     given = {clip.split for clip in clips} - {None}
-    if not given:
-        by_speaker = _speakers_suffice(clips)
-        groups = [(clip.speaker or "") if by_speaker else clip.text for clip in clips]
-        splits = _fill(clips, groups, {"test": TEST_SHARE, "dev": DEV_SHARE}, seed)
-        kind = "speaker (no speaker is in two splits)" if by_speaker else "sentence (no sentence is in two splits)"
+    if given <= {"train"}:
+        splits, kind = _held_out(clips, {"test": TEST_SHARE, "dev": DEV_SHARE}, seed)
         return splits, f"split by {kind}, seed {seed}"
     splits = [clip.split or "train" for clip in clips]
     if "dev" in splits or "train" not in splits:
         return splits, "splits as the source gives them"
     members = [index for index, split in enumerate(splits) if split == "train"]
-    train = [clips[index] for index in members]
-    for index, split in zip(members, _fill(train, [c.text for c in train], {"dev": DEV_SHARE}, seed), strict=True):
+    chosen, kind = _held_out([clips[index] for index in members], {"dev": DEV_SHARE}, seed)
+    for index, split in zip(members, chosen, strict=True):
         splits[index] = split
-    return splits, f"splits as the source gives them, dev taken out of train by sentence, seed {seed}"
+    return splits, f"splits as the source gives them, dev taken out of train by {kind}, seed {seed}"
+
+
+def _held_out(clips: Sequence[Unsplit], shares: dict[str, float], seed: int) -> tuple[list[str], str]:
+    if _speakers_suffice(clips):
+        return _fill(clips, [clip.speaker or "" for clip in clips], shares, seed), "speaker (none is in two splits)"
+    return _fill(clips, [clip.text for clip in clips], shares, seed), "sentence (none is in two splits)"
 
 
 def _speakers_suffice(clips: Sequence[Unsplit]) -> bool:

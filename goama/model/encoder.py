@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig, PreTrainedConfig, Wav2Vec2BertConfig, Wav2Vec2BertForCTC
+from transformers.utils import logging as transformers_logging
 
 from goama.acoustics.log_mel import FRAME_SHIFT_S, MEL_BINS
 from goama.errors import GoamaError
@@ -144,19 +147,34 @@ def _from_checkpoint(encoder: str, config: PreTrainedConfig) -> tuple[Wav2Vec2Be
     from safetensors import SafetensorError
 
     try:
-        network, info = Wav2Vec2BertForCTC.from_pretrained(
-            encoder,
-            config=config,
-            ignore_mismatched_sizes=True,  # the head has another vocabulary's size
-            output_loading_info=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-        )
+        with quiet_transformers():
+            network, info = Wav2Vec2BertForCTC.from_pretrained(
+                encoder,
+                config=config,
+                ignore_mismatched_sizes=True,  # the head has another vocabulary's size
+                output_loading_info=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+            )
     except (OSError, SafetensorError) as error:
         raise GoamaError(_unreachable(encoder, error)) from error
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
     return network, sorted({*info["missing_keys"], *mismatched})
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Its loading report and bars speak to programmers; what a user must know, goama says itself."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 def _unreachable(encoder: str, error: Exception) -> str:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertForCTC
-from transformers.utils import logging as transformers_logging
 
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.log_mel import MEL_BINS, LogMel
 from goama.errors import GoamaError
-from goama.model.encoder import feature_stride, load_for_inference
+from goama.model.encoder import feature_stride, load_for_inference, quiet_transformers
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
 
@@ -46,12 +45,8 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
     state["lm_head.bias"] = state["lm_head.bias"].clone()
     state["lm_head.bias"][model.vocabulary.unk_id] = _NEVER
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
+    with quiet_transformers():
         model.network.save_pretrained(partial, state_dict=state)
-    finally:
-        transformers_logging.set_verbosity(verbosity)
     SeamlessM4TFeatureExtractor(
         feature_size=MEL_BINS,
         num_mel_bins=MEL_BINS,

@@ -157,8 +157,10 @@ def _choose_batches(chooser: _Chooser, device: torch.device, hours: float) -> No
     batch = max(5.0, min(batch, 3600 * hours / 8))  # a small corpus still gives eight steps an epoch
     chooser.choose("data", "batch_seconds", round(batch, 1), "CPU" if on_cpu else "GPU, as the notebook's 16 x 2 clips")
     cores = os.cpu_count() or 1
-    workers = 0 if hours < 0.05 else 1 if cores <= 4 else min(8, cores // 2)
-    chooser.choose("data", "workers", workers, f"{cores} cores")
+    if on_cpu:
+        chooser.choose("data", "workers", 0, "training needs every core; reading FLAC takes 3 % of its time")
+    else:
+        chooser.choose("data", "workers", max(1, min(8, cores // 2)), f"{cores} cores to feed the GPU")
     if chooser.recipe.train.precision == "auto":
         precision, why = choose_precision(device)
         chooser.choose("train", "precision", precision, why)

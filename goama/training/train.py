@@ -11,6 +11,7 @@ import json
 import math
 import platform
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def _batches(corpus: Corpus, vocabulary: Vocabulary, plan: Plan, accelerator: Ac
     cuts = corpus.cuts("train")
     data = plan.recipe.data
     return TrainingBatches(
-        cuts.filter(lambda cut: cut.id not in unfit) if unfit else cuts,
+        cuts.filter(partial(_fits, unfit)) if unfit else cuts,
         vocabulary,
         batch_s=float(data.batch_seconds) / data.accumulate / accelerator.num_processes,
         seed=plan.recipe.train.seed,
@@ -178,6 +179,10 @@ def _batches(corpus: Corpus, vocabulary: Vocabulary, plan: Plan, accelerator: Ac
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
+
+
+def _fits(unfit: set[str], cut: Any) -> bool:
+    return cut.id not in unfit
 
 
 def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:

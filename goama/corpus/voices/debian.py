@@ -92,7 +92,11 @@ def _fetch(name: str, cache: Path) -> Path:
     except OSError as error:
         raise GoamaError(f"the cache folder {cache} cannot be written ({error.strerror}): set GOAMA_CACHE") from error
     try:
-        outcome = _run([apt_get, "-q", "-o", "Acquire::Retries=2", "download", name], folder)
+        fetch = ["-q", "-o", "Acquire::Retries=2", "download", name]
+        outcome = _run([apt_get, *fetch], folder)
+        if outcome.returncode and _is_unknown(outcome.stderr):  # a fresh machine has no package lists yet
+            own_lists = _own_lists(apt_get, cache)
+            outcome = _run([apt_get, *own_lists, *fetch], folder)
         arrived = list(folder.glob("*.deb"))
         if outcome.returncode or len(arrived) != 1:
             raise GoamaError(_why_not(name, outcome.stderr))
@@ -101,14 +105,30 @@ def _fetch(name: str, cache: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _own_lists(apt_get: str, cache: Path) -> list[str]:
+    """Options that make apt-get use package lists in the cache, fetched now; the machine's own stay untouched."""
+    lists = cache / "lists"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    options = ["-o", f"Dir::State::Lists={lists}", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
+    _run([apt_get, *options, "-q", "-o", "Acquire::Retries=2", "update"])  # what fails here, the download tells
+    return options
+
+
+_UNKNOWN = (
+    "Unable to locate package",
+    "No packages found",
+    "Can't find a source",
+    "has no installation candidate",
+    "Can't select candidate version",
+)
+
+
+def _is_unknown(stderr: str) -> bool:
+    return any(sign in stderr for sign in _UNKNOWN)
+
+
 def _why_not(name: str, stderr: str) -> str:
-    unknown = (
-        "Unable to locate package",
-        "No packages found",
-        "Can't find a source",
-        "has no installation candidate",
-    )
-    if any(sign in stderr for sign in unknown):
+    if _is_unknown(stderr):
         return (
             f"apt knows no package {name} on this machine: run `apt-get update` first (as root), "
             f"or else {OWN_RECORDINGS}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,16 +11,11 @@ from typing import Any
 
 import soundfile
 
+from goama.corpus.file_names import without_split_words
 from goama.corpus.voices.debian import Package, copyright_text
 from goama.corpus.voices.judgement import Verdict
 from goama.corpus.voices.recording import KEPT_ENCODINGS, Recording
 from goama.corpus.voices.sound import SAMPLE_RATE, decode, pcm_16
-
-# `datasets` takes a word such as train in a file name for a split and then forgets all other files:
-# toy_train.ogg is written as toy_train~.ogg.
-_SPLIT_WORD = re.compile(
-    r"(?<![^-._ 0-9])(train|training|test|testing|eval|evaluation|validation|valid|val|dev)(?![^-._ 0-9])"
-)
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,7 @@ def write_attribution(folder: Path, title: str, attribution: str, licence: str, 
 
 
 def _write_audio(recording: Recording, folder: Path) -> str:
-    stem = _SPLIT_WORD.sub(r"\1~", recording.id)
+    stem = without_split_words(recording.id)
     if recording.encoding not in KEPT_ENCODINGS:
         file_name = f"audio/{stem}.flac"
         soundfile.write(folder / file_name, pcm_16(decode(recording)), SAMPLE_RATE, subtype="PCM_16", format="FLAC")

@@ -1,0 +1,226 @@
+"""Goama's training against the notebook's recipe: same clips, same architecture, same number of clips seen.
+
+    python benchmarks/against_notebook.py [--clips 320] [--rounds 3] [--json FILE|-]
+
+The two sides run as processes of their own, in turn, on the first clips of the demo's Dutch training split and a
+7.8 M Wav2Vec2-BERT (192 wide, 8 layers, adapter). Only training is timed: neither imports, nor loading, nor the
+notebook's feature extraction, which is shown apart. A third side is goama held to float32, since on processors
+that compute in bfloat16 goama does and the notebook does not. The last line is JSON: `throughput_ratio` (goama's
+audio seconds trained per second over the notebook's) and `memory_ratio` (peak memory of the processes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+HERE = Path(__file__).parent
+ARCHITECTURE = {
+    "hidden_size": 192,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 4,
+    "intermediate_size": 768,
+    "output_hidden_size": 192,
+}
+SIDES = ("notebook", "goama", "goama float32")
+
+
+def main() -> None:
+    options = parse()
+    if options.side:
+        goama_side(options.corpus, options.out, options.clips, options.side)
+        return
+    corpus = demo_corpus(options.corpus)
+    with tempfile.TemporaryDirectory(prefix="goama-benchmark-") as folder:
+        manifests = write_manifests(corpus, Path(folder), options.clips)
+        rounds = []
+        for number in range(options.rounds):
+            results = {
+                side: run_side(side, corpus, manifests, Path(folder) / f"{number}", options.clips) for side in SIDES
+            }
+            rounds.append(results)
+            for side, result in results.items():
+                print(f"round {number + 1}  {side:14} {describe(result)}", flush=True)
+    summary = summarise(rounds, options.clips)
+    print_table(summary)
+    line = json.dumps(summary)
+    if options.json and options.json != "-":
+        Path(options.json).write_text(line + "\n", encoding="utf-8")
+    print(line)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, default=Path("demo/corpus"), help="made from fillets-nl if it is absent")
+    parser.add_argument("--clips", type=int, default=320)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", help="also write the last line to this file; - only prints it")
+    parser.add_argument("--side", choices=SIDES[1:], help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def demo_corpus(folder: Path) -> Path:
+    if not (folder / "corpus.json").is_file():
+        from goama.corpus.prepare import prepare
+        from goama.corpus.source import read_source
+        from goama.corpus.voices import get_voice
+
+        speech = folder.with_name("fillets-nl")
+        if not speech.is_dir():
+            get_voice("fillets-nl", speech)
+        prepare(read_source(str(speech)), folder, source="fillets-nl", overwrite=True)
+    return folder
+
+
+def write_manifests(corpus: Path, folder: Path, clips: int) -> dict[str, Path]:
+    from goama.corpus.corpus import Corpus
+
+    paths = {}
+    for split, count in (("train", clips), ("dev", 8)):
+        paths[split] = folder / f"{split}.jsonl"
+        rows = [
+            json.dumps({"audio": cut.recording.sources[0].source, "text": cut.supervisions[0].text})
+            for cut in islice(Corpus.open(corpus).cuts(split), count)
+        ]
+        paths[split].write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return paths
+
+
+def run_side(side: str, corpus: Path, manifests: dict[str, Path], out: Path, clips: int) -> dict[str, Any]:
+    out = out / side.replace(" ", "-")
+    if side == "notebook":
+        command = [sys.executable, str(HERE / "notebook_recipe.py"), "--epochs", "1", "--out", str(out)]
+        command += ["--train", str(manifests["train"]), "--dev", str(manifests["dev"])]
+        command += ["--config", json.dumps(ARCHITECTURE)]
+    else:
+        command = [sys.executable, str(HERE / "against_notebook.py"), "--side", side, "--out", str(out)]
+        command += ["--corpus", str(corpus), "--clips", str(clips)]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    if finished.returncode:
+        sys.exit(f"{side} failed:\n{finished.stderr[-4000:]}")
+    return json.loads((out / "result.json").read_text(encoding="utf-8"))
+
+
+def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
+    """One pass over the clips with goama's own learner, batches and plan."""
+    import torch
+    from accelerate import Accelerator
+    from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
+
+    from goama.acoustics.batches import DataPlace, TrainingBatches
+    from goama.acoustics.log_mel import LogMel
+    from goama.corpus.corpus import Corpus
+    from goama.model.encoder import load_for_training, read_config
+    from goama.text import Vocabulary
+    from goama.training.loop import Learner
+    from goama.training.optimiser import make_optimiser
+    from goama.training.plan import make_plan
+    from goama.training.recipe import read_recipe
+
+    out.mkdir(parents=True)
+    torch.manual_seed(42)
+    Wav2Vec2BertModel(Wav2Vec2BertConfig(**ARCHITECTURE)).save_pretrained(out / "encoder")
+    corpus = Corpus.open(corpus_folder)
+    cuts = corpus.cuts("train").subset(first=clips).to_eager()
+    vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in cuts)
+    recipe = read_recipe(None, ["model.adapter=true", *(["train.precision=no"] if "float32" in side else [])])
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    encoder = str(out / "encoder")
+    recipe = make_plan(recipe, corpus, vocabulary, encoder, read_config(encoder), device).recipe
+    loaded = load_for_training(encoder, vocabulary, adapter=True)
+    optimiser = make_optimiser(
+        loaded.network,
+        learning_rate=5e-5,
+        head_learning_rate=5e-5,
+        new_parameters=loaded.new_parameters,
+        betas=recipe.train.betas,
+        weight_decay=recipe.train.weight_decay,
+    )
+    learner = Learner(
+        Accelerator(mixed_precision=recipe.train.precision), loaded.network.train(), optimiser, LogMel(2), vocabulary
+    )
+    batches = TrainingBatches(
+        cuts, vocabulary, batch_s=recipe.data.batch_seconds, seed=42, workers=int(recipe.data.workers)
+    )
+    audio_s, losses, steps = 0.0, [], 0
+    started = time.perf_counter()
+    for place, batch in batches.starting_at(DataPlace()):
+        if place.epoch:
+            break
+        result = learner.step([batch], seed=steps, clip=recipe.train.clip, augment=recipe.augment)
+        audio_s, steps = audio_s + result.audio_s, steps + 1
+        losses.append(result.loss)
+    facts = {
+        "audio_s": audio_s,
+        "train_s": time.perf_counter() - started,
+        "map_s": 0.0,
+        "loss": losses[-1],
+        "steps": steps,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,  # the processes that read audio count too
+        "peak_gpu_mb": torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None,
+    }
+    (out / "result.json").write_text(json.dumps(facts))
+
+
+def describe(result: dict[str, Any]) -> str:
+    return (
+        f"{result['audio_s'] / result['train_s']:6.1f} audio-s/s  {result['peak_memory_mb']:6.0f} MB  "
+        f"loss {result['loss']:.2f} after {result['steps']} steps  features before training {result['map_s']:.0f} s"
+    )
+
+
+def summarise(rounds: list[dict[str, dict[str, Any]]], clips: int) -> dict[str, Any]:
+    def rates(side: str) -> list[float]:
+        return [results[side]["audio_s"] / results[side]["train_s"] for results in rounds]
+
+    def ratios(side: str) -> list[float]:
+        return [ours / theirs for ours, theirs in zip(rates(side), rates("notebook"), strict=True)]
+
+    memory = "peak_gpu_mb" if rounds[0]["goama"]["peak_gpu_mb"] else "peak_memory_mb"
+    return {
+        "throughput_ratio": statistics.median(ratios("goama")),
+        "throughput_ratio_spread": [min(ratios("goama")), max(ratios("goama"))],
+        "throughput_ratio_float32": statistics.median(ratios("goama float32")),
+        "memory_ratio": statistics.median(r["goama"][memory] / r["notebook"][memory] for r in rounds),
+        "audio_s_per_s": {side: statistics.median(rates(side)) for side in SIDES},
+        "peak_memory_mb": {side: statistics.median(r[side][memory] for r in rounds) for side in SIDES},
+        "loss": {side: statistics.median(r[side]["loss"] for r in rounds) for side in SIDES},
+        "features_before_training_s": statistics.median(r["notebook"]["map_s"] for r in rounds),
+        "clips": clips,
+        "rounds": len(rounds),
+    }
+
+
+def print_table(summary: dict[str, Any]) -> None:
+    print("\n| | audio-s trained per s | peak memory, MB | loss at the end |\n|---|---|---|---|")
+    for side in SIDES:
+        print(
+            f"| {side} | {summary['audio_s_per_s'][side]:.1f} | {summary['peak_memory_mb'][side]:.0f} "
+            f"| {summary['loss'][side]:.2f} |"
+        )
+    low, high = summary["throughput_ratio_spread"]
+    print(
+        f"\ngoama trains {summary['throughput_ratio']:.1f} times as fast ({low:.1f} to {high:.1f} over "
+        f"{summary['rounds']} rounds; {summary['throughput_ratio_float32']:.1f} in float32) with "
+        f"{summary['memory_ratio']:.2f} times the memory\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

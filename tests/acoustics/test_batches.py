@@ -1,0 +1,67 @@
+"""Batches hold so many seconds, every clip once an epoch, in an order that only seed and epoch decide."""
+
+from itertools import islice
+
+import pytest
+
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.batches import DataPlace, TrainingBatches, ordered_batches
+from goama.text import Vocabulary
+
+
+@pytest.fixture(scope="module")
+def vocabulary(corpus):
+    return Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
+
+
+def batches(corpus, vocabulary, **changes) -> TrainingBatches:
+    return TrainingBatches(corpus.cuts("train"), vocabulary, **{"batch_s": 10.0, "seed": 0, **changes})
+
+
+def ids(stream, count: int) -> list[tuple[str, ...]]:
+    return [batch.ids for _, batch in islice(stream, count)]
+
+
+def test_an_epoch_holds_every_clip_once(corpus, vocabulary):
+    seen, epoch = [], 0
+    for place, batch in batches(corpus, vocabulary).starting_at(DataPlace()):
+        if place.epoch != epoch:
+            break
+        seen.extend(batch.ids)
+    assert sorted(seen) == sorted(cut.id for cut in corpus.cuts("train"))
+
+
+def test_no_batch_holds_more_seconds_than_asked_for(corpus, vocabulary):
+    for _, batch in islice(batches(corpus, vocabulary).starting_at(DataPlace()), 8):
+        assert batch.samples <= 10.0 * SAMPLE_RATE
+
+
+def test_going_on_from_a_place_gives_the_batches_that_would_have_followed(corpus, vocabulary):
+    whole = list(islice(batches(corpus, vocabulary).starting_at(DataPlace()), 20))
+    for position in (0, 3, 9, 15):
+        place = whole[position][0]
+        resumed = ids(batches(corpus, vocabulary).starting_at(place), 4)
+        assert resumed == [batch.ids for _, batch in whole[position + 1 : position + 5]]
+
+
+def test_worker_processes_do_not_change_the_order(corpus, vocabulary):
+    alone = ids(batches(corpus, vocabulary).starting_at(DataPlace()), 6)
+    assert ids(batches(corpus, vocabulary, workers=1).starting_at(DataPlace()), 6) == alone
+
+
+def test_seeds_and_epochs_shuffle_differently(corpus, vocabulary):
+    first = ids(batches(corpus, vocabulary).starting_at(DataPlace()), 4)
+    assert ids(batches(corpus, vocabulary, seed=1).starting_at(DataPlace()), 4) != first
+    assert ids(batches(corpus, vocabulary).starting_at(DataPlace(epoch=1)), 4) != first
+
+
+def test_labels_are_those_of_the_texts(corpus, vocabulary):
+    _, batch = next(batches(corpus, vocabulary).starting_at(DataPlace()))
+    assert [vocabulary.decode(labels, collapse=False) for labels in batch.labels] == list(batch.texts)
+    assert batch.padded_samples >= batch.samples
+
+
+def test_evaluation_takes_each_clip_once_shortest_first(corpus, vocabulary):
+    lengths = [len(w) for b in ordered_batches(corpus.cuts("dev"), vocabulary, batch_s=10.0) for w in b.waveforms]
+    assert lengths == sorted(lengths)
+    assert len(lengths) == corpus.clips("dev")

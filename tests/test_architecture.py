@@ -1,0 +1,64 @@
+"""The rooms stand in the order of the data; a room needs only rooms before it."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "goama"
+
+ORDER = (
+    "errors",
+    "text",
+    "acoustics",
+    "corpus",
+    "model",
+    "recognition",
+    "evaluation",
+    "writers",
+    "training",
+    "doctor",
+    "demo",
+    "cli",
+    "__main__",
+)
+
+
+def imports(file: Path) -> set[str]:
+    """Rooms that a file imports, at its top or inside its functions."""
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name.startswith("goama.")}
+    return rooms
+
+
+def test_rooms_need_only_rooms_before_them():
+    for file in PACKAGE.rglob("*.py"):
+        room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        assert room in ORDER, f"{room}: a new room needs its place in the order"
+        for needed in imports(file):
+            assert ORDER.index(needed) <= ORDER.index(room), f"{file.relative_to(PACKAGE)} imports {needed}"
+
+
+def test_importing_and_asking_for_help_take_less_than_a_second():
+    for command in (["-c", "import goama"], ["-m", "goama", "--help"], ["-m", "goama", "voices", "list"]):
+        seconds = []
+        for _ in range(3):  # the machine may be busy: the best of three
+            started = time.perf_counter()
+            subprocess.run([sys.executable, *command], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - started)
+        assert min(seconds) < 1.0, f"{command}: {seconds}"
+
+
+def test_the_command_line_loads_no_heavy_library_before_it_needs_one():
+    code = "import sys, goama.cli; print([m for m in ('torch', 'transformers', 'lhotse', 'numpy') if m in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert answer.stdout.strip() == "[]"

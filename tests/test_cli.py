@@ -1,0 +1,95 @@
+"""Every verb as a user types it, on real speech."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def goama(*arguments, check: bool = True) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "goama", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=check)
+
+
+@pytest.fixture(scope="module")
+def run(corpus, tiny_encoder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    answer = goama(
+        *("train", corpus.folder, "-o", folder, "--encoder", tiny_encoder),
+        *("-s", "train.steps=3", "-s", "data.batch_seconds=20"),
+    )
+    assert "next: goama evaluate" in answer.stdout
+    return folder
+
+
+def test_training_explains_its_choices(corpus, run):
+    choices = {choice["key"] for choice in json.loads((run / "run.json").read_text())["choices"]}
+    assert {"model.adapter", "train.learning_rate", "data.batch_seconds", "train.precision"} <= choices
+
+
+def test_evaluate_shows_and_writes_the_scores(corpus, run, tmp_path):
+    answer = goama("evaluate", run / "best", corpus.folder, "--split", "test", "--json", tmp_path / "scores.json")
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert {"wer", "cer", "wer_interval", "cer_interval", "clips", "seconds"} <= scores.keys()
+    assert scores["clips"] == 4
+    assert scores["wer_interval"][0] <= scores["wer"] <= scores["wer_interval"][1]
+    assert f"WER {100 * scores['wer']:5.1f} %" in answer.stdout
+    assert "reference" in answer.stdout and "next: goama transcribe" in answer.stdout
+
+
+def test_transcribe_writes_to_the_screen_or_into_a_folder(run, speech, tmp_path):
+    first, second = sorted((speech / "audio").iterdir())[:2]
+    on_screen = json.loads(goama("transcribe", run, first, "--to", "json").stdout)
+    assert on_screen["duration"] > 1
+    goama("transcribe", run, first, second, "-o", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{first.stem}.txt", f"{second.stem}.txt"]
+
+
+def test_a_bad_recording_does_not_keep_the_others_back(run, speech, tmp_path):
+    good = next((speech / "audio").iterdir())
+    (tmp_path / "text.wav").write_text("this is not sound")
+    answer = goama("transcribe", run, tmp_path / "text.wav", good, tmp_path / "absent.wav", check=False)
+    assert answer.returncode == 2
+    assert f"{good}: " in answer.stdout
+    assert "text.wav: this is not a sound file" in answer.stderr
+    assert "absent.wav: no such file" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_doctor_says_what_there_is_and_how_to_mend_what_is_not():
+    answer = goama("doctor")
+    for what in ("torch", "processor", "gpu", "disk", "audio formats", "Hub"):
+        assert what in answer.stdout
+
+
+def test_voices_are_listed():
+    assert "fillets-nl" in goama("voices", "list").stdout
+
+
+def test_the_version_is_said():
+    assert goama("--version").stdout.startswith("goama ")
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (("evaluate", "nowhere", "{corpus}"), "nowhere: no such model folder"),
+        (("evaluate", "{run}", "nowhere"), "nowhere: no such corpus"),
+        (("evaluate", "{run}", "{corpus}", "--split", "tests"), "splits are train, dev, test"),
+        (("train", "{corpus}", "-o", "{run}"), "--resume"),
+        (("train", "{corpus}", "-o", "new", "-s", "train.minuets=1"), "did you mean train.minutes?"),
+        (("train", "{corpus}", "-o", "new", "--encoder", "nobody/nothing"), "no such folder here"),
+        (("transcribe", "{run}", "a.wav", "--to", "docx"), "formats are txt, json"),
+        (("voices", "get", "fillets-de", "-o", "new"), "fillets-nl"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_2(arguments, said, corpus, run, tmp_path):
+    filled = [argument.format(corpus=corpus.folder, run=run) for argument in arguments]
+    filled = [str(tmp_path / "new") if argument == "new" else argument for argument in filled]
+    answer = goama(*filled, check=False)
+    assert answer.returncode == 2
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,86 @@
+"""What the recipe leaves open is decided from evidence, and clips that CTC cannot fit are named beforehand."""
+
+import pytest
+import torch
+
+from goama.corpus.corpus import Corpus
+from goama.corpus.prepare import prepare
+from goama.corpus.source import SourceClip
+from goama.errors import GoamaError
+from goama.model.encoder import SCRATCH, read_config
+from goama.text import Vocabulary
+from goama.training.plan import make_plan
+from goama.training.recipe import Recipe, read_recipe
+
+CPU = torch.device("cpu")
+
+
+def vocabulary(corpus: Corpus) -> Vocabulary:
+    return Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
+
+
+def plan(corpus: Corpus, encoder: str, recipe: Recipe | None = None):
+    return make_plan(recipe or Recipe(), corpus, vocabulary(corpus), encoder, read_config(encoder), CPU)
+
+
+def crammed(corpus: Corpus, folder, times: int) -> Corpus:
+    """The corpus with one training clip whose transcript is far too long for its sound."""
+    clips = []
+    for split in ("train", "dev"):
+        for number, cut in enumerate(corpus.cuts(split)):
+            text = cut.supervisions[0].text
+            repeated = " ".join([text] * times) if split == "train" and number == 0 else text
+            path = cut.recording.sources[0].source
+            clips.append(SourceClip(cut.id, corpus.folder / path, repeated, cut.id, split=split))
+    return prepare(clips, folder / "crammed", source="test").corpus
+
+
+def test_nothing_is_left_to_chance(corpus, tiny_encoder):
+    chosen = plan(corpus, str(tiny_encoder)).recipe
+    for section in (chosen.data, chosen.model):
+        assert "auto" not in dict(section).values()
+    assert "auto" not in {value for key, value in dict(chosen.train).items() if key != "epochs"}
+
+
+def test_every_choice_has_a_reason_and_the_users_own_stand(corpus, tiny_encoder):
+    made = plan(corpus, str(tiny_encoder), read_recipe(None, ["train.learning_rate=3e-4", "model.adapter=false"]))
+    reasons = {choice.key: (choice.value, choice.reason) for choice in made.choices}
+    assert reasons["train.learning_rate"] == (3e-4, "set in the recipe")
+    assert made.recipe.model.adapter is False
+    assert all(reason for _, reason in reasons.values())
+
+
+def test_dutch_has_room_for_the_adapter_and_40_ms_frames_have_not(corpus, tiny_encoder):
+    assert plan(corpus, str(tiny_encoder)).recipe.model.adapter is True
+    assert plan(corpus, SCRATCH).recipe.model.adapter is False
+
+
+def test_fast_speech_turns_the_adapter_down(corpus, tiny_encoder, tmp_path):
+    fast = crammed(corpus, tmp_path, times=2)
+    made = plan(fast, str(tiny_encoder))
+    assert made.recipe.model.adapter is False
+    (reason,) = [choice.reason for choice in made.choices if choice.key == "model.adapter"]
+    assert "too tight" in reason
+
+
+def test_a_clip_with_more_labels_than_frames_is_named(corpus, tiny_encoder, tmp_path):
+    made = plan(crammed(corpus, tmp_path, times=20), str(tiny_encoder))
+    (unfit,) = made.unfit
+    assert unfit.id == next(iter(corpus.cuts("train"))).id
+    assert unfit.frames < unfit.needed
+
+
+def test_with_steps_or_minutes_there_are_no_epochs_to_choose(corpus, tiny_encoder):
+    made = plan(corpus, str(tiny_encoder), read_recipe(None, ["train.steps=5"]))
+    assert "train.epochs" not in {choice.key for choice in made.choices}
+
+
+def test_a_corpus_where_nothing_fits_is_refused(corpus, tiny_encoder, tmp_path):
+    clips = [
+        SourceClip(c.id, corpus.folder / c.recording.sources[0].source, c.supervisions[0].text * 30, c.id, split=s)
+        for s in ("train", "dev")
+        for c in corpus.cuts(s)
+    ]
+    hopeless = prepare(clips, tmp_path / "hopeless", source="test").corpus
+    with pytest.raises(GoamaError, match="belong together"):
+        plan(hopeless, str(tiny_encoder))

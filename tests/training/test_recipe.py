@@ -1,0 +1,58 @@
+"""A recipe is read, overridden, written and read again; a slip of the pen is answered with the right key."""
+
+import pytest
+
+from goama.errors import GoamaError
+from goama.training.recipe import Recipe, read_recipe
+
+
+def test_a_written_recipe_reads_back_the_same(tmp_path):
+    recipe = read_recipe(None, ["train.minutes=2.5", "train.seed=7", "model.adapter=true", "data.batch_seconds=30"])
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    assert read_recipe(tmp_path / "recipe.toml") == recipe
+
+
+def test_the_default_recipe_round_trips(tmp_path):
+    (tmp_path / "recipe.toml").write_text(Recipe().to_toml())
+    assert read_recipe(tmp_path / "recipe.toml") == Recipe()
+
+
+def test_overrides_win_over_the_file(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text("[train]\nseed = 3\nsteps = 10\n")
+    recipe = read_recipe(path, ["train.steps=20"])
+    assert (recipe.train.seed, recipe.train.steps) == (3, 20)
+
+
+@pytest.mark.parametrize(
+    "override, said",
+    [
+        ("train.minuts=10", r"unknown recipe key train\.minuts; did you mean train\.minutes\?"),
+        ("trian.minutes=10", r"did you mean train\.minutes\?"),
+        ("train.minutes=ten", r"train\.minutes = 'ten' does not fit"),
+        ("train.minutes=-1", r"train\.minutes = -1 does not fit"),
+        ("train.minutes=nan", r"train\.minutes"),
+        ("train.learning_rate=nan", r"train\.learning_rate"),
+        ("minutes=10", r"section\.key=value"),
+        ("train.minutes", r"section\.key=value"),
+    ],
+)
+def test_a_slip_is_answered_with_a_sentence(override, said):
+    with pytest.raises(GoamaError, match=said):
+        read_recipe(None, [override])
+
+
+def test_a_slip_in_a_file_names_the_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[train]\nsed = 3\n")
+    with pytest.raises(GoamaError, match=r"mine\.toml: unknown recipe key train\.sed; did you mean train\.seed\?"):
+        read_recipe(path)
+    path.write_text("[train\n")
+    with pytest.raises(GoamaError, match=r"mine\.toml: not TOML"):
+        read_recipe(path)
+    with pytest.raises(GoamaError, match="no such recipe"):
+        read_recipe(tmp_path / "absent.toml")
+
+
+def test_scientific_notation_is_a_number():
+    assert read_recipe(None, ["train.learning_rate=2e-4"]).train.learning_rate == pytest.approx(2e-4)

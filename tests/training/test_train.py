@@ -1,0 +1,249 @@
+"""A run from beginning to end: exact under accumulation, resumable to the bit, best and not merely last."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
+from goama.acoustics.log_mel import LogMel
+from goama.corpus.corpus import Corpus
+from goama.errors import GoamaError
+from goama.model.encoder import load_for_training
+from goama.recognition.recogniser import Recogniser
+from goama.text import Vocabulary
+from goama.training.loop import Learner
+from goama.training.optimiser import make_optimiser
+from goama.training.recipe import read_recipe
+from goama.training.train import train
+
+
+def make_learner(accelerator, encoder, corpus) -> Learner:
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
+    loaded = load_for_training(str(encoder), vocabulary, adapter=False)
+    optimiser = make_optimiser(
+        loaded.network,
+        learning_rate=1e-3,
+        head_learning_rate=1e-3,
+        new_parameters=loaded.new_parameters,
+        betas=(0.9, 0.98),
+        weight_decay=0.0,
+    )
+    return Learner(accelerator, loaded.network.train(), optimiser, LogMel(2), vocabulary)
+
+
+def clips(corpus: Corpus, vocabulary: Vocabulary) -> list[Batch]:
+    """32 clips, each a batch of its own."""
+    stream = TrainingBatches(corpus.cuts("train"), vocabulary, batch_s=10.0, seed=0).starting_at(DataPlace())
+    single = [
+        Batch((b.ids[i],), (b.waveforms[i],), (b.labels[i],), (b.texts[i],), (b.speakers[i],))
+        for _, b in islice(stream, 20)
+        for i in range(len(b.ids))
+    ]
+    return single[:32]
+
+
+def joined(batches: list[Batch]) -> Batch:
+    return Batch(*(tuple(value for b in batches for value in getattr(b, name)) for name in Batch.__dataclass_fields__))
+
+
+def test_one_batch_of_32_and_four_of_8_are_the_same_step(accelerator, tiny_encoder, corpus):
+    results = []
+    for size in (32, 8):
+        learner = make_learner(accelerator, tiny_encoder, corpus)
+        singles = clips(corpus, learner.vocabulary)
+        parts = [joined(singles[start : start + size]) for start in range(0, 32, size)]
+        outcome = learner.step(parts, seed=0, clip=1.0, flat_start=0.3)
+        results.append((outcome, {n: p.detach().clone() for n, p in learner.bare_network.named_parameters()}))
+    (whole, weights), (in_parts, weights_in_parts) = results
+    assert in_parts.loss == pytest.approx(whole.loss, rel=1e-5)
+    assert in_parts.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-4)
+    for name, value in weights.items():
+        # AdamW's first step is lr * sign(gradient): where a gradient is all but 0 its sign is rounding
+        assert ((value - weights_in_parts[name]).abs() > 1e-4).float().mean() < 0.01, name
+
+
+def test_gradients_do_not_depend_on_how_a_step_is_cut(accelerator, tiny_encoder, corpus):
+    gradients = []
+    for size in (16, 4, 1):
+        learner = make_learner(accelerator, tiny_encoder, corpus)
+        learner.optimiser.step = learner.optimiser.zero_grad = lambda *_: None  # keep the gradients to look at
+        singles = clips(corpus, learner.vocabulary)[:16]
+        learner.step([joined(singles[i : i + size]) for i in range(0, 16, size)], seed=0, clip=1e9)
+        gradients.append(torch.cat([p.grad.flatten() for p in learner.bare_network.parameters() if p.grad is not None]))
+    for other in gradients[1:]:
+        torch.testing.assert_close(other, gradients[0], atol=2e-5, rtol=1e-3)
+
+
+def test_a_step_without_finite_gradients_changes_nothing(accelerator, tiny_encoder, corpus):
+    learner = make_learner(accelerator, tiny_encoder, corpus)
+    (clip,) = clips(corpus, learner.vocabulary)[:1]
+    before = {n: p.detach().clone() for n, p in learner.bare_network.named_parameters()}
+    broken = Batch(clip.ids, (clip.waveforms[0] * float("nan"),), clip.labels, clip.texts, clip.speakers)
+    assert learner.step([broken], seed=0, clip=1.0).skipped
+    assert all(torch.equal(before[n], p) for n, p in learner.bare_network.named_parameters())
+
+
+def test_four_sentences_are_learnt_by_heart(accelerator, tiny_encoder, corpus):
+    """Features, labels, loss, optimiser and decoding fit together."""
+    learner = make_learner(accelerator, tiny_encoder, corpus)
+    four = joined(clips(corpus, learner.vocabulary)[:4])
+    for step in range(150):
+        learner.step([four], seed=step, clip=1.0, flat_start=max(0.0, 1 - step / 50))
+    from goama.evaluation.scores import score, score_clip
+    from goama.recognition.emission import emissions
+    from goama.recognition.greedy import greedy_text
+
+    network = learner.bare_network.eval()
+    heard = [greedy_text(e, learner.vocabulary) for e in emissions(network, learner.log_mel, four.waveforms)]
+    result = score([score_clip(i, r, h) for i, r, h in zip(four.ids, four.texts, heard, strict=True)])
+    assert result.cer < 0.1, list(zip(four.texts, heard, strict=True))
+
+
+FEW_STEPS = [
+    "train.steps=8",
+    "train.eval_every=4",
+    "train.save_every=2",
+    "data.batch_seconds=20",
+    "train.learning_rate=3e-3",
+]
+
+
+@pytest.fixture(scope="module")
+def finished_run(corpus, tiny_encoder, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "run"
+    train(corpus, run, encoder=str(tiny_encoder), recipe=read_recipe(None, FEW_STEPS))
+    return run
+
+
+def test_a_run_leaves_what_others_build_on(finished_run):
+    names = {path.name for path in finished_run.iterdir()}
+    assert {"best", "last", "recipe.toml", "run.json", "metrics.jsonl", "checkpoint-6", "checkpoint-8"} <= names
+    assert not [name for name in names if name.endswith((".partial", ".old"))]
+    lines = [json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "dev_cer" in line] == [4, 8]
+    facts = json.loads((finished_run / "run.json").read_text())
+    assert facts["left_out"] == [] and facts["corpus"]["fingerprint"]
+    assert list(finished_run.rglob("events.out.tfevents*"))
+
+
+def test_the_recipe_that_was_written_repeats_the_run(finished_run, corpus, tiny_encoder, tmp_path):
+    train(corpus, tmp_path / "again", encoder=str(tiny_encoder), recipe=read_recipe(finished_run / "recipe.toml"))
+    assert_same_weights(finished_run, tmp_path / "again")
+
+
+def test_best_is_the_best_by_dev_cer_not_the_last(finished_run):
+    lines = [json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines()]
+    scores = {line["step"]: line["dev_cer"] for line in lines if "dev_cer" in line}
+    state = json.loads((finished_run / "checkpoint-8" / "state.json").read_text())
+    assert state["best_cer"] == min(scores.values())
+    assert state["best_step"] == min(scores, key=lambda step: (scores[step], step))
+    assert f"(step {state['best_step']})" in (finished_run / "best" / "README.md").read_text()
+
+
+def test_the_best_model_transcribes(finished_run, speech):
+    recogniser = Recogniser.load(finished_run)
+    assert recogniser.transcribe(next((speech / "audio").iterdir())).duration > 1
+
+
+def test_a_killed_run_resumes_to_the_same_bits(finished_run, corpus, tiny_encoder, tmp_path):
+    """kill -9 before the first checkpoint, and again after one."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "goama", "train", str(corpus.folder), "-o", str(run)]
+    command += ["--encoder", str(tiny_encoder), "--resume"]
+    for override in FEW_STEPS:
+        command += ["-s", override]
+    for moment in ("run.json", "checkpoint-2"):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(run / moment, process)
+        process.kill()
+        process.wait()
+        assert not (run / "last").exists()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert_same_weights(finished_run, run)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "dev_cer" in line] == [4, 8]
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(corpus, tiny_encoder, tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "goama", "train", str(corpus.folder), "-o", str(run)]
+    command += ["--encoder", str(tiny_encoder), "-s", "train.steps=5000", "-s", "train.save_every=2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    wait_for(run / "checkpoint-2", process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"goama train {corpus.folder} -o {run} --resume" in output
+    assert (run / "last" / "config.json").is_file()
+
+
+def wait_for(path, process, limit_s: float = 90) -> None:
+    deadline = time.monotonic() + limit_s
+    while not path.exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def assert_same_weights(one, other) -> None:
+    for name in ("best", "last"):
+        first, second = load_file(one / name / "model.safetensors"), load_file(other / name / "model.safetensors")
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert torch.equal(value, second[key]), f"{name}: {key}"
+
+
+def test_minutes_bound_a_run(corpus, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
+    trained = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
+    assert not trained.outcome.interrupted
+    assert 3 < trained.outcome.state.elapsed_s < 12
+    assert trained.outcome.state.best_cer is not None
+
+
+def test_a_taken_run_folder_is_not_overwritten(finished_run, corpus, tiny_encoder, tmp_path):
+    with pytest.raises(GoamaError, match="--resume"):
+        train(corpus, finished_run, encoder=str(tiny_encoder))
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(GoamaError, match="not empty"):
+        train(corpus, tmp_path, encoder=str(tiny_encoder))
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_a_run_is_not_resumed_with_another_corpus(finished_run, corpus, tiny_encoder, tmp_path):
+    from goama.corpus.prepare import prepare
+    from goama.corpus.source import read_source
+
+    half = [clip for number, clip in enumerate(read_source(str(corpus.folder))) if number % 2]
+    other = prepare(half, tmp_path / "other", source="half").corpus
+    with pytest.raises(GoamaError, match="another corpus"):
+        train(other, finished_run, encoder=str(tiny_encoder), resume=True)
+
+
+def test_resuming_a_finished_run_changes_nothing(finished_run, corpus, tiny_encoder):
+    before = (finished_run / "best" / "model.safetensors").read_bytes()
+    outcome = train(corpus, finished_run, encoder=str(tiny_encoder), resume=True).outcome
+    assert outcome.state.step == 8
+    assert (finished_run / "best" / "model.safetensors").read_bytes() == before
+
+
+def test_a_corpus_without_dev_is_refused_before_anything_is_loaded(corpus, tiny_encoder, tmp_path):
+    from dataclasses import replace
+
+    from goama.corpus.prepare import prepare
+    from goama.corpus.source import read_source
+
+    only_train = [replace(clip, split="test") for clip in read_source(str(corpus.folder))]
+    odd = prepare(only_train, tmp_path / "odd", source="only test").corpus
+    with pytest.raises(GoamaError, match="split 'dev' is empty"):
+        train(odd, tmp_path / "run", encoder=str(tiny_encoder))
+    assert not (tmp_path / "run").exists()
