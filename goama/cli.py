@@ -169,7 +169,8 @@ def prepare(
             err.print(f"left out: {entry.id} ({entry.where}): {entry.reason}", markup=False)
         listing = output / "left-out.jsonl"
         err.print(
-            f"goama: {len(made.left_out)} clips were left out, all named with their reasons in {listing}; "
+            f"goama: {'1 clip was' if len(made.left_out) == 1 else f'{len(made.left_out)} clips were'} left out, "
+            f"all named with their reasons in {listing}; "
             f"the corpus of the other {sum(s['clips'] for s in made.corpus.about['splits'].values())} is ready "
             "(--skip-bad accepts this)",
             markup=False,

@@ -214,6 +214,8 @@ def _decode_with_av(handle: BinaryIO, wanted: _Wanted, demuxer: str | None) -> t
             if not container.streams.audio:
                 raise GoamaError(f"{name}: the file holds no sound track")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise GoamaError(f"{name}: the sound is coded in a way that cannot be read; convert it to WAV or FLAC")
             rate = _plausible(stream.rate, name)
             if container.duration and wanted.duration is None:
                 wanted.refuse_if_too_long(container.duration / 1e6 - wanted.offset)

@@ -2,7 +2,7 @@
 
 CORPUS/corpus.json            what it is: language, source, hours, how it was split
 CORPUS/cuts.jsonl.gz          lhotse cuts, one a clip
-CORPUS/train/metadata.jsonl   file_name, id, text, … (also dev/, test/): `load_dataset(CORPUS)` opens this
+CORPUS/train/metadata.jsonl   file_name, id, text, … (also dev/, test/): `load_dataset` opens this (with torchcodec)
 CORPUS/train/*.flac
 CORPUS/normaliser.json        the rules that made `text` of `original_text`
 CORPUS/left-out.jsonl         every clip that is not here, and why

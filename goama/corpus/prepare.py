@@ -298,8 +298,12 @@ def _notes(kept: list[_Kept]) -> tuple[str, ...]:
     resampled = Counter(k.native_rate for k in kept if k.native_rate != SAMPLE_RATE)
     for rate, count in sorted(resampled.items()):
         quality = ": telephone quality, nothing above 4 kHz" if rate <= 8000 else ""
-        notes.append(f"{count} clips converted from {rate} Hz to {SAMPLE_RATE} Hz{quality}")
+        notes.append(f"{_clips(count)} converted from {rate} Hz to {SAMPLE_RATE} Hz{quality}")
     mixed = sum(k.native_channels > 1 for k in kept)
     if mixed:
-        notes.append(f"{mixed} clips had more than one channel; the channels were averaged")
+        notes.append(f"{_clips(mixed)} had more than one channel; the channels were averaged")
     return tuple(notes)
+
+
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"

@@ -6,9 +6,7 @@ said before its first clip; what is wrong with one row goes along as that clip's
 
 from __future__ import annotations
 
-import csv
 import difflib
-import json
 import math
 import os
 import re
@@ -17,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from goama.corpus.table import TABLES, read_table
 from goama.errors import GoamaError
 
 
@@ -82,10 +81,8 @@ _SPLIT_NAMES = {
 }
 
 _METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv")
-_JSON, _CSV = {".jsonl", ".json", ".ndjson"}, {".csv", ".tsv", ".txt"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _HUB_TIMEOUT_S = 10.0
-_LONGEST_FIELD = 1_000_000  # characters in one CSV field
 
 
 def read_source(source: str, columns: Columns | None = None, *, name: str | None = None) -> Iterator[SourceClip]:
@@ -100,7 +97,7 @@ def read_source(source: str, columns: Columns | None = None, *, name: str | None
         return _read_folder(path, columns)
     if path.is_file():
         return _read_manifests([(path, None)], columns)
-    looks_local = path.suffix.lower() in _JSON | _CSV or path.parent.is_dir()
+    looks_local = path.suffix.lower() in TABLES or path.parent.is_dir()
     if _HUB_ID.fullmatch(source) and not looks_local:
         return _with_ids_of_their_own(_read_hub(source, name, columns))
     raise GoamaError(
@@ -152,7 +149,7 @@ def _read_folder(folder: Path, columns: Columns) -> Iterator[SourceClip]:
     ]
     if by_split:
         return _read_manifests(by_split, columns)
-    if any(folder.rglob("*.parquet")) or any(folder.rglob("*.arrow")):
+    if any(any(folder.glob(depth + kind)) for depth in ("", "*/", "*/*/") for kind in ("*.parquet", "*.arrow")):
         return _with_ids_of_their_own(_read_hub(str(folder), None, columns))
     raise GoamaError(
         f"{folder}: no metadata.jsonl or metadata.csv in this folder; write one with the columns "
@@ -173,10 +170,7 @@ def _read_manifests(manifests: list[tuple[Path, str | None]], columns: Columns) 
 
 
 def _manifest_clips(path: Path, columns: Columns, split: str | None) -> Iterator[SourceClip]:
-    try:
-        rows = list(_json_rows(path) if path.suffix.lower() in _JSON else _csv_rows(path))
-    except OSError as error:
-        raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
+    rows = read_table(path)
     if not rows:
         raise GoamaError(f"{path}: the manifest holds no clips")
     present = dict.fromkeys(column for _, row in rows for column in row)  # a JSON row may lack what others have
@@ -185,75 +179,6 @@ def _manifest_clips(path: Path, columns: Columns, split: str | None) -> Iterator
         found.pop("split", None)  # the folder's word counts more than a column's that nobody named
     for line, row in rows:
         yield _clip_from_row(row, found, f"{path}:{line}", base=path.parent, split=split)
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            line = _utf8(raw, path, number).strip()
-            if not line:
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
-                raise GoamaError(
-                    f"{path}:{number}: not a JSON object ({what}); a JSONL manifest has one object a line"
-                ) from error
-            if not isinstance(row, dict):
-                raise GoamaError(
-                    f"{path}:{number}: a JSON object is needed, this is a {type(row).__name__}; "
-                    "a JSONL manifest has one object a line"
-                )
-            yield number, row
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open("rb") as file:
-        lines = [_utf8(raw, path, number) for number, raw in enumerate(file, start=1)]
-    if not lines or not lines[0].strip():
-        raise GoamaError(f"{path}: the file is empty; its first line must name the columns")
-    delimiter = max("\t,;", key=lines[0].count)
-    try:
-        rows = list(_split_csv(lines, delimiter, csv.QUOTE_MINIMAL, path))
-    except GoamaError:
-        if delimiter != "\t":
-            raise
-        rows = list(_split_csv(lines, delimiter, csv.QUOTE_NONE, path))  # many TSV files know no quotes
-    names = [name.strip() for name in rows[0][1]]
-    for number, values in rows[1:]:
-        if len(values) != len(names):
-            raise GoamaError(
-                f"{path}:{number}: {len(values)} fields where the header has {len(names)}; "
-                "put text that contains the delimiter in quotes"
-            )
-        yield number, dict(zip(names, values, strict=True))
-
-
-def _split_csv(lines: list[str], delimiter: str, quoting: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(number of its first line, fields) of each row that is not blank; a quote that never closes is an error."""
-    csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
-    number = 1
-    try:
-        for values in reader:
-            if any(values):
-                yield number, values
-            number = reader.line_num + 1
-    except csv.Error as error:
-        raise GoamaError(
-            f"{path}:{number}: this line is not CSV ({error}); a quote inside quoted text is written twice"
-        ) from error
-
-
-def _utf8(raw: bytes, path: Path, number: int) -> str:
-    try:
-        if b"\0" in raw:
-            raise GoamaError(f"{path}:{number}: not text; a source is a folder, a JSONL, CSV or TSV manifest in UTF-8")
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise GoamaError(f"{path}:{number}: not UTF-8 text; save the file again with encoding UTF-8") from error
-    return text.removeprefix("\ufeff") if number == 1 else text
 
 
 def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[str, str]:
@@ -265,8 +190,8 @@ def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[st
         if given is not None:
             if given not in present:
                 close = difflib.get_close_matches(given, present, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise GoamaError(f"{where}: no column {given!r}{hint} The columns are: {', '.join(present[:20])}")
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                raise GoamaError(f"{where}: no column {given!r}{hint}; the columns are: {', '.join(present[:20])}")
             found[field.name] = given
             continue
         by_lower = {column.lower(): column for column in reversed(present)}

@@ -119,7 +119,7 @@ class Normaliser:
         path = Path(path)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         beside.write_text(json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n", "utf-8")
-        os.replace(beside, path)
+        beside.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Normaliser:

@@ -6,7 +6,6 @@ Saved as a plain `Wav2Vec2CTCTokenizer`, so that `transformers` reads out the sa
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import unicodedata
 from collections import Counter
@@ -190,7 +189,7 @@ class Vocabulary:
                 clean_up_tokenization_spaces=False,
             ).save_pretrained(written)
             for file in sorted(written.iterdir()):
-                os.replace(file, folder / file.name)
+                file.replace(folder / file.name)
 
     @classmethod
     def load(cls, folder: str | Path) -> Vocabulary:

@@ -30,7 +30,7 @@ class RunState:
 
     step: int = 0
     elapsed_s: float = 0.0
-    place: DataPlace = DataPlace()
+    place: DataPlace = field(default_factory=DataPlace)
     best_cer: float | None = None
     best_step: int | None = None
     skipped_steps: int = 0

@@ -78,8 +78,8 @@ def make_plan(
     unfit = _unfit(config, measured)
     if len(unfit) == len(measured):
         raise GoamaError(
-            f"{corpus.folder}: no training clip has as many frames ({1000 * frame_shift_s(config):.0f} ms each) as labels; "
-            "do recordings and transcripts belong together?"
+            f"{corpus.folder}: no training clip has as many frames ({1000 * frame_shift_s(config):.0f} ms each) "
+            "as labels; do recordings and transcripts belong together?"
         )
     _choose_rates(chooser, encoder, config)
     _choose_batches(chooser, device, hours)

@@ -232,7 +232,8 @@ def _explain(
 
     million = sum(p.numel() for p in loaded.network.parameters()) / 1e6
     say(
-        f"{corpus.folder}: {corpus.seconds('train') / 60:.1f} min to train on, {corpus.seconds('dev') / 60:.1f} min dev; "
+        f"{corpus.folder}: {corpus.seconds('train') / 60:.1f} min to train on, "
+        f"{corpus.seconds('dev') / 60:.1f} min dev; "
         f"{len(vocabulary.units)} characters; encoder {encoder}, {million:.1f} M parameters"
     )
     if characters.rare:

@@ -26,7 +26,8 @@ def ogg(speech: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def voice(ogg: Path) -> np.ndarray:
-    return read_audio(ogg).samples
+    """The same, (47149,) float32 at 16 kHz, a little below full scale."""
+    return 0.9 * read_audio(ogg).samples
 
 
 def encoded(samples: np.ndarray, container: str, encoding: str | None = None, rate: int = SAMPLE_RATE) -> bytes:
@@ -252,7 +253,7 @@ def test_the_header_of_a_large_wav_may_come_after_other_chunks(voice: np.ndarray
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF"])
 def test_a_clip_of_no_length_is_refused(container: str) -> None:
-    with pytest.raises(GoamaError, match="holds no samples"):
+    with pytest.raises(GoamaError, match=r"holds no samples|not a sound file that can be read"):
         read_audio(encoded(np.zeros(0), container))
 
 
@@ -303,21 +304,23 @@ def test_a_playlist_cannot_make_the_reader_open_other_files(
 
 
 @pytest.fixture(scope="module")
-def short_files(voice: np.ndarray, ogg: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+def short_files(voice: np.ndarray, ogg: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     piece = voice[:8_000]
-    files = [encoded(piece, c) for c in ("WAV", "FLAC", "OGG", "MP3", "AIFF", "CAF", "W64", "AU")]
-    files.append(encoded(piece, "OGG", "OPUS"))
+    files = {c: encoded(piece, c) for c in ("WAV", "FLAC", "OGG", "MP3", "AIFF", "CAF", "W64", "AU")}
+    files["OPUS"] = encoded(piece, "OGG", "OPUS")
     if shutil.which("ffmpeg"):
         for suffix in ("m4a", "webm"):
             target = tmp_path_factory.mktemp("short") / f"clip.{suffix}"
-            files.append(with_ffmpeg(ogg, target, "-t", "0.5").read_bytes())
+            files[suffix] = with_ffmpeg(ogg, target, "-t", "0.5").read_bytes()
     return files
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_damaged_file_is_read_or_refused_and_never_crashes(data: st.DataObject, short_files: list[bytes]) -> None:
-    damaged = bytearray(data.draw(st.sampled_from(short_files)))
+def test_a_damaged_file_is_read_or_refused_and_never_crashes(
+    data: st.DataObject, short_files: dict[str, bytes]
+) -> None:
+    damaged = bytearray(short_files[data.draw(st.sampled_from(sorted(short_files)))])
     for _ in range(data.draw(st.integers(1, 6))):
         # headers are where damage hurts
         place = data.draw(st.integers(0, min(120, len(damaged) - 1)) | st.integers(0, len(damaged) - 1))

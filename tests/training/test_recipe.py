@@ -56,3 +56,10 @@ def test_a_slip_in_a_file_names_the_file(tmp_path):
 
 def test_scientific_notation_is_a_number():
     assert read_recipe(None, ["train.learning_rate=2e-4"]).train.learning_rate == pytest.approx(2e-4)
+
+
+def test_the_documentation_shows_the_defaults():
+    from pathlib import Path
+
+    page = (Path(__file__).parents[2] / "docs" / "recipe.md").read_text(encoding="utf-8")
+    assert Recipe().to_toml().strip() in page
