@@ -108,5 +108,4 @@ def _unflatten(network: nn.Module, optimiser: torch.optim.Optimizer, tensors: di
     for flat, value in tensors.items():
         name, _, key = flat.rpartition("/")
         parameter = parameters[name]
-        on_device = value if key == "step" else value.to(parameter.device)
-        optimiser.state[parameter][key] = on_device
+        optimiser.state[parameter][key] = value.to(parameter.device)
