@@ -43,6 +43,10 @@ class LogMel(torch.nn.Module):
         self.register_buffer("window", torch.from_numpy(povey).to(dtype), persistent=False)
         self.register_buffer("mel", torch.from_numpy(_mel_filters()).to(dtype), persistent=False)
 
+    def on(self, device: torch.device) -> LogMel:
+        """These features computed on a device; Apple's GPUs know no float64."""
+        return (LogMel(self.stride, torch.float32) if device.type == "mps" else self).to(device)
+
     @property
     def frame_shift_s(self) -> float:
         """Seconds between two output frames."""

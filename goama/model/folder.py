@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertForCTC
 
 from goama.acoustics.audio import SAMPLE_RATE
@@ -45,8 +46,14 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
     state["lm_head.bias"] = state["lm_head.bias"].clone()
     state["lm_head.bias"][model.vocabulary.unk_id] = _NEVER
-    with quiet_transformers():
-        model.network.save_pretrained(partial, state_dict=state)
+    try:
+        with quiet_transformers():
+            model.network.save_pretrained(partial, state_dict=state)
+    except SafetensorError as error:
+        raise GoamaError(
+            f"{partial}: the model cannot be written ({error}); if the disk is full, free some space and go on with "
+            "--resume: what was there before is whole"
+        ) from error
     SeamlessM4TFeatureExtractor(
         feature_size=MEL_BINS,
         num_mel_bins=MEL_BINS,

@@ -27,7 +27,7 @@ class Recogniser:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.vocabulary, self.normaliser = model.vocabulary, model.normaliser
         self.network = model.network.eval().to(self.device)
-        self.log_mel = model.log_mel.to(self.device)
+        self.log_mel = model.log_mel.on(self.device)
         self.frame_shift_s = frame_shift_s(model.network.config)
 
     @classmethod

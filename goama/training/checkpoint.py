@@ -41,14 +41,21 @@ class RunState:
 def save_checkpoint(
     run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
 ) -> Path:
-    """Write checkpoint-<step> and drop all but the newest `keep`."""
+    """Write checkpoint-<step> and drop all but the newest `keep`; `GoamaError` when it cannot be written."""
     folder = run / f"checkpoint-{state.step}"
     partial = run / f"checkpoint-{state.step}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    for stale in run.glob("checkpoint-*.partial"):
+        shutil.rmtree(stale, ignore_errors=True)
     partial.mkdir(parents=True)
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, partial / "network.safetensors")
-    save_file(_flatten(network, optimiser), partial / "optimiser.safetensors")
+    try:
+        save_file(weights, partial / "network.safetensors")
+        save_file(_flatten(network, optimiser), partial / "optimiser.safetensors")
+    except SafetensorError as error:
+        raise GoamaError(
+            f"{partial}: the checkpoint cannot be written ({error}); if the disk is full, free some space and go on "
+            "with --resume: earlier checkpoints are whole"
+        ) from error
     (partial / "state.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
     for file in partial.iterdir():
         with file.open("rb") as handle:

@@ -59,7 +59,7 @@ class Learner:
     ):
         self.accelerator, self.vocabulary = accelerator, vocabulary
         self.bare_optimiser = optimiser
-        self.log_mel = log_mel.to(accelerator.device)
+        self.log_mel = log_mel.on(accelerator.device)
         self.network, self.optimiser = accelerator.prepare(network, optimiser)
         self.config = network.config
 
@@ -171,6 +171,7 @@ class TrainingLoop:
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
         self._evaluation_s = 0.0
+        self._pace = ""
         self._best: Score | None = None
 
     def run(self) -> Outcome:
@@ -248,7 +249,7 @@ class TrainingLoop:
         )
         self.monitor.say(
             f"step {self.state.step:5d}  {clock(self.state.elapsed_s):>7}  dev CER {100 * result.cer:5.1f} %  "
-            f"WER {100 * result.wer:5.1f} %{'  (best so far)' if is_best else ''}"
+            f"WER {100 * result.wer:5.1f} %{self._pace}{'  (best so far)' if is_best else ''}"
         )
         if is_best:
             self._best = result
@@ -286,6 +287,7 @@ class TrainingLoop:
 
     def _log(self, recent: list[StepResult], seconds: float) -> None:
         audio, padded = sum(r.audio_s for r in recent), sum(r.padded_s for r in recent)
+        self._pace = f"  {audio / seconds:4.0f} audio-s/s, {100 * (1 - audio / padded):2.0f} % padding"
         self.monitor.log(
             self.state.step,
             {

@@ -1,6 +1,7 @@
 """A run from beginning to end: exact under accumulation, resumable to the bit, best and not merely last."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -178,6 +179,26 @@ def test_ctrl_c_saves_and_says_how_to_go_on(corpus, tiny_encoder, tmp_path):
     assert process.returncode == 130
     assert f"goama train {corpus.folder} -o {run} --resume" in output
     assert (run / "last" / "config.json").is_file()
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_once_there_is_room(
+    finished_run, corpus, tiny_encoder, tmp_path
+):
+    """The limit on a file's size stands for the disk: metrics and small files fit, the second checkpoint's do not."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "goama", "train", str(corpus.folder), "-o", str(run), "--resume"]
+    command += ["--encoder", str(tiny_encoder)]
+    for override in FEW_STEPS:
+        command += ["-s", override]
+    limit = (tiny_encoder / "model.safetensors").stat().st_size // 2
+    shell = f"ulimit -f {limit // 1024}; trap '' XFSZ; exec " + " ".join(shlex.quote(part) for part in command)
+    answer = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert "cannot be written" in answer.stderr and "--resume" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert_same_weights(finished_run, run)
+    assert not list(run.glob("*.partial"))
 
 
 def wait_for(path, process, limit_s: float = 90) -> None:
