@@ -45,7 +45,6 @@ slow: setup
 	$(BIN)/python -m pytest -m slow
 
 benchmark: setup
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/against_notebook.py
 
 clean:

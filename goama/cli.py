@@ -6,7 +6,7 @@ import errno
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from goama import __version__
 from goama.errors import GoamaError
+from goama.files import write_beside
 
 app = typer.Typer(
     help="An hour of transcribed recordings in any language becomes a speech recogniser.",
@@ -61,6 +62,8 @@ def _surroundings(error: OSError) -> str | None:
         errno.EACCES: f"{where}: no permission to write or read here; choose another place with -o",
         errno.EPERM: f"{where}: the system does not allow this; choose another place with -o",
         errno.EROFS: f"{where}: this file system is read-only; choose another place with -o",
+        errno.ENOENT: f"{where}: no such file or folder; check the path",
+        errno.EEXIST: f"{where}: a file of this name is in the way; choose another place with -o",
         errno.ENOTDIR: f"{where}: a part of this path is a file, not a folder; choose another place with -o",
         errno.EISDIR: f"{where}: this is a folder, a file is needed",
         errno.ENAMETOOLONG: f"{where}: this name is too long for the file system",
@@ -109,7 +112,7 @@ def voices_get(
     """Fetch a voice as a folder with metadata.jsonl, audio, licence and attribution."""
     from goama.corpus.voices import get_voice
 
-    with _status() as status:
+    with _Spinner() as status:
         folder = get_voice(name, output, progress=lambda what, done, total: status(f"{what} {done}/{total}"))
     for split, clips in folder.clips.items():
         out.print(f"{split:5}  {clips:5d} clips  {folder.minutes[split]:6.1f} min")
@@ -147,7 +150,7 @@ def prepare(
 
     columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
     clips = read_source(source, columns, name=name)
-    with _status() as status:
+    with _Spinner() as status:
         made = make_corpus(
             clips,
             output,
@@ -232,13 +235,15 @@ def evaluate(
 
     if split not in SPLITS:
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
+    if json_file is not None and not json_file.parent.is_dir():
+        raise GoamaError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
     opened = Corpus.open(corpus)
     _quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure
     from goama.recognition.recogniser import Recogniser
 
     recogniser = Recogniser.load(model)
-    with _status() as status:
+    with _Spinner() as status:
         result = measure(
             recogniser,
             opened,
@@ -246,17 +251,15 @@ def evaluate(
             model=model,
             progress=lambda done: status(f"recognising, clip {done} of {opened.clips(split)}"),
         )
-    _write_json(json_file, result.to_dict())
     score = result.score
     out.print(f"{split}: {score.clips} clips, {score.seconds / 60:.1f} min, {score.words} words")
-    for what, rate, (low, high) in (
-        ("WER", score.wer, score.wer_interval),
-        ("CER", score.cer, score.cer_interval),
-    ):
-        out.print(f"{what} {100 * rate:5.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+    for line in score.lines():
+        out.print(line)
     for clip in result.worst(worst):
         out.print(f"\n{clip.id}  CER {100 * clip.cer:.0f} %", markup=False)
         _side_by_side(clip.reference, clip.hypothesis)
+    if json_file is not None:
+        write_beside(json_file, json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n")
     out.print(f"\nnext: goama transcribe {model} RECORDING.wav", markup=False)
 
 
@@ -277,6 +280,14 @@ def transcribe(
 
     if to not in WRITERS:
         raise GoamaError(f"--to {to}: formats are {', '.join(WRITERS)}")
+    if output:
+        stems = [path.stem for path in audio]
+        twice = next((path for path in audio if stems.count(path.stem) > 1), None)
+        if twice is not None:
+            raise GoamaError(
+                f"{twice}: another recording has the same name, and their transcripts would be one file in {output}; "
+                "transcribe them into different folders"
+            )
     recogniser = Recogniser.load(model)
     if output:
         output.mkdir(parents=True, exist_ok=True)
@@ -291,7 +302,7 @@ def transcribe(
         content = WRITERS[to](transcript)
         if output:
             target = output / f"{path.stem}.{to}"
-            _write_beside(target, content)
+            write_beside(target, content)
             out.print(str(target), markup=False)
         elif to == "txt" and len(audio) > 1:
             out.print(f"{path}: {transcript.text}", markup=False)
@@ -344,19 +355,7 @@ def _side_by_side(reference: str, hypothesis: str) -> None:
     out.print(f"  hypothesis  {hypothesis or '(nothing)'}", markup=False)
 
 
-def _write_json(path: Path | None, content: dict[str, Any]) -> None:
-    if path is not None:
-        _write_beside(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
-
-
-def _write_beside(path: Path, content: str) -> None:
-    """Write beside the file and rename: a reader never meets half of it."""
-    beside = path.with_name(path.name + ".partial")
-    beside.write_text(content, encoding="utf-8")
-    beside.replace(path)
-
-
-class _status:
+class _Spinner:
     """A spinner with one changing line on a terminal; silent elsewhere."""
 
     def __enter__(self):

@@ -9,6 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
+from goama.errors import GoamaError
+from goama.files import write_beside
+
 VOICE = "fillets-nl"
 SHOWN = 3
 
@@ -41,6 +44,7 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
     for split, facts in corpus.about["splits"].items():
         console.print(f"{split:5}  {facts['clips']:5d} clips  {facts['seconds'] / 60:6.1f} min", highlight=False)
 
+    _refuse_another_run(run, encoder, minutes)
     recipe = read_recipe(None, [f"train.minutes={minutes:g}"])
     step(f"$ goama train {corpus_folder} -o {run} --encoder {encoder} -s train.minutes={minutes:g}")
     started = time.monotonic()
@@ -85,7 +89,7 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
         "train_minutes": round(train_minutes, 2),
         "encoder": encoder,
     }
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_beside(folder / "results.json", json.dumps(results, indent=2) + "\n")
     console.print(
         f"\nwritten: {folder / 'results.json'} ({(time.monotonic() - started) / 60:.1f} min from training to here)\n"
         f"next:\n  goama transcribe {trained.best} YOUR-RECORDING.wav\n"
@@ -95,3 +99,18 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
         markup=False,
     )
     return results
+
+
+def _refuse_another_run(run: Path, encoder: str, minutes: float) -> None:
+    """The figure in results.json must be that of the encoder and the minutes it names."""
+    from goama.training.recipe import read_recipe
+
+    if not (run / "run.json").is_file():
+        return
+    known = json.loads((run / "run.json").read_text(encoding="utf-8"))["encoder"]
+    trained = read_recipe(run / "recipe.toml").train.minutes
+    if (known, trained) != (encoder, minutes):
+        raise GoamaError(
+            f"{run} holds a demo with encoder {known} and {trained:g} minutes, not {encoder} and {minutes:g}; "
+            "remove that folder, or choose another with -o"
+        )

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import socket
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _EXTRAS = {
     "export": "onnxruntime",
     "formats": "pympi-ling",
 }
-_HUB = "huggingface.co"
+_HUB = "https://huggingface.co"
 _LITTLE_DISK_GB = 5.0
 
 
@@ -36,18 +36,16 @@ class Observation:
 
 
 def examine() -> Iterator[Observation]:
-    """Look at one thing after the other; nothing here raises for what it finds."""
+    """Look at one thing after the other; what is missing is an observation, not an error."""
     yield Observation("goama", f"{_version('goama') or 'source tree'}, Python {platform.python_version()}")
     for name in _LIBRARIES:
         version = _version(name)
         yield Observation(name, version or "missing", None if version else "pip install goama")
-    yield _processor()
-    yield _gpu()
-    yield _memory()
-    yield _disk()
-    yield _ffmpeg()
-    yield _packages()
-    yield _hub()
+    for look in (_processor, _gpu, _memory, _disk, _audio_formats, _packages, _hub):
+        try:
+            yield look()
+        except ImportError as error:
+            yield Observation(look.__name__.strip("_").replace("_", " "), f"unknown: {error.name} is missing")
     for extra, package in _EXTRAS.items():
         version = _version(package)
         yield Observation(
@@ -104,7 +102,7 @@ def _disk() -> Observation:
     return Observation("disk", f"{free:.1f} GB free here", remedy)
 
 
-def _ffmpeg() -> Observation:
+def _audio_formats() -> Observation:
     """PyAV carries FFmpeg's libraries; the program itself is not needed."""
     import av
     import soundfile
@@ -128,12 +126,15 @@ def _packages() -> Observation:
 
 
 def _hub() -> Observation:
+    """Asked as the libraries ask: through proxies, and where HF_ENDPOINT points."""
+    endpoint = os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
     try:
-        with socket.create_connection((_HUB, 443), timeout=3):
-            return Observation("Hub", f"{_HUB} answers")
-    except OSError as error:
+        with urllib.request.urlopen(f"{endpoint}/api/models?limit=1", timeout=5):
+            return Observation("Hub", f"{endpoint} answers")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
         return Observation(
             "Hub",
-            f"{_HUB} cannot be reached ({error.strerror or error})",
+            f"{endpoint} cannot be reached ({getattr(reason, 'strerror', None) or reason})",
             "work offline with --encoder scratch or a folder, or set HTTPS_PROXY",
         )

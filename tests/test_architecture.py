@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "goama"
 
 ORDER = (
     "errors",
+    "files",
     "text",
     "acoustics",
     "corpus",
@@ -34,6 +35,8 @@ def imports(file: Path) -> set[str]:
             names = [node.module]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module == "goama":
+            names = [f"goama.{alias.name}" for alias in node.names if (PACKAGE / alias.name).is_dir()]
         rooms |= {name.split(".")[1] for name in names if name.startswith("goama.")}
     return rooms
 

@@ -15,9 +15,10 @@ from goama.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from lhotse import CutSet
-    from lhotse.dataset import DynamicBucketingSampler
+    from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
 
 MAX_BUCKETS = 20
+FEWEST_FOR_BUCKETS = 10
 
 
 @dataclass(frozen=True)
@@ -90,26 +91,30 @@ class TrainingBatches:
     def _epoch(self, epoch: int, skip: int) -> Iterator[Batch]:
         yield from _load(islice(iter(self._sampler(epoch)), skip, None), self._vocabulary, self._workers)
 
-    def _sampler(self, epoch: int) -> DynamicBucketingSampler:
-        from lhotse.dataset import DynamicBucketingSampler
+    def _sampler(self, epoch: int) -> DynamicBucketingSampler | DynamicCutSampler:
+        from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
 
-        sampler = DynamicBucketingSampler(
-            self._cuts,
-            max_duration=self._batch_s,
-            num_buckets=max(2, min(MAX_BUCKETS, sum(1 for _ in self._cuts) // 10)),
-            shuffle=True,
-            drop_last=False,
-            seed=self._seed,
-            rank=self._rank,
-            world_size=self._world_size,
-        )
+        shared = {
+            "max_duration": self._batch_s,
+            "shuffle": True,
+            "drop_last": False,
+            "seed": self._seed,
+            "rank": self._rank,
+            "world_size": self._world_size,
+        }
+        clips = sum(1 for _ in self._cuts)
+        if clips < FEWEST_FOR_BUCKETS:
+            sampler = DynamicCutSampler(self._cuts, **shared)
+        else:
+            buckets = max(2, min(MAX_BUCKETS, clips // 10))
+            sampler = DynamicBucketingSampler(self._cuts, num_buckets=buckets, **shared)
         sampler.set_epoch(epoch)
         return sampler
 
 
-def ordered_batches(cuts: CutSet, vocabulary: Vocabulary, *, batch_s: float, workers: int = 0) -> Iterator[Batch]:
+def ordered_batches(cuts: CutSet, vocabulary: Vocabulary, *, batch_s: float) -> Iterator[Batch]:
     """Each cut once, shortest first, in batches of at most `batch_s` padded seconds: for evaluation."""
-    yield from _load(_by_length(cuts, batch_s), vocabulary, workers)
+    yield from _load(_by_length(cuts, batch_s), vocabulary, workers=0)
 
 
 def _by_length(cuts: CutSet, batch_s: float) -> Iterator[CutSet]:

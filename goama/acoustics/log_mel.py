@@ -58,7 +58,7 @@ class LogMel(torch.nn.Module):
 
     @torch.no_grad()
     def forward(self, waveforms: Sequence[np.ndarray | torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clips as (N,) float32 in [-1, 1] at 16 kHz, each of at least `SHORTEST_SAMPLES`.
+        """Clips as (N,) float32 in [-1, 1] at 16 kHz, each of at least `shortest_samples(stride)`.
 
         Returns features (B, T, 80·stride) float32 and mask (B, T) bool, True where a clip has sound.
         Padding is 0. Raises `ValueError` for a clip shorter than one stacked frame.

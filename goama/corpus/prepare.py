@@ -17,6 +17,7 @@ from goama.corpus.file_names import safe_stem, with_hash
 from goama.corpus.source import SourceClip
 from goama.corpus.split import Unsplit, assign_splits
 from goama.errors import GoamaError
+from goama.files import replace_folder
 from goama.text.normaliser import Normaliser
 
 SHORTEST_S = 0.1
@@ -97,7 +98,7 @@ def prepare(
         if not kept or normaliser is None:
             raise GoamaError(f"{source}: no clip can be used ({_why_none(left_out)})")
         about = _write(partial, kept, left_out, normaliser, source, language, seed)
-        _replace(partial, place)
+        replace_folder(partial, place)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -269,20 +270,6 @@ def _write_cuts(path: Path, by_split: dict[str, list[_Kept]], language: str | No
         )
 
     CutSet.from_cuts(cut(member, split) for split, members in by_split.items() for member in members).to_file(path)
-
-
-def _replace(partial: Path, out: Path) -> None:
-    retired = out.with_name(out.name + ".old")
-    if out.exists():
-        shutil.rmtree(retired, ignore_errors=True)
-        out.rename(retired)
-    try:
-        partial.rename(out)
-    except OSError:
-        if retired.exists():
-            retired.rename(out)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)
 
 
 def _why_none(left_out: list[LeftOut]) -> str:

@@ -60,7 +60,10 @@ def _speakers_suffice(clips: Sequence[Unsplit]) -> bool:
 
 
 def _fill(clips: Sequence[Unsplit], groups: Sequence[str], shares: dict[str, float], seed: int) -> list[str]:
-    """Walk the groups in hashed order and fill each held-out split to its share of the speech."""
+    """Walk the groups in hashed order and fill each held-out split to its share of the speech.
+
+    A group that would overfill a split by half stays in train; where no group is small enough, the smallest goes.
+    """
     seconds: dict[str, float] = defaultdict(float)
     for clip, group in zip(clips, groups, strict=True):
         seconds[group] += clip.seconds
@@ -72,8 +75,10 @@ def _fill(clips: Sequence[Unsplit], groups: Sequence[str], shares: dict[str, flo
         for group in order:
             if filled >= share * total or len(chosen) >= len(order) - 1:
                 break
-            if group in chosen or (filled and filled + seconds[group] > 1.5 * share * total):
+            if group in chosen or filled + seconds[group] > 1.5 * share * total:
                 continue
             chosen[group] = split
             filled += seconds[group]
+        if not filled and len(chosen) < len(order) - 1:
+            chosen[min((g for g in order if g not in chosen), key=seconds.__getitem__)] = split
     return [chosen.get(group, "train") for group in groups]

@@ -5,7 +5,7 @@ Counts equal jiwer's; the intervals are percentile bootstraps over clips (Bisani
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,15 @@ class ClipScore:
 
 
 @dataclass(frozen=True)
+class ErrorRates:
+    """Error rates over clips, as fractions, without intervals: what training watches."""
+
+    wer: float
+    cer: float
+    clips: int
+
+
+@dataclass(frozen=True)
 class Score:
     """Error rates over clips, as fractions; the intervals hold the true rate with 95 % confidence.
 
@@ -57,6 +66,16 @@ class Score:
     deletions: int
     insertions: int
 
+    def lines(self) -> list[str]:
+        """WER and CER with their intervals, for a person."""
+        return [
+            f"{name} {100 * rate:5.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+            for name, rate, (low, high) in (
+                ("WER", self.wer, self.wer_interval),
+                ("CER", self.cer, self.cer_interval),
+            )
+        ]
+
 
 def score_clip(
     clip_id: str, reference: str, hypothesis: str, *, seconds: float = 0.0, speaker: str | None = None
@@ -74,6 +93,16 @@ def score_clip(
         characters=len(reference),
         character_errors=Levenshtein.distance(reference, hypothesis),
     )
+
+
+def error_rates(clips: Iterable[ClipScore]) -> ErrorRates:
+    """Sum the clips' edits as they come."""
+    word_errors = words = character_errors = characters = count = 0
+    for clip in clips:
+        word_errors, words = word_errors + clip.word_errors, words + clip.words
+        character_errors, characters = character_errors + clip.character_errors, characters + clip.characters
+        count += 1
+    return ErrorRates(word_errors / max(1, words), character_errors / max(1, characters), count)
 
 
 def score(clips: Sequence[ClipScore], *, seed: int = 0) -> Score:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from transformers import Wav2Vec2BertForCTC
 from transformers.models.wav2vec2_bert.modeling_wav2vec2_bert import (
+    Wav2Vec2BertAdapter,
     Wav2Vec2BertAdapterLayer,
     Wav2Vec2BertSelfAttention,
 )
@@ -22,6 +23,7 @@ def install(network: Wav2Vec2BertForCTC) -> None:
             layer.self_attn.__class__ = RelativeKeyAttention
     adapter = network.wav2vec2_bert.adapter
     if adapter is not None:
+        adapter.__class__ = PaddingProofAdapter
         for layer in adapter.layers:
             layer.__class__ = PaddingProofAdapterLayer
 
@@ -67,6 +69,28 @@ class RelativeKeyAttention(Wav2Vec2BertSelfAttention):
         distance = (position[None, :] - position[:, None]).clamp(-left, right) + left
         by_distance = query @ self.distance_embedding.weight.to(query.dtype).T * self.head_size**-0.5
         return by_distance.gather(-1, distance.expand(batch, heads, frames, frames))
+
+
+class PaddingProofAdapter(Wav2Vec2BertAdapter):
+    """The stack of adapter layers, each given the mask of its own frame rate."""
+
+    def forward(self, hidden_states, attention_mask=None, **kwargs):
+        """hidden_states (B, T, hidden), attention_mask (B, T) or None -> (B, T', output hidden)."""
+        if self.proj is not None:
+            hidden_states = self.proj_layer_norm(self.proj(hidden_states))
+        lengths = None if attention_mask is None else attention_mask.sum(1)
+        for layer in self.layers:
+            mask = None
+            if lengths is not None:
+                mask = torch.arange(hidden_states.shape[1], device=hidden_states.device) < lengths[:, None]
+                lengths = (
+                    torch.div(
+                        lengths + 2 * (self.kernel_size // 2) - self.kernel_size, self.stride, rounding_mode="floor"
+                    )
+                    + 1
+                )
+            hidden_states = layer(hidden_states, attention_mask=mask, sub_sampled_lengths=lengths, **kwargs)
+        return hidden_states
 
 
 class PaddingProofAdapterLayer(Wav2Vec2BertAdapterLayer):

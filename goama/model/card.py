@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 
@@ -24,13 +25,13 @@ def model_card(
     }
     if language:
         metadata["language"] = language
-    if "/" in encoder and not encoder.startswith((".", "/")):
+    if encoder.count("/") == 1 and not Path(encoder).exists():  # a Hub id
         metadata["base_model"] = encoder
     header = "\n".join(f"{key}: {value}" for key, value in metadata.items())
     results = (
         f"Dev split, greedy: CER {100 * dev_cer:.1f} % (step {step}).\n"
         if dev_cer is not None
-        else "Not evaluated yet.\n"
+        else f"Not evaluated at this step ({step}); the best model of the run is.\n"
     )
     return f"""---
 {header}
@@ -39,7 +40,7 @@ def model_card(
 # Speech recogniser{f" for {language}" if language else ""}
 
 A Wav2Vec2-BERT encoder ({encoder}) fine-tuned with CTC on {train_hours:.2f} h of transcribed speech ({source}),
-made with [goama](https://pypi.org/project/goama/). Logits are {frame_shift_ms:.0f} ms apart.
+made with goama. Logits are {frame_shift_ms:.0f} ms apart.
 
 {results}
 ```python

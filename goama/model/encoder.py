@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig, Wav2Vec2BertConfig, Wav2Vec2BertForCTC
 from transformers.utils import logging as transformers_logging
 
@@ -64,12 +65,18 @@ def read_config(encoder: str) -> PreTrainedConfig:
         raise GoamaError(f"{encoder}: no config.json in this folder; --encoder takes a transformers model folder")
     try:
         config = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
-    except (OSError, ValueError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, StrictDataclassError) as error:
         raise GoamaError(_unreachable(encoder, error)) from error
     if not isinstance(config, Wav2Vec2BertConfig):
         raise GoamaError(
             f"{encoder}: this is a {config.model_type} model; goama trains Wav2Vec2-BERT encoders "
             "(facebook/w2v-bert-2.0 and its descendants)"
+        )
+    width = config.feature_projection_input_dim
+    if width < MEL_BINS or width % MEL_BINS:
+        raise GoamaError(
+            f"{encoder}: its frames are {width} numbers wide, not stacked frames of {MEL_BINS} mel bins as "
+            "Wav2Vec2-BERT's are; goama cannot make its features"
         )
     return config
 
@@ -121,6 +128,10 @@ def load_for_training(encoder: str, vocabulary: Vocabulary, *, adapter: bool) ->
         return LoadedEncoder(network, ("all",), 0)
 
     network, missing = _from_checkpoint(encoder, config)
+    missing = sorted({*missing, "lm_head.weight", "lm_head.bias"})  # also where the old head has the same size
+    with torch.no_grad():
+        network.lm_head.weight.normal_(0.0, config.initializer_range)
+        network.lm_head.bias.zero_()
     lost = [name for name in missing if not name.startswith(_ALLOWED_TO_BE_NEW)]
     if lost:
         raise GoamaError(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertForCTC
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.log_mel import MEL_BINS, LogMel
 from goama.errors import GoamaError
+from goama.files import empty_partial, replace_folder
 from goama.model.encoder import feature_stride, load_for_inference, quiet_transformers
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
@@ -36,13 +36,7 @@ class SpeechModel:
 
 def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     """Write the folder beside its place and rename it there, so that a reader never meets half a model."""
-    partial = folder.with_name(folder.name + ".partial")
-    retired = folder.with_name(folder.name + ".old")
-    if retired.exists() and not folder.exists():  # killed between the two renames below
-        retired.rename(folder)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-
+    partial = empty_partial(folder)
     state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
     state["lm_head.bias"] = state["lm_head.bias"].clone()
     state["lm_head.bias"][model.vocabulary.unk_id] = _NEVER
@@ -65,11 +59,7 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     model.vocabulary.save(partial)
     model.normaliser.save(partial / NORMALISER_FILE)
     (partial / "README.md").write_text(card, encoding="utf-8")
-
-    if folder.exists():
-        folder.rename(retired)
-    partial.rename(folder)
-    shutil.rmtree(retired, ignore_errors=True)
+    replace_folder(partial, folder)
 
 
 def load_model_folder(folder: Path | str) -> SpeechModel:

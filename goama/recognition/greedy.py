@@ -19,9 +19,7 @@ def greedy_text(emission: torch.Tensor, vocabulary: Vocabulary) -> str:
     return vocabulary.decode(emission.argmax(-1).tolist())
 
 
-def greedy_segments(
-    emission: torch.Tensor, vocabulary: Vocabulary, frame_shift_s: float, *, offset_s: float = 0.0
-) -> tuple[Segment, ...]:
+def greedy_segments(emission: torch.Tensor, vocabulary: Vocabulary, frame_shift_s: float) -> tuple[Segment, ...]:
     """Words with times, cut into segments at pauses; emission (T, V) are log-probabilities.
 
     A word reaches from the first frame of its first unit to the last frame of its last; its confidence
@@ -31,8 +29,8 @@ def greedy_segments(
     words = [
         Word(
             text=text,
-            start=round(offset_s + run[0].start * frame_shift_s, 3),
-            end=round(offset_s + run[-1].end * frame_shift_s, 3),
+            start=round(run[0].start * frame_shift_s, 3),
+            end=round(run[-1].end * frame_shift_s, 3),
             confidence=round(float(torch.tensor([u.log_probability for u in run]).mean().exp()), 4),
         )
         for run in _word_runs(_units(emission, vocabulary), vocabulary)

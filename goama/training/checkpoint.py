@@ -20,6 +20,7 @@ from torch import nn
 
 from goama.acoustics.batches import DataPlace
 from goama.errors import GoamaError
+from goama.files import empty_partial
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 
@@ -30,6 +31,9 @@ class RunState:
 
     step: int = 0
     elapsed_s: float = 0.0
+    evaluation_s: float = 0.0
+    """The longest evaluation so far: a budget in minutes leaves room for the last one."""
+    finished: bool = False
     place: DataPlace = field(default_factory=DataPlace)
     best_cer: float | None = None
     best_step: int | None = None
@@ -43,10 +47,11 @@ def save_checkpoint(
 ) -> Path:
     """Write checkpoint-<step> and drop all but the newest `keep`; `GoamaError` when it cannot be written."""
     folder = run / f"checkpoint-{state.step}"
-    partial = run / f"checkpoint-{state.step}.partial"
+    if folder.exists():  # these very weights are safe already
+        return folder
     for stale in run.glob("checkpoint-*.partial"):
         shutil.rmtree(stale, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = empty_partial(folder)
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     try:
         save_file(weights, partial / "network.safetensors")
@@ -60,7 +65,6 @@ def save_checkpoint(
     for file in partial.iterdir():
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
-    shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     for old in list_checkpoints(run)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)

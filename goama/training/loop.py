@@ -19,7 +19,7 @@ from goama.acoustics.augment import spec_augment
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
-from goama.evaluation.scores import Score, score
+from goama.evaluation.scores import ErrorRates, error_rates
 from goama.model.encoder import output_frames
 from goama.text.vocabulary import Vocabulary
 from goama.training.checkpoint import RunState, save_checkpoint
@@ -147,7 +147,6 @@ class Outcome:
 
     state: RunState
     interrupted: bool
-    best: Score | None
 
 
 class TrainingLoop:
@@ -170,9 +169,7 @@ class TrainingLoop:
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
-        self._evaluation_s = 0.0
         self._pace = ""
-        self._best: Score | None = None
 
     def run(self) -> Outcome:
         """Train until steps or minutes are used up, or the first Ctrl-C (or SIGTERM), which saves."""
@@ -180,7 +177,7 @@ class TrainingLoop:
         stream = self.batches.starting_at(self.state.place)
         recent: list[StepResult] = []
         recent_s = 0.0
-        with _stop_requests() as stop_requested:
+        with _stop_requests(self.monitor.say) as stop_requested:
             while self._progress() < 1.0 and not stop_requested():
                 before, step_started = self._progress(), time.monotonic()
                 place, parts = self._next(stream)
@@ -194,18 +191,21 @@ class TrainingLoop:
                     skipped_steps=self.state.skipped_steps + result.skipped,
                 )
                 recent.append(result)
-                if self.state.step % _LOG_EVERY == 0:
+                if self.state.step % _LOG_EVERY == 0 or self._progress() >= 1.0:
                     self._log(recent, recent_s)
                     recent, recent_s = [], 0.0
-                self._maybe_evaluate(before, self._progress())
+                if stop_requested() and self._progress() < 1.0:
+                    break
+                is_best = self._maybe_evaluate(before, self._progress())
                 self.state = replace(self.state, elapsed_s=time.monotonic() - started)
-                self._maybe_save(before, self._progress())
+                self._maybe_save(before, self._progress(), is_best)
                 self._show(result)
             interrupted = self._progress() < 1.0
+        self.state = replace(self.state, finished=not interrupted)
         self._save()
         if self.state.step:
             self.save_model("last", self.state)
-        return Outcome(self.state, interrupted, self._best)
+        return Outcome(self.state, interrupted)
 
     def _next(self, stream: Iterator[tuple[DataPlace, Batch]]) -> tuple[DataPlace, list[Batch]]:
         places, parts = zip(*(next(stream) for _ in range(self.accumulate)), strict=True)
@@ -224,24 +224,25 @@ class TrainingLoop:
 
     def _progress(self) -> float:
         """The share of the run that is done: of its steps or of its minutes, whichever is further."""
-        shares = [0.0]
+        shares = [1.0 if self.state.finished else 0.0]
         if self.total_steps is not None:
             shares.append(self.state.step / self.total_steps)
         if self.train.minutes is not None:
-            budget = max(1.0, 60 * self.train.minutes - 1.2 * self._evaluation_s)  # the last evaluation needs its time
+            budget = max(1.0, 60 * self.train.minutes - 1.2 * self.state.evaluation_s)
             shares.append(self.state.elapsed_s / budget)
         return max(shares)
 
-    def _maybe_evaluate(self, before: float, now: float) -> None:
+    def _maybe_evaluate(self, before: float, now: float) -> bool:
+        """Evaluate if it is time; True when that gave the best model so far."""
         if self.train.eval_every is not None:
             due = self.state.step % self.train.eval_every == 0
         else:
             due = int(before * EVALUATIONS) < int(now * EVALUATIONS)
         if not (due or now >= 1.0):
-            return
+            return False
         started = time.monotonic()
         result = self._evaluate()
-        self._evaluation_s = max(self._evaluation_s, time.monotonic() - started)
+        self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, time.monotonic() - started))
         is_best = self.state.best_cer is None or result.cer < self.state.best_cer
         self.monitor.log(
             self.state.step,
@@ -252,24 +253,25 @@ class TrainingLoop:
             f"WER {100 * result.wer:5.1f} %{self._pace}{'  (best so far)' if is_best else ''}"
         )
         if is_best:
-            self._best = result
             self.state = replace(self.state, best_cer=result.cer, best_step=self.state.step)
             self.save_model("best", self.state)
+        return is_best
 
-    def _evaluate(self) -> Score:
+    def _evaluate(self) -> ErrorRates:
         network = self.learner.bare_network
         network.eval()
         try:
-            return score(list(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts)))
+            return error_rates(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts))
         finally:
             network.train()
 
-    def _maybe_save(self, before: float, now: float) -> None:
+    def _maybe_save(self, before: float, now: float, is_best: bool) -> None:
+        """A checkpoint when it is time, and with every best model: a resumed run must know what it has to beat."""
         if self.train.save_every is not None:
             due = self.state.step % self.train.save_every == 0
         else:
             due = int(before * EVALUATIONS) < int(now * EVALUATIONS)
-        if due and now < 1.0:
+        if (due or is_best) and now < 1.0:
             self._save()
 
     def _save(self) -> None:
@@ -311,7 +313,7 @@ class TrainingLoop:
 
 
 @contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
+def _stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """The first Ctrl-C or SIGTERM asks the loop to stop after its step; the second one kills it."""
     requested = False
 
@@ -320,6 +322,7 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
         if requested:
             raise KeyboardInterrupt
         requested = True
+        say("stopping after this step, then saving (once more to stop without saving)")
 
     try:
         previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}

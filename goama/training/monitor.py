@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from goama.files import write_beside
 
 METRICS_FILE = "metrics.jsonl"
 _LINE_EVERY_S = 20.0  # where no bar can be drawn
@@ -51,7 +54,7 @@ class Monitor:
         """Write one line of metrics.jsonl, and the same to the trackers."""
         if self._accelerator.is_main_process:
             with self._metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **values}) + "\n")
+                file.write(json.dumps({"step": step, **{key: _finite(value) for key, value in values.items()}}) + "\n")
         numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
         self._accelerator.log(numbers, step=step)
 
@@ -67,7 +70,12 @@ class Monitor:
     def say(self, sentence: str) -> None:
         """Print a line above the bar."""
         if self._accelerator.is_main_process:
-            self._console.print(sentence, highlight=False, soft_wrap=True)
+            self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows neither NaN nor infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def clock(seconds: float) -> str:
@@ -82,9 +90,7 @@ def _forget_after(metrics: Path, step: int) -> None:
     if not metrics.is_file():
         return
     lines = [line for line in metrics.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
-    beside = metrics.with_suffix(".partial")
-    beside.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    beside.replace(metrics)
+    write_beside(metrics, "".join(line + "\n" for line in lines))
 
 
 def _step_of(line: str) -> float:

@@ -16,6 +16,8 @@ def ctc_sum(
     logits (B, T, V), lengths (B,) of valid frames. Clips are summed over their labels, not averaged: the
     caller divides by all labels of the step, so that accumulation and several devices change nothing.
     """
+    if logits.device.type == "mps":  # torch has no CTC for Apple's GPUs; gradients find their way back
+        logits = logits.cpu()
     targets = torch.tensor([label for row in labels for label in row], device=logits.device)
     target_lengths = torch.tensor([len(row) for row in labels], device=logits.device)
     return functional.ctc_loss(

@@ -49,8 +49,7 @@ def rate_factor(progress: float, warmup: float) -> float:
     return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * fall))
 
 
-def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> float:
-    """Scale every group's peak rate; returns the highest rate set."""
+def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Scale every group's peak rate."""
     for group in optimiser.param_groups:
         group["lr"] = group["peak_lr"] * factor
-    return max(group["lr"] for group in optimiser.param_groups)

@@ -7,13 +7,15 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from goama.errors import GoamaError
 
 Auto = Literal["auto"]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Section(BaseModel):
@@ -25,15 +27,15 @@ class TrainSection(_Section):
 
     minutes: float | None = Field(None, gt=0, description="wall-clock budget of training, evaluation included")
     steps: int | None = Field(None, gt=0, description="optimiser steps; with neither minutes nor steps: epochs")
-    epochs: float | Auto = Field("auto", description="passes over the training split; unused with minutes or steps")
+    epochs: Positive | Auto = Field("auto", description="passes over the training split; unused with minutes or steps")
     seed: int = Field(0, ge=0, description="the same seed, corpus and machine give the same weights")
-    learning_rate: float | Auto = Field("auto", description="peak learning rate of AdamW")
-    head_learning_rate: float | Auto = Field("auto", description="peak rate of what starts from random values")
+    learning_rate: Positive | Auto = Field("auto", description="peak learning rate of AdamW")
+    head_learning_rate: Positive | Auto = Field("auto", description="peak rate of what starts from random values")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of training over which the rate rises")
-    betas: tuple[float, float] = Field((0.9, 0.98), description="AdamW's two decay rates")
+    betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    flat_start: float | Auto = Field("auto", description="share of training guided by evenly spread labels")
+    flat_start: Share | Auto = Field("auto", description="share of training guided by evenly spread labels")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="arithmetic of the network")
     eval_every: int | None = Field(None, gt=0, description="steps between evaluations; default: 12 in a run")
     save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
@@ -43,9 +45,9 @@ class TrainSection(_Section):
 class DataSection(_Section):
     """How clips become batches."""
 
-    batch_seconds: float | Auto = Field("auto", description="seconds of audio in one optimiser step")
+    batch_seconds: Positive | Auto = Field("auto", description="seconds of audio in one optimiser step")
     accumulate: int = Field(1, ge=1, description="parts a step is computed in; more parts need less memory")
-    workers: int | Auto = Field("auto", description="processes that read audio")
+    workers: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="processes that read audio")
     min_count: int | None = Field(None, ge=1, description="characters seen less often become [UNK]")
 
 
@@ -132,9 +134,7 @@ def _all_names() -> set[str]:
 
 def _known_keys() -> list[str]:
     return [
-        f"{section}.{key}"
-        for section, field in Recipe.model_fields.items()
-        for key in field.default.__class__.model_fields
+        f"{section}.{key}" for section, field in Recipe.model_fields.items() for key in type(field.default).model_fields
     ]
 
 

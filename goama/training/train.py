@@ -27,6 +27,7 @@ from goama.acoustics.batches import TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
+from goama.files import recover_folder, write_beside
 from goama.model.card import model_card
 from goama.model.encoder import LoadedEncoder, feature_stride, frame_shift_s, load_for_training, read_config
 from goama.model.folder import SpeechModel, save_model_folder
@@ -39,6 +40,9 @@ from goama.training.plan import Plan, make_plan
 from goama.training.recipe import Recipe, read_recipe
 
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
+_FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
+"""What a run that was killed at once leaves: nothing that is lost when it begins anew."""
+
 _NAMED = 5  # clips named on the screen; run.json names all
 
 
@@ -67,10 +71,14 @@ def train(
     trained on, an encoder that cannot be loaded, or a run folder that is taken.
     """
     run, console = Path(run), console or Console()
-    say = console.print
+    if PartialState().num_processes > 1:
+        raise GoamaError("several processes do not train one run yet; start goama train without a launcher")
     known = _open_run(run, corpus, resume)
     if known is not None:
-        recipe, encoder = read_recipe(run / RECIPE_FILE), known["encoder"]
+        written = read_recipe(run / RECIPE_FILE)
+        if (recipe not in (None, Recipe(), written)) or encoder != known["encoder"]:
+            _say(console, f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
+        recipe, encoder = written, known["encoder"]
     recipe = recipe or Recipe()
     corpus.cuts("dev")  # an empty dev split must fail before the encoder is loaded
     vocabulary, characters = Vocabulary.from_texts(
@@ -102,8 +110,8 @@ def train(
     if known is not None:
         state, damaged = load_newest(run, loaded.network, optimiser)
         for folder in damaged:
-            say(f"{folder} is damaged and was passed over", highlight=False)
-        say(f"resuming at step {state.step} ({clock(state.elapsed_s)} of training done)", highlight=False)
+            _say(console, f"{folder} is damaged and was passed over")
+        _say(console, f"resuming at step {state.step} ({clock(state.elapsed_s)} of training done)")
 
     loaded.network.train()
     learner = Learner(accelerator, loaded.network, optimiser, LogMel(feature_stride(loaded.network.config)), vocabulary)
@@ -132,15 +140,23 @@ def train(
             monitor,
             save_model,
         )
-        outcome = loop.run()
+        try:
+            outcome = loop.run()
+        except torch.OutOfMemoryError as error:
+            raise GoamaError(
+                f"the GPU's memory does not hold {recipe.data.batch_seconds:g} s of audio at once; go on with --resume "
+                "in a copy of the recipe with data.accumulate doubled, or model.gradient_checkpointing=true"
+            ) from error
     return Trained(run, run / "best", outcome)
 
 
 def _open_run(run: Path, corpus: Corpus, resume: bool) -> dict[str, Any] | None:
     """The facts of the run to resume, or None for a new one."""
     facts = run / RUN_FILE
+    for model in (run / "best", run / "last"):
+        recover_folder(model)
     if not facts.is_file():
-        if run.exists() and any(run.iterdir()):
+        if run.exists() and any(path.name not in _FIRST_FILES for path in run.iterdir()):
             raise GoamaError(f"{run}: this folder is not empty and holds no run; choose another with -o")
         return None
     if not resume:
@@ -194,7 +210,7 @@ def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
 
 def _write_run(run: Path, corpus: Corpus, encoder: str, plan: Plan, loaded: LoadedEncoder) -> None:
     run.mkdir(parents=True, exist_ok=True)
-    (run / RECIPE_FILE).write_text(plan.recipe.to_toml(), encoding="utf-8")
+    write_beside(run / RECIPE_FILE, plan.recipe.to_toml())
     facts = {
         "encoder": encoder,
         "corpus": {
@@ -213,9 +229,7 @@ def _write_run(run: Path, corpus: Corpus, encoder: str, plan: Plan, loaded: Load
             "transformers": transformers.__version__,
         },
     }
-    beside = run / (RUN_FILE + ".partial")
-    beside.write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    beside.replace(run / RUN_FILE)
+    write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
 
 
 def _explain(
@@ -227,9 +241,7 @@ def _explain(
     characters: CharacterReport,
     loaded: LoadedEncoder,
 ) -> None:
-    def say(sentence: str) -> None:
-        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
-
+    say = partial(_say, console)
     million = sum(p.numel() for p in loaded.network.parameters()) / 1e6
     say(
         f"{corpus.folder}: {corpus.seconds('train') / 60:.1f} min to train on, "
@@ -250,6 +262,10 @@ def _explain(
         say(f"{len(plan.unfit)} clips left out, their text does not fit their sound: {named}{more}")
 
 
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+
+
 def _card(run: Path, corpus: Corpus, encoder: str, recipe: Recipe, learner: Learner, state: RunState) -> str:
     return model_card(
         encoder=encoder,
@@ -259,5 +275,5 @@ def _card(run: Path, corpus: Corpus, encoder: str, recipe: Recipe, learner: Lear
         step=state.step,
         frame_shift_ms=1000 * frame_shift_s(learner.config),
         recipe_toml=recipe.to_toml(),
-        source=corpus.about["source"],
+        source=Path(corpus.about["source"]).name if Path(corpus.about["source"]).exists() else corpus.about["source"],
     )

@@ -142,3 +142,13 @@ def test_recordings_added_later_move_few_clips() -> None:
     before, _ = assign_splits(HUNDRED)
     after, _ = assign_splits([*HUNDRED, *(clip(f"new sentence {n}") for n in range(10))])
     assert sum(old != new for old, new in zip(before, after, strict=False)) <= 6
+
+
+def test_no_speaker_overfills_a_held_out_split() -> None:
+    """One of eight speakers with 45 % of the speech must not become the test set."""
+    clips = [Unsplit(f"a {n}", "loud", 1.0, None) for n in range(45)]
+    clips += [Unsplit(f"{speaker} {n}", f"s{speaker}", 1.0, None) for speaker in range(7) for n in range(8)]
+    for seed in range(20):
+        splits, _ = assign_splits(clips, seed)
+        assert splits.count("test") <= 16 and splits.count("dev") <= 16
+        assert "test" in splits and "dev" in splits

@@ -193,6 +193,35 @@ def test_the_head_keeps_what_it_knew_of_shared_characters(tmp_path, corpus):
         assert torch.equal(loaded.network.lm_head.weight[wider.tokens.index(unit)], old_row)
 
 
+def test_a_head_of_the_same_size_is_made_new_all_the_same(tmp_path, corpus):
+    """A finished model's `[UNK]` can never be said (bias -1e4): training on from it would never recover."""
+    from goama.acoustics.log_mel import LogMel
+    from goama.model.folder import SpeechModel, save_model_folder
+
+    old = load_for_training(str(hub_folder(tmp_path / "encoder", **SMALL)), VOCABULARY, adapter=False).network
+    save_model_folder(tmp_path / "old", SpeechModel(old, LogMel(2), VOCABULARY, corpus.normaliser), "card")
+    same = load_for_training(str(tmp_path / "old"), VOCABULARY, adapter=False)
+    assert same.new_parameters == ("lm_head",)
+    assert abs(float(same.network.lm_head.bias[VOCABULARY.unk_id])) < 1
+    kept = VOCABULARY.tokens.index("k")
+    assert torch.equal(same.network.lm_head.weight[kept], old.lm_head.weight[kept])
+    others = Vocabulary(tuple({"k": "ж"}.get(token, token) for token in VOCABULARY.tokens))
+    assert len(others) == len(VOCABULARY)
+    fresh = load_for_training(str(tmp_path / "old"), others, adapter=False).network
+    assert not torch.equal(fresh.lm_head.weight[kept], old.lm_head.weight[kept])
+
+
+@pytest.mark.parametrize(
+    "changes, said", [({"hidden_size": "abc"}, "cannot be read"), ({"feature_projection_input_dim": 40}, "mel bins")]
+)
+def test_a_configuration_that_makes_no_sense_is_refused(tmp_path, changes, said):
+    folder = hub_folder(tmp_path / "encoder", **SMALL)
+    facts = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**facts, **changes}))
+    with pytest.raises(GoamaError, match=said):
+        read_config(str(folder))
+
+
 def test_an_encoder_that_lacks_weights_is_refused(tmp_path):
     folder = hub_folder(tmp_path / "encoder", **SMALL)
     state = load_file(folder / "model.safetensors")

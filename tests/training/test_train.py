@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -223,6 +224,47 @@ def test_minutes_bound_a_run(corpus, tiny_encoder, tmp_path):
     assert not trained.outcome.interrupted
     assert 3 < trained.outcome.state.elapsed_s < 12
     assert trained.outcome.state.best_cer is not None
+
+
+def test_a_run_of_minutes_that_is_finished_stays_as_it_is(corpus, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
+    steps = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step
+    resumed = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe, resume=True)
+    assert resumed.outcome.state.step == steps
+
+
+def test_a_run_killed_while_it_wrote_its_first_files_can_begin_anew(corpus, tiny_encoder, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.toml").write_text("[train]\nsteps = 1\n")
+    (run / "run.json.partial").write_text("{")
+    recipe = read_recipe(None, ["train.steps=1", "data.batch_seconds=10"])
+    assert train(corpus, run, encoder=str(tiny_encoder), recipe=recipe, resume=True).outcome.state.step == 1
+
+
+def test_a_best_model_lost_between_two_renames_comes_back(corpus, tiny_encoder, finished_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    (run / "best").rename(run / "best.old")
+    train(corpus, run, encoder=str(tiny_encoder), resume=True)
+    assert (run / "best" / "model.safetensors").is_file() and not (run / "best.old").exists()
+
+
+def test_an_ignored_wish_is_said(corpus, tiny_encoder, finished_run, capsys):
+    train(corpus, finished_run, encoder="scratch", resume=True)
+    assert "goes on with its own encoder" in capsys.readouterr().out
+
+
+def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
+    from dataclasses import replace
+
+    from goama.corpus.prepare import prepare
+    from goama.corpus.source import read_source
+
+    one, *others = read_source(str(corpus.folder))
+    few = prepare([one, *(replace(c, split="dev") for c in others[:3])], tmp_path / "few", source="few").corpus
+    recipe = read_recipe(None, ["train.steps=2"])
+    assert train(few, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step == 2
 
 
 def test_a_taken_run_folder_is_not_overwritten(finished_run, corpus, tiny_encoder, tmp_path):
