@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,8 @@ app.add_typer(voices, name="voices")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+_FORMATS = ("txt", "json")  # goama.writers.WRITERS, known before anything heavy is imported
+_LEARNT_NOTHING = 0.9  # dev CER above which a person is told so
 _NAMED = 5  # clips named on the screen; the file that names all is said
 
 
@@ -121,7 +124,7 @@ def voices_get(
         most = ", ".join(f"{count} {reason}" for reason, count in list(folder.left_out.items())[:3])
         out.print(f"{left_out} recordings left out ({most}); all named in {output / 'left-out.jsonl'}", markup=False)
     out.print(f"licence: {folder.voice.licence}; see {output / 'ATTRIBUTION.md'}", markup=False)
-    out.print(f"\nnext: goama prepare {output} -o corpus", markup=False)
+    _next("prepare", output, "-o", "corpus")
 
 
 @app.command()
@@ -170,6 +173,8 @@ def prepare(
     if made.left_out:
         for entry in made.left_out[:_NAMED]:
             err.print(f"left out: {entry.id} ({entry.where}): {entry.reason}", markup=False)
+        if len(made.left_out) > _NAMED:
+            err.print(f"… and {len(made.left_out) - _NAMED} more")
         listing = output / "left-out.jsonl"
         err.print(
             f"goama: {'1 clip was' if len(made.left_out) == 1 else f'{len(made.left_out)} clips were'} left out, "
@@ -178,7 +183,10 @@ def prepare(
             "(--skip-bad accepts this)",
             markup=False,
         )
-    out.print(f"\nnext: goama train {output} -o run", markup=False)
+    empty = [split for split, facts in made.corpus.about["splits"].items() if not facts["clips"]]
+    if empty:
+        out.print(f"too little speech for a split of its own: {', '.join(empty)}; training needs train and dev")
+    _next("train", output, "-o", "run", *([] if _has_gpu() else ["--encoder", "scratch"]))
     if made.left_out and not skip_bad:
         raise typer.Exit(2)
 
@@ -211,7 +219,8 @@ def train(
         out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
     if trained.outcome.interrupted:
         out.print(
-            f"stopped and saved at step {state.step}; go on with:\n  goama train {corpus} -o {output} --resume",
+            f"stopped and saved at step {state.step}; go on with:\n  "
+            + shlex.join(["goama", "train", str(corpus), "-o", str(output), "--resume"]),
             markup=False,
         )
         raise typer.Exit(130)
@@ -219,7 +228,12 @@ def train(
         out.print(
             f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
         )
-    out.print(f"\nnext: goama evaluate {trained.best} {corpus} --split test", markup=False)
+        if state.best_cer > _LEARNT_NOTHING:
+            out.print(
+                "This model has learnt next to nothing yet: more speech, a pretrained encoder or a longer training "
+                "(-s train.minutes=…) is what helps."
+            )
+    _next("evaluate", trained.best, corpus, "--split", "test" if opened.clips("test") else "dev")
 
 
 @app.command()
@@ -228,7 +242,7 @@ def evaluate(
     corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
-    worst: Annotated[int, typer.Option(help="Worst clips to show.")] = 5,
+    worst: Annotated[int, typer.Option(min=0, help="Worst clips to show.")] = 5,
 ) -> None:
     """Measure WER and CER with 95 % intervals on a split, and show the worst clips."""
     from goama.corpus.corpus import SPLITS, Corpus
@@ -256,11 +270,11 @@ def evaluate(
     for line in score.lines():
         out.print(line)
     for clip in result.worst(worst):
-        out.print(f"\n{clip.id}  CER {100 * clip.cer:.0f} %", markup=False)
+        out.print(f"\n{clip.id}  {clip.character_errors} characters wrong, CER {100 * clip.cer:.0f} %", markup=False)
         _side_by_side(clip.reference, clip.hypothesis)
     if json_file is not None:
         write_beside(json_file, json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n")
-    out.print(f"\nnext: goama transcribe {model} RECORDING.wav", markup=False)
+    _next("transcribe", model, "RECORDING.wav")
 
 
 @app.command()
@@ -274,12 +288,10 @@ def transcribe(
     ] = None,
 ) -> None:
     """Transcribe recordings; those that cannot be read are named, the others are still transcribed."""
-    _quiet_libraries()
-    from goama.recognition.recogniser import Recogniser
-    from goama.writers import WRITERS
-
-    if to not in WRITERS:
-        raise GoamaError(f"--to {to}: formats are {', '.join(WRITERS)}")
+    if to not in _FORMATS:
+        raise GoamaError(f"--to {to}: formats are {', '.join(_FORMATS)}")
+    if to == "json" and len(audio) > 1 and output is None:
+        raise GoamaError("--to json with several recordings: name a folder with -o, one file a recording")
     if output:
         stems = [path.stem for path in audio]
         twice = next((path for path in audio if stems.count(path.stem) > 1), None)
@@ -288,13 +300,19 @@ def transcribe(
                 f"{twice}: another recording has the same name, and their transcripts would be one file in {output}; "
                 "transcribe them into different folders"
             )
+    _quiet_libraries()
+    from goama.recognition.recogniser import Recogniser
+    from goama.writers import WRITERS
+
     recogniser = Recogniser.load(model)
     if output:
         output.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for path in audio:
+    for number, path in enumerate(audio, start=1):
         try:
-            transcript = recogniser.transcribe(path)
+            with _Spinner() as status:
+                status(f"transcribing {path.name}, {number} of {len(audio)}")
+                transcript = recogniser.transcribe(path)
         except GoamaError as error:
             failed += 1
             err.print(f"goama: {error}", markup=False)
@@ -335,6 +353,16 @@ def demo(
     run_demo(output, minutes=minutes, encoder=encoder, console=out)
 
 
+def _next(*command: object) -> None:
+    """The next command to type, quoted for a shell."""
+    out.print("\nnext: " + shlex.join(["goama", *map(str, command)]), markup=False)
+
+
+def _has_gpu() -> bool:
+    """Without importing torch, which takes seconds."""
+    return Path("/dev/nvidiactl").exists() or sys.platform == "darwin"
+
+
 def _quiet_libraries() -> None:
     """Their warnings speak to programmers; what a user must know, goama says itself."""
     import os
@@ -342,6 +370,7 @@ def _quiet_libraries() -> None:
 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning)

@@ -11,13 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "lhotse", "datasets", "soundfile", "av", "soxr")
-_EXTRAS = {
-    "lm": "ctc-beam-decoder",
-    "serve": "fastapi",
-    "cluster": "ray",
-    "export": "onnxruntime",
-    "formats": "pympi-ling",
-}
 _HUB = "https://huggingface.co"
 _LITTLE_DISK_GB = 5.0
 
@@ -40,18 +33,14 @@ def examine() -> Iterator[Observation]:
     yield Observation("goama", f"{_version('goama') or 'source tree'}, Python {platform.python_version()}")
     for name in _LIBRARIES:
         version = _version(name)
-        yield Observation(name, version or "missing", None if version else "pip install goama")
+        yield Observation(
+            name, version or "missing", None if version else "make setup, or pip install . in goama's folder"
+        )
     for look in (_processor, _gpu, _memory, _disk, _audio_formats, _packages, _hub):
         try:
             yield look()
         except ImportError as error:
             yield Observation(look.__name__.strip("_").replace("_", " "), f"unknown: {error.name} is missing")
-    for extra, package in _EXTRAS.items():
-        version = _version(package)
-        yield Observation(
-            f"[{extra}]",
-            f"{package} {version}" if version else f"not installed (pip install 'goama[{extra}]')",
-        )
 
 
 def _version(package: str) -> str | None:

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "goama"
 ORDER = (
     "errors",
     "files",
+    "interrupt",
     "text",
     "acoustics",
     "corpus",

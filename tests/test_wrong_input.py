@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -331,9 +332,65 @@ def test_the_other_commands_answer_a_mistake_with_one_sentence(
 
 
 def test_a_name_with_brackets_is_printed_as_it_is(goama: Command, speech: Path, tmp_path: Path) -> None:
-    outcome = goama("prepare", speech, "-o", tmp_path / "[bold]corpus[/]")
+    outcome = goama("prepare", speech, "-o", tmp_path / "[bold] corpus[/]")
     assert outcome.status == 0
-    assert "[bold]corpus[/] -o run" in outcome.out
+    assert f"next: goama train '{tmp_path / '[bold] corpus[/]'}' -o run" in outcome.out
+
+
+def test_a_second_column_of_the_same_name_is_refused(goama: Command, speech: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("file_name,text,text\na.wav,een,Awa\n")
+    assert "two columns are named 'text'" in one_sentence(goama("prepare", tmp_path / "m.csv", "-o", tmp_path / "x"))
+
+
+def test_a_clip_whose_sound_was_deleted_is_named_before_training(
+    corpus: Corpus, goama: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(corpus.folder, tmp_path / "corpus")
+    gone = next((tmp_path / "corpus" / "train").glob("*.flac"))
+    gone.unlink()
+    said = one_sentence(goama("train", tmp_path / "corpus", "-o", tmp_path / "run", "--encoder", "scratch"))
+    assert gone.stem in said and "is gone" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_clip_whose_sound_was_damaged_is_named_when_it_is_met(
+    corpus: Corpus, goama: Command, tmp_path: Path, tiny_model: Path
+) -> None:
+    shutil.copytree(corpus.folder, tmp_path / "corpus")
+    bad = next((tmp_path / "corpus" / "test").glob("*.flac"))
+    bad.write_bytes(bad.read_bytes()[:200])
+    assert bad.stem in one_sentence(goama("evaluate", tiny_model, tmp_path / "corpus"))
+
+
+def test_a_damaged_manifest_is_named(corpus: Corpus, goama: Command, tmp_path: Path) -> None:
+    shutil.copytree(corpus.folder, tmp_path / "corpus")
+    manifest = tmp_path / "corpus" / "cuts.jsonl.gz"
+    manifest.write_bytes(manifest.read_bytes()[:300])
+    said = one_sentence(goama("train", tmp_path / "corpus", "-o", tmp_path / "run"))
+    assert "cuts.jsonl.gz: damaged" in said
+
+
+def test_ctrl_c_stops_prepare_and_leaves_nothing(speech: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (speech / "metadata.jsonl").read_text().splitlines()]
+    many = [
+        {**row, "file_name": str(speech / row["file_name"]), "id": f"{row['id']}-{n}"}
+        for n in range(200)
+        for row in rows
+    ]
+    (tmp_path / "many.jsonl").write_text("\n".join(json.dumps(row) for row in many))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "goama", "prepare", str(tmp_path / "many.jsonl"), "-o", str(tmp_path / "corpus")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list((tmp_path / "corpus.partial" / "clips").glob("*")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["many.jsonl"]
 
 
 def test_a_process_of_its_own_answers_alike(speech: Path, tmp_path: Path) -> None:

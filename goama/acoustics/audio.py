@@ -137,7 +137,7 @@ def write_flac(path: Path, samples: np.ndarray) -> None:
 
 def _require_file(path: Path) -> None:
     if not path.exists():
-        raise GoamaError(f"{path}: no such file; check the path, relative paths start from the manifest's folder")
+        raise GoamaError(f"{path}: no such file; check the path")
     if path.is_dir():
         raise GoamaError(f"{path}: this is a folder, a sound file is needed")
     if not path.is_file():

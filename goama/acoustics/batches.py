@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from goama.errors import GoamaError
 from goama.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -135,10 +136,19 @@ class _Clips(Dataset):
         self._vocabulary = vocabulary
 
     def __getitem__(self, cuts: CutSet) -> Batch:
+        from lhotse.audio.utils import AudioLoadingError
+
+        try:
+            waveforms = tuple(cut.load_audio()[0] for cut in cuts)
+        except (AudioLoadingError, OSError) as error:
+            ids = ", ".join(cut.id for cut in cuts)
+            raise GoamaError(
+                f"the sound of one of these clips cannot be read any more: {ids}; prepare the corpus again"
+            ) from error
         texts = tuple(cut.supervisions[0].text for cut in cuts)
         return Batch(
             ids=tuple(cut.id for cut in cuts),
-            waveforms=tuple(cut.load_audio()[0] for cut in cuts),
+            waveforms=waveforms,
             labels=tuple(tuple(self._vocabulary.encode(text)) for text in texts),
             texts=texts,
             speakers=tuple(cut.supervisions[0].speaker for cut in cuts),

@@ -10,8 +10,10 @@ CORPUS/left-out.jsonl         every clip that is not here, and why
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,7 +63,9 @@ class Corpus:
             raise GoamaError(f"{about}: format {found} is not known here; prepare the corpus again")
         if not isinstance(facts.get("splits"), dict) or "language" not in facts:
             raise GoamaError(f"{about}: damaged (no language or no splits in it); prepare the corpus again")
-        return cls(folder, facts)
+        corpus = cls(folder, facts)
+        corpus.fingerprint()  # a damaged manifest is found here, not in the middle of a long job
+        return corpus
 
     @property
     def language(self) -> str | None:
@@ -91,12 +95,22 @@ class Corpus:
         cuts = CutSet.from_jsonl_lazy(self.folder / CUTS_FILE)
         return cuts.filter(partial(_is_in, split)).map(partial(_with_folder, root))
 
+    def require_sound(self, *splits: str) -> None:
+        """Raises `GoamaError` that names the clips whose FLAC is gone: better now than an hour into training."""
+        for split in splits:
+            gone = [cut.id for cut in self.cuts(split) if not Path(cut.recording.sources[0].source).is_file()]
+            if gone:
+                named = ", ".join(gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
+                raise GoamaError(f"{self.folder}: the sound of {named} ({split}) is gone; prepare the corpus again")
+
     def fingerprint(self) -> str:
         """SHA-256 of the manifest: what a run records of the data it saw."""
-        import gzip
-
-        with gzip.open(self.folder / CUTS_FILE, "rb") as file:  # the same clips, however they were compressed
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        manifest = self.folder / CUTS_FILE
+        try:
+            with gzip.open(manifest, "rb") as file:  # the same clips, however they were compressed
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise GoamaError(f"{manifest}: damaged ({error}); prepare the corpus again") from error
 
 
 # Functions, not lambdas: lhotse pickles what it maps with for worker processes.

@@ -18,6 +18,7 @@ from goama.corpus.source import SourceClip
 from goama.corpus.split import Unsplit, assign_splits
 from goama.errors import GoamaError
 from goama.files import replace_folder
+from goama.interrupt import stop_requests
 from goama.text.normaliser import Normaliser
 
 SHORTEST_S = 0.1
@@ -83,18 +84,21 @@ def prepare(
         kept: list[_Kept] = []
         left_out: list[LeftOut] = []
         taken: set[str] = set()
-        for number, (clip, audio) in enumerate(_decoded(clips), start=1):
-            if replaces and isinstance(clip.audio, Path) and clip.audio.resolve().is_relative_to(place):
-                raise GoamaError(f"{out}: holds {clip.audio}, which the corpus is made of; choose another output")
-            language = language or clip.language
-            normaliser = normaliser or Normaliser.for_language(language)
-            result = _keep(clip, audio, normaliser, partial / "clips", taken)
-            if isinstance(result, LeftOut):
-                left_out.append(result)
-            else:
-                kept.append(result)
-            if progress:
-                progress(number)
+        with stop_requests(lambda _: None, "") as stop_requested:  # or libsndfile swallows the Ctrl-C
+            for number, (clip, audio) in enumerate(_decoded(clips), start=1):
+                if stop_requested():
+                    raise KeyboardInterrupt
+                if replaces and isinstance(clip.audio, Path) and clip.audio.resolve().is_relative_to(place):
+                    raise GoamaError(f"{out}: holds {clip.audio}, which the corpus is made of; choose another output")
+                language = language or clip.language
+                normaliser = normaliser or Normaliser.for_language(language)
+                result = _keep(clip, audio, normaliser, partial / "clips", taken)
+                if isinstance(result, LeftOut):
+                    left_out.append(result)
+                else:
+                    kept.append(result)
+                if progress:
+                    progress(number)
         if not kept or normaliser is None:
             raise GoamaError(f"{source}: no clip can be used ({_why_none(left_out)})")
         about = _write(partial, kept, left_out, normaliser, source, language, seed)

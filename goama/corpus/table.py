@@ -60,6 +60,9 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise
         rows = list(_split_csv(lines, delimiter, csv.QUOTE_NONE, path))  # many TSV files know no quotes
     names = [name.strip() for name in rows[0][1]]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise GoamaError(f"{path}:{rows[0][0]}: two columns are named {twice!r}; give each a name of its own")
     for number, values in rows[1:]:
         if len(values) != len(names):
             raise GoamaError(

@@ -37,13 +37,13 @@ class Evaluation:
         return sorted(self.clips, key=lambda clip: (-clip.character_errors, clip.id))[:count]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `evaluate --json` writes."""
+        """What `evaluate --json` writes: the score, and every clip with its texts, worst first."""
         return {
             "model": self.model,
             "corpus": self.corpus,
             "split": self.split,
             **asdict(self.score),
-            "worst": [asdict(clip) for clip in self.worst()],
+            "clip_scores": [asdict(clip) for clip in self.worst(len(self.clips))],
         }
 
 
@@ -56,6 +56,7 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Score a recogniser, greedy, on a split; `progress` is called with the clips done so far."""
+    corpus.require_sound(split)
     cuts = corpus.cuts(split)
     clips = []
     for clip in score_batches(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from goama import __version__
+
 
 def model_card(
     *,
@@ -39,8 +41,8 @@ def model_card(
 
 # Speech recogniser{f" for {language}" if language else ""}
 
-A Wav2Vec2-BERT encoder ({encoder}) fine-tuned with CTC on {train_hours:.2f} h of transcribed speech ({source}),
-made with goama. Logits are {frame_shift_ms:.0f} ms apart.
+A Wav2Vec2-BERT encoder ({encoder}) fine-tuned with CTC on {60 * train_hours:.0f} minutes of transcribed speech
+({source}), made with goama {__version__}. Logits are {frame_shift_ms:.0f} ms apart.
 
 {results}
 ```python
@@ -50,6 +52,7 @@ recognise = pipeline("automatic-speech-recognition", model="THIS FOLDER")
 print(recognise("clip.wav")["text"])
 ```
 
+Give `pipeline` one recording at a time: with `batch_size` above 1 it also decodes the padding of the shorter ones.
 Text is normalised by the rules in `normaliser.json`; clean references with them before you score.
 
 ## Recipe

@@ -214,12 +214,12 @@ def _carry_over_head(encoder: str, network: Wav2Vec2BertForCTC, vocabulary: Voca
         old_weight, old_bias = file.get_tensor("lm_head.weight"), file.get_tensor("lm_head.bias")
     if old_weight.shape[1] != network.lm_head.weight.shape[1]:
         return 0
-    carried = 0
+    known_units, units = 0, set(vocabulary.units)
     with torch.no_grad():
         for new_id, unit in enumerate(vocabulary.tokens):
             old_id = old_ids.get(unit)
             if old_id is not None and new_id != vocabulary.unk_id and old_id < len(old_weight):
+                known_units += unit in units
                 network.lm_head.weight[new_id] = old_weight[old_id].float()
                 network.lm_head.bias[new_id] = old_bias[old_id].float()
-                carried += 1
-    return carried
+    return known_units

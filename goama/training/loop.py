@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ErrorRates, error_rates
+from goama.interrupt import stop_requests
 from goama.model.encoder import output_frames
 from goama.text.vocabulary import Vocabulary
 from goama.training.checkpoint import RunState, save_checkpoint
@@ -32,6 +32,7 @@ EVALUATIONS = 12
 """Evaluations in a run, evenly spaced, when the recipe does not say how often."""
 
 _LOG_EVERY = 10  # steps
+_STOPPING = "stopping after this step, then saving (once more: stop at once, without saving)"
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class TrainingLoop:
         stream = self.batches.starting_at(self.state.place)
         recent: list[StepResult] = []
         recent_s = 0.0
-        with _stop_requests(self.monitor.say) as stop_requested:
+        with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stop_requested():
                 before, step_started = self._progress(), time.monotonic()
                 place, parts = self._next(stream)
@@ -310,27 +311,3 @@ class TrainingLoop:
         left = self.state.elapsed_s * (1 - progress) / progress if progress > 0.01 else None
         line = f"step {self.state.step}  loss {result.loss:.3f}  blank {100 * result.blank_share:.0f} %"
         self.monitor.show(progress, left, line)
-
-
-@contextmanager
-def _stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C or SIGTERM asks the loop to stop after its step; the second one kills it."""
-    requested = False
-
-    def request(number: int, _: object) -> None:
-        nonlocal requested
-        if requested:
-            raise KeyboardInterrupt
-        requested = True
-        say("stopping after this step, then saving (once more to stop without saving)")
-
-    try:
-        previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals are somebody else's
-        yield lambda: False
-        return
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

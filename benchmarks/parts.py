@@ -1,0 +1,132 @@
+"""The parts that goama computes its own way, each against what it replaces, interleaved in one process.
+
+    python benchmarks/parts.py [--rounds 7] [--threads N] [--json FILE]
+
+Log-mel against `SeamlessM4TFeatureExtractor`, relative-key attention against transformers' own (forward and
+backward), bfloat16 against float32 for a training step, the fused AdamW against the plain one. Each line is a
+ratio of medians over interleaved runs, and its spread. `--threads 1` holds torch to one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import torch
+from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertForCTC
+
+from goama.acoustics.log_mel import LogMel
+from goama.model.attention import install
+from goama.model.encoder import SCRATCH, load_for_training
+from goama.text import Vocabulary
+
+VOCABULARY = Vocabulary.from_texts(["de kat zit op de mat"], min_count=1)[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, help="cores for torch; default: all")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    results = {}
+    for name, (theirs, ours) in {**log_mel(), **attention(), **training_step(), **adamw()}.items():
+        results[name] = compare(theirs, ours, options.rounds)
+        low, high = results[name]["spread"]
+        print(
+            f"{name:45} {results[name]['ratio']:5.2f} times as fast  ({low:.2f} to {high:.2f}); "
+            f"{1000 * results[name]['ours_s']:.1f} ms against {1000 * results[name]['theirs_s']:.1f} ms",
+            flush=True,
+        )
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def compare(theirs: Callable[[], object], ours: Callable[[], object], rounds: int) -> dict:
+    theirs(), ours()
+    times: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        theirs()
+        between = time.perf_counter()
+        ours()
+        times.append((between - started, time.perf_counter() - between))
+    ratios = [slow / fast for slow, fast in times]
+    return {
+        "ratio": statistics.median(ratios),
+        "spread": [min(ratios), max(ratios)],
+        "theirs_s": statistics.median(t for t, _ in times),
+        "ours_s": statistics.median(o for _, o in times),
+    }
+
+
+def log_mel() -> dict:
+    generator = np.random.default_rng(0)
+    clips = [generator.normal(0, 0.1, int(16000 * s)).astype(np.float32) for s in generator.uniform(2, 5, 17)]
+    original, ours = SeamlessM4TFeatureExtractor(), LogMel(2)
+    return {"log-mel of a minute in 17 clips": (lambda: original(clips, sampling_rate=16000), lambda: ours(clips))}
+
+
+def attention() -> dict:
+    cases = {}
+    for batch, frames in ((16, 80), (4, 300), (2, 750)):
+        config = Wav2Vec2BertConfig(
+            hidden_size=192,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            intermediate_size=768,
+            output_hidden_size=192,
+            vocab_size=30,
+        )
+        theirs = Wav2Vec2BertForCTC(config).wav2vec2_bert.encoder
+        ours = copy.deepcopy(theirs)
+        holder = Wav2Vec2BertForCTC(config)
+        holder.wav2vec2_bert.encoder = ours
+        install(holder)
+        states = torch.randn(batch, frames, 192)
+
+        def run(encoder: torch.nn.Module, states: torch.Tensor = states) -> None:
+            encoder.layers[0].self_attn(states)[0].square().sum().backward()
+
+        cases[f"attention, {batch} x {frames} frames, both ways"] = (
+            lambda run=run, encoder=theirs: run(encoder),
+            lambda run=run, encoder=ours: run(encoder),
+        )
+    return cases
+
+
+def training_step() -> dict:
+    network = load_for_training(SCRATCH, VOCABULARY, adapter=False).network.train()
+    features = torch.randn(17, 88, 320)  # a minute of clips of 3.5 s
+
+    def step(precision: torch.dtype | None) -> None:
+        with torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
+            logits = network(features).logits
+        logits.float().square().mean().backward()
+        network.zero_grad()
+
+    return {"7 M network on a minute, bfloat16 / float32": (lambda: step(None), lambda: step(torch.bfloat16))}
+
+
+def adamw() -> dict:
+    network = load_for_training(SCRATCH, VOCABULARY, adapter=False).network
+    for parameter in network.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    plain = torch.optim.AdamW(network.parameters(), lr=1e-6)
+    fused = torch.optim.AdamW(network.parameters(), lr=1e-6, fused=True)
+    return {"AdamW on 7 M parameters, fused / plain": (plain.step, fused.step)}
+
+
+if __name__ == "__main__":
+    main()
