@@ -82,7 +82,7 @@ def make_plan(
             "as labels; do recordings and transcripts belong together?"
         )
     _choose_rates(chooser, encoder, config)
-    _choose_batches(chooser, device, hours)
+    _choose_batches(chooser, encoder, device, hours)
     _choose_length(chooser, hours)
     return Plan(chooser.recipe, tuple(chooser.choices), unfit)
 
@@ -151,14 +151,17 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     chooser.choose("train", "flat_start", flat, why)
 
 
-def _choose_batches(chooser: _Chooser, device: torch.device, hours: float) -> None:
+def _choose_batches(chooser: _Chooser, encoder: str, device: torch.device, hours: float) -> None:
     on_cpu = device.type == "cpu"
-    batch = 60.0 if on_cpu else 240.0
+    if encoder == SCRATCH:
+        batch, why = 20.0, "many small steps: they are what leads a fresh network off the blank plateau"
+    else:
+        batch, why = (60.0, "CPU") if on_cpu else (240.0, "GPU, as the notebook's 16 x 2 clips")
     batch = max(5.0, min(batch, 3600 * hours / 8))  # a small corpus still gives eight steps an epoch
-    chooser.choose("data", "batch_seconds", round(batch, 1), "CPU" if on_cpu else "GPU, as the notebook's 16 x 2 clips")
+    chooser.choose("data", "batch_seconds", round(batch, 1), why)
     cores = os.cpu_count() or 1
     if on_cpu:
-        chooser.choose("data", "workers", 0, "training needs every core; reading FLAC takes 3 % of its time")
+        chooser.choose("data", "workers", 0, "training needs every core, and FLAC is read quickly")
     else:
         chooser.choose("data", "workers", max(1, min(8, cores // 2)), f"{cores} cores to feed the GPU")
     if chooser.recipe.train.precision == "auto":
