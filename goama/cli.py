@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -36,6 +37,8 @@ _NAMED = 5  # clips named on the screen; the file that names all is said
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and status 2, a bug keeps its traceback."""
+    # Before torch is loaded: its threads wait a little and then sleep, fast alone and fair on a shared machine.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app(standalone_mode=True)
     except GoamaError as error:
@@ -365,7 +368,6 @@ def _has_gpu() -> bool:
 
 def _quiet_libraries() -> None:
     """Their warnings speak to programmers; what a user must know, goama says itself."""
-    import os
     import warnings
 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
