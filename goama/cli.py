@@ -199,8 +199,9 @@ def train(
     corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
     encoder: Annotated[
-        str, typer.Option(help="`scratch`, a model folder, or a Hub id such as facebook/w2v-bert-2.0.")
-    ] = "facebook/w2v-bert-2.0",
+        str | None,
+        typer.Option(help="`scratch`, a model folder or a Hub id. [default: the recipe's, else facebook/w2v-bert-2.0]"),
+    ] = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
@@ -289,6 +290,7 @@ def transcribe(
         Path | None,
         typer.Option("-o", "--output", help="Folder for one file a recording; default: the screen."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace transcripts that are there.")] = False,
 ) -> None:
     """Transcribe recordings; those that cannot be read are named, the others are still transcribed."""
     if to not in _FORMATS:
@@ -303,6 +305,9 @@ def transcribe(
                 f"{twice}: another recording has the same name, and their transcripts would be one file in {output}; "
                 "transcribe them into different folders"
             )
+        there = [output / f"{stem}.{to}" for stem in stems if (output / f"{stem}.{to}").exists()]
+        if there and not overwrite:
+            raise GoamaError(f"{there[0]} exists already, perhaps corrected by hand; choose another -o or --overwrite")
     _quiet_libraries()
     from goama.recognition.recogniser import Recogniser
     from goama.writers import WRITERS

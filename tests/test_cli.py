@@ -44,6 +44,10 @@ def test_transcribe_writes_to_the_screen_or_into_a_folder(run, speech, tmp_path)
     assert on_screen["duration"] > 1
     goama("transcribe", run, first, second, "-o", tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{first.stem}.txt", f"{second.stem}.txt"]
+    (tmp_path / "out" / f"{first.stem}.txt").write_text("corrected by hand")
+    again = goama("transcribe", run, first, "-o", tmp_path / "out", check=False)
+    assert again.returncode == 2 and "exists already" in again.stderr
+    assert (tmp_path / "out" / f"{first.stem}.txt").read_text() == "corrected by hand"
 
 
 def test_a_bad_recording_does_not_keep_the_others_back(run, speech, tmp_path):

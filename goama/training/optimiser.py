@@ -36,7 +36,7 @@ def make_optimiser(
             for (rate, decay), parameters in groups.items()
         ],
         betas=betas,
-        fused=True,  # a third of the time of the plain one, on the CPU too
+        fused=True,  # faster than the plain one, on the CPU too
     )
 
 

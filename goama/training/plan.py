@@ -176,7 +176,7 @@ def choose_precision(device: torch.device) -> tuple[str, str]:
             return "bf16", "this GPU computes in bfloat16"
         return "fp16", "this GPU has no bfloat16"
     if device.type == "cpu" and _cpu_computes_in_bf16():
-        return "bf16", "this CPU computes in bfloat16: nearly twice as fast"
+        return "bf16", "this CPU computes in bfloat16, about twice as fast as float32"
     return "no", f"float32 on this {device.type.upper()}"
 
 

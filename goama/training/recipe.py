@@ -54,6 +54,7 @@ class DataSection(_Section):
 class ModelSection(_Section):
     """What is trained."""
 
+    encoder: str | None = Field(None, description="what is fine-tuned: scratch, a model folder or a Hub id")
     adapter: bool | Auto = Field("auto", description="halve the frame rate with Wav2Vec2-BERT's stride-2 adapter")
     gradient_checkpointing: bool = Field(False, description="less memory, a third slower")
 

@@ -39,6 +39,7 @@ from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
 from goama.training.recipe import Recipe, read_recipe
 
+DEFAULT_ENCODER = "facebook/w2v-bert-2.0"
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
 _FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
 """What a run that was killed at once leaves: nothing that is lost when it begins anew."""
@@ -59,12 +60,12 @@ def train(
     corpus: Corpus,
     run: Path | str,
     *,
-    encoder: str,
+    encoder: str | None = None,
     recipe: Recipe | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> Trained:
-    """Train, or go on with, a run.
+    """Train, or go on with, a run; `encoder` wins over the recipe's, and without either it is w2v-bert-2.0.
 
     With `resume`, the recipe and encoder of the run folder are used and training continues from its newest
     whole checkpoint; a folder without a run starts one. Raises `GoamaError` for a corpus that cannot be
@@ -78,10 +79,12 @@ def train(
         _say(console, f"{run}: nothing to resume, a new run begins")
     if known is not None:
         written = read_recipe(run / RECIPE_FILE)
-        if (recipe not in (None, Recipe(), written)) or encoder != known["encoder"]:
+        if recipe not in (None, Recipe(), written) or encoder not in (None, known["encoder"]):
             _say(console, f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
         recipe, encoder = written, known["encoder"]
     recipe = recipe or Recipe()
+    encoder = encoder or recipe.model.encoder or DEFAULT_ENCODER
+    recipe = recipe.with_values("model", encoder=encoder)
     corpus.require_sound("train", "dev")  # also that neither is empty, before the encoder is loaded
     vocabulary, characters = Vocabulary.from_texts(
         (cut.supervisions[0].text for cut in corpus.cuts("train")), min_count=recipe.data.min_count

@@ -131,8 +131,8 @@ def test_a_run_leaves_what_others_build_on(finished_run):
     assert list(finished_run.rglob("events.out.tfevents*"))
 
 
-def test_the_recipe_that_was_written_repeats_the_run(finished_run, corpus, tiny_encoder, tmp_path):
-    train(corpus, tmp_path / "again", encoder=str(tiny_encoder), recipe=read_recipe(finished_run / "recipe.toml"))
+def test_the_recipe_that_was_written_repeats_the_run(finished_run, corpus, tmp_path):
+    train(corpus, tmp_path / "again", recipe=read_recipe(finished_run / "recipe.toml"))
     assert_same_weights(finished_run, tmp_path / "again")
 
 
