@@ -193,23 +193,28 @@ def prepare(
 
 @app.command()
 def train(
-    corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
     encoder: Annotated[
-        str, typer.Option(help="`scratch`, a model folder, or a Hub id such as facebook/w2v-bert-2.0.")
-    ] = "facebook/w2v-bert-2.0",
+        str | None,
+        typer.Option(
+            help="`starter` (in the package), `scratch`, a model folder, or a Hub id. "
+            "Default: facebook/w2v-bert-2.0, or starter where the Hub cannot be reached.",
+            show_default=False,
+        ),
+    ] = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
 ) -> None:
-    """Fine-tune an encoder on a corpus; the best model ends up in RUN/best."""
-    from goama.corpus.corpus import Corpus
+    """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
+    from goama.corpus.mixture import Mixture
     from goama.training.recipe import read_recipe
 
     wanted = read_recipe(recipe, set_ or [])
-    opened = Corpus.open(corpus)
+    opened = Mixture.open(corpora)
     _quiet_libraries()
     from goama.training.train import train as run_training
 
@@ -220,7 +225,7 @@ def train(
     if trained.outcome.interrupted:
         out.print(
             f"stopped and saved at step {state.step}; go on with:\n  "
-            + shlex.join(["goama", "train", str(corpus), "-o", str(output), "--resume"]),
+            + shlex.join(["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]),
             markup=False,
         )
         raise typer.Exit(130)
@@ -233,7 +238,7 @@ def train(
                 "This model has learnt next to nothing yet: more speech, a pretrained encoder or a longer training "
                 "(-s train.minutes=…) is what helps."
             )
-    _next("evaluate", trained.best, corpus, "--split", "test" if opened.clips("test") else "dev")
+    _next("evaluate", trained.best, corpora[0], "--split", "test" if opened.corpora[0].clips("test") else "dev")
 
 
 @app.command()
@@ -344,7 +349,7 @@ def doctor() -> None:
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to work in.")] = Path("demo"),
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 9.0,
-    encoder: Annotated[str, typer.Option(help="What to fine-tune.")] = "scratch",
+    encoder: Annotated[str, typer.Option(help="What to fine-tune.")] = "starter",
 ) -> None:
     """The main job on real Dutch speech: fetch, prepare, train, evaluate, transcribe."""
     from goama.demo import run_demo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -56,12 +56,13 @@ class DataPlace:
 class TrainingBatches:
     """Endless batches of at most `batch_s` seconds, reshuffled each epoch from `seed`; iterate from any place.
 
-    The order depends on the cuts, `batch_s` and `seed` alone, not on workers or on where iteration began.
+    `cuts` are the clips of every epoch, or give those of an epoch by its number, the same whenever asked. The
+    order depends on the cuts, `batch_s` and `seed` alone, not on workers or on where iteration began.
     """
 
     def __init__(
         self,
-        cuts: CutSet,
+        cuts: CutSet | Callable[[int], CutSet],
         vocabulary: Vocabulary,
         *,
         batch_s: float,
@@ -95,6 +96,7 @@ class TrainingBatches:
     def _sampler(self, epoch: int) -> DynamicBucketingSampler | DynamicCutSampler:
         from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
 
+        cuts = self._cuts(epoch) if callable(self._cuts) else self._cuts
         shared = {
             "max_duration": self._batch_s,
             "shuffle": True,
@@ -103,12 +105,12 @@ class TrainingBatches:
             "rank": self._rank,
             "world_size": self._world_size,
         }
-        clips = sum(1 for _ in self._cuts)
+        clips = sum(1 for _ in cuts)
         if clips < FEWEST_FOR_BUCKETS:
-            sampler = DynamicCutSampler(self._cuts, **shared)
+            sampler = DynamicCutSampler(cuts, **shared)
         else:
             buckets = max(2, min(MAX_BUCKETS, clips // 10))
-            sampler = DynamicBucketingSampler(self._cuts, num_buckets=buckets, **shared)
+            sampler = DynamicBucketingSampler(cuts, num_buckets=buckets, **shared)
         sampler.set_epoch(epoch)
         return sampler
 

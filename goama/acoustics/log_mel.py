@@ -125,14 +125,26 @@ def _normalise(log_mel: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
     return ((log_mel - mean) * torch.rsqrt(variance + 1e-7)).masked_fill(~mask, 0.0)
 
 
+def mel(hertz: torch.Tensor) -> torch.Tensor:
+    """Kaldi's mel scale."""
+    return 1127.0 * torch.log1p(hertz / 700.0)
+
+
+def hertz_of_bins() -> torch.Tensor:
+    """(80,) float64, the centre of each mel bin."""
+    return 700.0 * torch.expm1(_mel_edges()[1:-1] / 1127.0)
+
+
+def _mel_edges() -> torch.Tensor:
+    lowest, highest = mel(torch.tensor([_LOWEST_HZ, SAMPLE_RATE / 2], dtype=torch.float64)).tolist()
+    return torch.linspace(lowest, highest, MEL_BINS + 2, dtype=torch.float64)
+
+
 def _mel_filters() -> np.ndarray:
     """(257, 80) triangles that are linear on Kaldi's mel scale, 20 Hz to 8 kHz."""
-
-    def mel(hz: np.ndarray | float) -> np.ndarray:
-        return 1127.0 * np.log(1.0 + np.asarray(hz) / 700.0)
-
-    edges = np.linspace(mel(_LOWEST_HZ), mel(SAMPLE_RATE / 2), MEL_BINS + 2)
-    bins = mel(np.arange(FFT_SAMPLES // 2 + 1) * SAMPLE_RATE / FFT_SAMPLES)
+    edges = _mel_edges().numpy()
+    hertz = torch.arange(FFT_SAMPLES // 2 + 1, dtype=torch.float64) * SAMPLE_RATE / FFT_SAMPLES
+    bins = mel(hertz).numpy()
     width = np.diff(edges)
     distance = edges[None, :] - bins[:, None]
     falling, rising = -distance[:, :-2] / width[:-1], distance[:, 2:] / width[1:]

@@ -75,6 +75,9 @@ class Corpus:
     def normaliser(self) -> Normaliser:
         return Normaliser.load(self.folder / NORMALISER_FILE)
 
+    def __str__(self) -> str:
+        return str(self.folder)
+
     def seconds(self, split: str) -> float:
         return float(self.about["splits"].get(split, {}).get("seconds", 0.0))
 

@@ -21,12 +21,20 @@ from goama.text.vocabulary import Vocabulary
 SCRATCH = "scratch"
 """`--encoder scratch`: a small random encoder, for when there is no checkpoint at all."""
 
-_SCRATCH_CONFIG = {  # 7 M parameters, 40 ms frames: what two cores can train
-    "hidden_size": 192,
-    "num_hidden_layers": 8,
+STARTER = "starter"
+"""`--encoder starter`: the small encoder in the package, which has heard ten languages (docs/starter.md)."""
+
+GIANT = "facebook/w2v-bert-2.0"
+"""What is fine-tuned where nothing else is asked for and the Hub answers."""
+
+_HUB_TIMEOUT_S = 5.0
+
+_SCRATCH_CONFIG = {  # 12 M parameters, 40 ms frames: on two cores as fast as 8 layers of 192, which hold 7 M
+    "hidden_size": 288,
+    "num_hidden_layers": 6,
     "num_attention_heads": 4,
-    "intermediate_size": 768,
-    "output_hidden_size": 192,
+    "intermediate_size": 1152,
+    "output_hidden_size": 288,
     "feature_projection_input_dim": 4 * MEL_BINS,
 }
 
@@ -56,10 +64,34 @@ class LoadedEncoder:
     """Rows of the head that were copied from the checkpoint's own, for characters both know."""
 
 
+def default_encoder() -> tuple[str, str]:
+    """`facebook/w2v-bert-2.0` where this machine has it or the Hub gives it, else the starter; and why."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(GIANT, "config.json"), str):
+        return GIANT, "it is on this machine already"
+    try:
+        HfApi().model_info(GIANT, timeout=_HUB_TIMEOUT_S)
+    except Exception:  # offline mode, no route, a proxy, a Hub that is down: the transports raise dozens of kinds
+        return STARTER, f"the Hub cannot be reached for {GIANT}"
+    return GIANT, "the Hub answers"
+
+
+def starter_folder() -> Path:
+    """Where the package keeps its own encoder."""
+    return Path(__file__).parent / STARTER
+
+
+def _place(encoder: str) -> str:
+    """The folder or Hub id that a name stands for."""
+    return str(starter_folder()) if encoder == STARTER else encoder
+
+
 def read_config(encoder: str) -> PreTrainedConfig:
-    """The configuration of a folder, a Hub id or `scratch`; `GoamaError` if it is not Wav2Vec2-BERT."""
+    """The configuration of a folder, a Hub id, `starter` or `scratch`; `GoamaError` if it is not Wav2Vec2-BERT."""
     if encoder == SCRATCH:
         return Wav2Vec2BertConfig(**_SCRATCH_CONFIG)
+    encoder = _place(encoder)
     folder = Path(encoder)
     if folder.exists() and not (folder / "config.json").is_file():
         raise GoamaError(f"{encoder}: no config.json in this folder; --encoder takes a transformers model folder")
@@ -127,6 +159,7 @@ def load_for_training(encoder: str, vocabulary: Vocabulary, *, adapter: bool) ->
         attention.install(network)
         return LoadedEncoder(network, ("all",), 0)
 
+    encoder = _place(encoder)
     network, missing = _from_checkpoint(encoder, config)
     missing = sorted({*missing, "lm_head.weight", "lm_head.bias"})  # also where the old head has the same size
     with torch.no_grad():
@@ -194,7 +227,7 @@ def _unreachable(encoder: str, error: Exception) -> str:
         return f"{encoder}: the model in this folder cannot be read ({first_line})"
     return (
         f"{encoder}: no such folder here, and the Hugging Face Hub does not give it; check the name and the "
-        f"network, download it elsewhere and pass the folder, or use --encoder {SCRATCH}"
+        f"network, download it elsewhere and pass the folder, or use --encoder {STARTER}"
     )
 
 

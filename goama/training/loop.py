@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.augment import spec_augment
+from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp_bands
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
@@ -24,7 +24,7 @@ from goama.model.encoder import output_frames
 from goama.text.vocabulary import Vocabulary
 from goama.training.checkpoint import RunState, save_checkpoint
 from goama.training.monitor import Monitor, clock
-from goama.training.objective import ctc_sum, flat_start_sum
+from goama.training.objective import active_frames, ctc_sum, flat_start_sum, without_blank_sum
 from goama.training.optimiser import rate_factor, set_rate
 from goama.training.recipe import AugmentSection, TrainSection
 
@@ -45,6 +45,25 @@ class StepResult:
     audio_s: float
     padded_s: float
     skipped: bool
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What a fresh network is given beside CTC: shares of the loss, 0 to 1."""
+
+    spread: float = 0.0
+    """Labels spread evenly over the loud frames."""
+    without_blank: float = 0.0
+    """CTC without the blank."""
+
+
+def guide_at(progress: float, flat_start: float, without_blank: float) -> Guide:
+    """Spread labels up to `flat_start`, from there CTC without the blank, fading to plain CTC at `without_blank`."""
+    if progress < flat_start:
+        return Guide(spread=1.0)
+    if progress < without_blank:
+        return Guide(without_blank=(without_blank - progress) / (without_blank - flat_start))
+    return Guide()
 
 
 class Learner:
@@ -75,7 +94,8 @@ class Learner:
         seed: int,
         clip: float,
         augment: AugmentSection | None = None,
-        flat_start: float = 0.0,
+        guide: Guide = Guide(),
+        intermediate: float = 0.0,
     ) -> StepResult:
         """One optimiser step over `batches`, computed one after the other.
 
@@ -90,15 +110,22 @@ class Learner:
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.network):
-                logits, lengths = self._forward(batch, augment, generator)
-                loss = (
-                    (1.0 - flat_start)
-                    * ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum()
-                    / label_total
-                )
-                if flat_start:
-                    per_sample = flat_start_sum(logits, lengths, batch.labels).sum() / sample_total
-                    loss = loss + flat_start * per_sample * self._samples_per_frame
+                features, mask = self._features(batch, augment, generator)
+                logits, middle = self._logits(features, mask, with_middle=intermediate > 0)
+                lengths = output_frames(self.config, mask.sum(1))
+                blank = self.vocabulary.blank_id
+                loss = ctc_sum(logits, lengths, batch.labels, blank).sum() / label_total
+                if middle is not None:
+                    answer = ctc_sum(middle, lengths, batch.labels, blank).sum() / label_total
+                    loss = (1.0 - intermediate) * loss + intermediate * answer
+                if guide.spread:
+                    active = self._at_output(active_frames(features, mask), logits.shape[1])
+                    spread = flat_start_sum(logits, active, lengths, batch.labels, blank).sum() / sample_total
+                    loss = (1.0 - guide.spread) * loss + guide.spread * spread * self._samples_per_frame
+                if guide.without_blank:
+                    delimiter = self.vocabulary.delimiter_id
+                    free = without_blank_sum(logits, lengths, batch.labels, blank, delimiter).sum() / label_total
+                    loss = (1.0 - guide.without_blank) * loss + guide.without_blank * free
                 # DDP averages gradients over processes; the totals above are sums over them
                 self.accelerator.backward(loss * self.accelerator.num_processes)
             loss_sum += float(loss.detach())
@@ -119,15 +146,50 @@ class Learner:
             skipped=skipped,
         )
 
-    def _forward(
+    def _features(
         self, batch: Batch, augment: AugmentSection | None, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, T, 80·stride) float32 and (B, T) bool, augmented."""
         features, mask = self.log_mel(batch.waveforms)
-        if augment is not None:
-            shift = self.log_mel.frame_shift_s
-            features = spec_augment(features, mask, generator, frame_shift_s=shift, **augment.model_dump())
-        logits = self.network(features, attention_mask=mask.long()).logits
-        return logits, output_frames(self.config, mask.sum(1))
+        if augment is None:
+            return features, mask
+        if augment.tempo:
+            features, mask = change_tempo(features, mask, generator, augment.tempo)
+        if augment.vocal_tract:
+            features = warp_bands(features, generator, augment.vocal_tract)
+        if augment.band_limit:
+            features = limit_band(features, mask, generator, augment.band_limit)
+        features = spec_augment(
+            features,
+            mask,
+            generator,
+            frame_shift_s=self.log_mel.frame_shift_s,
+            time_masks_per_s=augment.time_masks_per_s,
+            longest_time_mask_s=augment.longest_time_mask_s,
+            frequency_masks=augment.frequency_masks,
+            widest_frequency_mask=augment.widest_frequency_mask,
+        )
+        return features, mask
+
+    def _logits(
+        self, features: torch.Tensor, mask: torch.Tensor, *, with_middle: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(B, T', V) of the last layer, and what the same head makes of the middle one (InterCTC, Lee and
+        Watanabe 2021)."""
+        output = self.network(features, attention_mask=mask.long(), output_hidden_states=with_middle)
+        if not with_middle:
+            return output.logits, None
+        states = output.hidden_states
+        with self.accelerator.autocast():
+            head: nn.Module = self.bare_network.lm_head  # type: ignore[assignment]
+            return output.logits, head(states[len(states) // 2])
+
+    @staticmethod
+    def _at_output(active: torch.Tensor, frames: int) -> torch.Tensor:
+        """(B, T) -> (B, T'): at the network's own frame rate."""
+        if active.shape[1] == frames:
+            return active
+        return torch.nn.functional.adaptive_max_pool1d(active[:, None].float(), frames)[:, 0] > 0
 
     @property
     def _samples_per_frame(self) -> float:
@@ -213,14 +275,15 @@ class TrainingLoop:
         return places[-1], list(parts)
 
     def _step(self, parts: list[Batch], progress: float) -> StepResult:
-        flat_end = float(self.train.flat_start)
+        guide = guide_at(progress, float(self.train.flat_start), float(self.train.without_blank))
         set_rate(self.learner.bare_optimiser, rate_factor(progress, self.train.warmup))
         return self.learner.step(
             parts,
             seed=(self.train.seed * 1_000_003 + self.state.step) % 2**63,
             clip=self.train.clip,
-            augment=self.augment,
-            flat_start=max(0.0, 1.0 - progress / flat_end) if flat_end else 0.0,
+            augment=None if guide.spread else self.augment,  # a network that is led by the hand must see all
+            guide=guide,
+            intermediate=self.train.intermediate,
         )
 
     def _progress(self) -> float:

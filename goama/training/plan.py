@@ -15,6 +15,7 @@ from transformers import PreTrainedConfig
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.log_mel import FRAME_SHIFT_S, LogMel
 from goama.corpus.corpus import Corpus
+from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, feature_stride, frame_shift_s, output_frames
 from goama.text.vocabulary import Vocabulary
@@ -55,7 +56,7 @@ class Plan:
 
 def make_plan(
     recipe: Recipe,
-    corpus: Corpus,
+    corpus: Corpus | Mixture,
     vocabulary: Vocabulary,
     encoder: str,
     config: PreTrainedConfig,
@@ -78,7 +79,7 @@ def make_plan(
     unfit = _unfit(config, measured)
     if len(unfit) == len(measured):
         raise GoamaError(
-            f"{corpus.folder}: no training clip has as many frames ({1000 * frame_shift_s(config):.0f} ms each) "
+            f"{corpus}: no training clip has as many frames ({1000 * frame_shift_s(config):.0f} ms each) "
             "as labels; do recordings and transcripts belong together?"
         )
     _choose_rates(chooser, encoder, config)
@@ -136,7 +137,7 @@ def _unfit(config: PreTrainedConfig, measured: list[tuple[str, int, int]]) -> tu
 def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
     parameters = 24 * config.num_hidden_layers * config.hidden_size**2  # a conformer layer is about 24 h²
     if encoder == SCRATCH:
-        rate, why = 1e-3, "a small encoder that starts from nothing"
+        rate, why = 4e-4, "a small encoder that starts from small values: 1e-3 never leaves the plateau"
     elif parameters < _SMALL_ENCODER:
         rate, why = 5e-4, "a small pretrained encoder"
     else:
@@ -146,9 +147,10 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     new = "the head (and a new adapter) starts from random values" if encoder != SCRATCH else "all of it is new"
     head_rate = max(rate, 5e-4) if encoder != SCRATCH else rate
     chooser.choose("train", "head_learning_rate", head_rate, new)
-    flat = 0.25 if encoder == SCRATCH else 0.0
-    why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
-    chooser.choose("train", "flat_start", flat, why)
+    is_fresh = encoder == SCRATCH
+    why = "a fresh network would sit on CTC's blank plateau" if is_fresh else "a pretrained encoder finds its own way"
+    chooser.choose("train", "flat_start", 0.1 if is_fresh else 0.0, why)
+    chooser.choose("train", "without_blank", 0.6 if is_fresh else 0.0, why)
 
 
 def _choose_batches(chooser: _Chooser, encoder: str, device: torch.device, hours: float) -> None:

@@ -36,6 +36,10 @@ class TrainSection(_Section):
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
     flat_start: Share | Auto = Field("auto", description="share of training guided by evenly spread labels")
+    without_blank: Share | Auto = Field("auto", description="share of training over which CTC learns to use the blank")
+    intermediate: float = Field(
+        0.0, ge=0, lt=1, description="share of the loss that the middle layer has to answer for (InterCTC)"
+    )
     precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="arithmetic of the network")
     eval_every: int | None = Field(None, gt=0, description="steps between evaluations; default: 12 in a run")
     save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
@@ -48,6 +52,10 @@ class DataSection(_Section):
     batch_seconds: Positive | Auto = Field("auto", description="seconds of audio in one optimiser step")
     accumulate: int = Field(1, ge=1, description="parts a step is computed in; more parts need less memory")
     workers: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="processes that read audio")
+    longest_s: float | None = Field(None, gt=0, description="longer training clips wait for another run")
+    balance: float = Field(
+        0.6, ge=0, le=1, description="several languages: shares go as hours ** balance; 1 as they are, 0 all equal"
+    )
     min_count: int | None = Field(None, ge=1, description="characters seen less often become [UNK]")
 
 
@@ -59,12 +67,15 @@ class ModelSection(_Section):
 
 
 class AugmentSection(_Section):
-    """SpecAugment."""
+    """What is done to the features of training clips."""
 
     time_masks_per_s: float = Field(0.5, ge=0)
     longest_time_mask_s: float = Field(0.4, gt=0)
     frequency_masks: int = Field(2, ge=0)
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
+    tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, batch by batch")
+    vocal_tract: float = Field(0.0, ge=0, le=0.3, description="frequencies scaled by up to this share, clip by clip")
+    band_limit: float = Field(0.0, ge=0, le=1, description="share of clips that lose all above 3.4 to 7.6 kHz")
 
 
 class Recipe(_Section):

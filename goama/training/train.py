@@ -1,4 +1,4 @@
-"""`goama train`: a corpus, an encoder and a recipe become a run folder with the best model in it.
+"""`goama train`: a corpus or several, an encoder and a recipe become a run folder with the best model in it.
 
 RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
 RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,16 +21,25 @@ import transformers
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import ProjectConfiguration
+from lhotse import CutSet
 from rich.console import Console
 
 import goama
 from goama.acoustics.batches import TrainingBatches
 from goama.acoustics.log_mel import LogMel
-from goama.corpus.corpus import Corpus
+from goama.corpus.corpus import SPLITS, Corpus
+from goama.corpus.mixture import Mixture, draw, hours_by_language, repeats
 from goama.errors import GoamaError
 from goama.files import recover_folder, write_beside
 from goama.model.card import model_card
-from goama.model.encoder import LoadedEncoder, feature_stride, frame_shift_s, load_for_training, read_config
+from goama.model.encoder import (
+    LoadedEncoder,
+    default_encoder,
+    feature_stride,
+    frame_shift_s,
+    load_for_training,
+    read_config,
+)
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.checkpoint import RunState, load_newest
@@ -56,20 +66,21 @@ class Trained:
 
 
 def train(
-    corpus: Corpus,
+    corpus: Corpus | Mixture,
     run: Path | str,
     *,
-    encoder: str,
+    encoder: str | None = None,
     recipe: Recipe | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> Trained:
-    """Train, or go on with, a run.
+    """Train, or go on with, a run; without an `encoder`, `default_encoder` chooses.
 
     With `resume`, the recipe and encoder of the run folder are used and training continues from its newest
     whole checkpoint; a folder without a run starts one. Raises `GoamaError` for a corpus that cannot be
     trained on, an encoder that cannot be loaded, or a run folder that is taken.
     """
+    corpus = corpus if isinstance(corpus, Mixture) else Mixture((corpus,))
     run, console = Path(run), console or Console()
     if PartialState().num_processes > 1:
         raise GoamaError("several processes do not train one run yet; start goama train without a launcher")
@@ -78,9 +89,12 @@ def train(
         _say(console, f"{run}: nothing to resume, a new run begins")
     if known is not None:
         written = read_recipe(run / RECIPE_FILE)
-        if (recipe not in (None, Recipe(), written)) or encoder != known["encoder"]:
+        if (recipe not in (None, Recipe(), written)) or encoder not in (None, known["encoder"]):
             _say(console, f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
         recipe, encoder = written, known["encoder"]
+    if encoder is None:
+        encoder, why = default_encoder()
+        _say(console, f"encoder {encoder}: {why} (--encoder takes another)")
     recipe = recipe or Recipe()
     corpus.require_sound("train", "dev")  # also that neither is empty, before the encoder is loaded
     vocabulary, characters = Vocabulary.from_texts(
@@ -156,7 +170,7 @@ def train(
     return Trained(run, run / "best", outcome)
 
 
-def _open_run(run: Path, corpus: Corpus, resume: bool) -> dict[str, Any] | None:
+def _open_run(run: Path, corpus: Mixture, resume: bool) -> dict[str, Any] | None:
     """The facts of the run to resume, or None for a new one."""
     facts = run / RUN_FILE
     for model in (run / "best", run / "last"):
@@ -188,12 +202,10 @@ def _accelerator(run: Path, precision: str) -> Accelerator:
     )
 
 
-def _batches(corpus: Corpus, vocabulary: Vocabulary, plan: Plan, accelerator: Accelerator) -> TrainingBatches:
-    unfit = {clip.id for clip in plan.unfit}
-    cuts = corpus.cuts("train")
+def _batches(corpus: Mixture, vocabulary: Vocabulary, plan: Plan, accelerator: Accelerator) -> TrainingBatches:
     data = plan.recipe.data
     return TrainingBatches(
-        cuts.filter(partial(_fits, unfit)) if unfit else cuts,
+        epoch_cuts(corpus, plan),
         vocabulary,
         batch_s=float(data.batch_seconds) / data.accumulate / accelerator.num_processes,
         seed=plan.recipe.train.seed,
@@ -203,8 +215,26 @@ def _batches(corpus: Corpus, vocabulary: Vocabulary, plan: Plan, accelerator: Ac
     )
 
 
-def _fits(unfit: set[str], cut: Any) -> bool:
-    return cut.id not in unfit
+def epoch_cuts(corpus: Mixture, plan: Plan) -> CutSet | Callable[[int], CutSet]:
+    """The clips of every epoch; with several languages, a function that draws those of one."""
+    unfit = {clip.id for clip in plan.unfit}
+    cuts = corpus.cuts("train")
+    longest_s = plan.recipe.data.longest_s
+    if unfit or longest_s is not None:
+        cuts = cuts.filter(partial(_fits, unfit, longest_s or math.inf))
+    if len(corpus.languages) < 2 or plan.recipe.data.balance == 1.0:
+        return cuts
+    known = list(cuts)
+    rates = repeats(hours_by_language(known), plan.recipe.data.balance)
+    return partial(_drawn, known, rates, plan.recipe.train.seed)
+
+
+def _drawn(known: list[Any], rates: dict[str, float], seed: int, epoch: int) -> CutSet:
+    return CutSet.from_cuts(draw(known, rates, seed=seed, epoch=epoch))
+
+
+def _fits(unfit: set[str], longest_s: float, cut: Any) -> bool:
+    return cut.id not in unfit and cut.duration <= longest_s
 
 
 def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
@@ -214,17 +244,23 @@ def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
     return max(1, math.ceil(float(train.epochs) * batches.in_first_epoch() / recipe.data.accumulate))
 
 
-def _write_run(run: Path, corpus: Corpus, encoder: str, plan: Plan, loaded: LoadedEncoder) -> None:
+def _write_run(run: Path, corpus: Mixture, encoder: str, plan: Plan, loaded: LoadedEncoder) -> None:
     run.mkdir(parents=True, exist_ok=True)
     write_beside(run / RECIPE_FILE, plan.recipe.to_toml())
     facts = {
         "encoder": encoder,
         "corpus": {
-            "folder": str(corpus.folder),
+            "folder": str(corpus),
             "fingerprint": corpus.fingerprint(),
             "language": corpus.language,
-            "splits": corpus.about["splits"],
+            "splits": {
+                split: {"clips": corpus.clips(split), "seconds": round(corpus.seconds(split), 2)} for split in SPLITS
+            },
         },
+        "corpora": [
+            {"name": name, "folder": str(one.folder), "language": one.language, "fingerprint": one.fingerprint()}
+            for name, one in zip(corpus.names, corpus.corpora, strict=True)
+        ],
         "choices": [asdict(choice) for choice in plan.choices],
         "left_out": [asdict(clip) for clip in plan.unfit],
         "parameters": sum(p.numel() for p in loaded.network.parameters()),
@@ -240,7 +276,7 @@ def _write_run(run: Path, corpus: Corpus, encoder: str, plan: Plan, loaded: Load
 
 def _explain(
     console: Console,
-    corpus: Corpus,
+    corpus: Mixture,
     encoder: str,
     plan: Plan,
     vocabulary: Vocabulary,
@@ -252,7 +288,7 @@ def _explain(
     say = partial(_say, console)
     million = sum(p.numel() for p in loaded.network.parameters()) / 1e6
     say(
-        f"{corpus.folder}: {corpus.seconds('train') / 60:.1f} min to train on, "
+        f"{corpus}: {corpus.seconds('train') / 60:.1f} min to train on, "
         f"{corpus.seconds('dev') / 60:.1f} min dev; "
         f"{len(vocabulary.units)} characters; encoder {encoder}, {million:.1f} M parameters"
     )
@@ -275,7 +311,7 @@ def _say(console: Console, sentence: str) -> None:
     console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
 
-def _card(run: Path, corpus: Corpus, encoder: str, recipe: Recipe, learner: Learner, state: RunState) -> str:
+def _card(run: Path, corpus: Mixture, encoder: str, recipe: Recipe, learner: Learner, state: RunState) -> str:
     return model_card(
         encoder=encoder,
         language=corpus.language,
@@ -284,5 +320,11 @@ def _card(run: Path, corpus: Corpus, encoder: str, recipe: Recipe, learner: Lear
         step=state.step,
         frame_shift_ms=1000 * frame_shift_s(learner.config),
         recipe_toml=recipe.to_toml(),
-        source=Path(corpus.about["source"]).name if Path(corpus.about["source"]).exists() else corpus.about["source"],
+        source=", ".join(_source(one) for one in corpus.corpora),
     )
+
+
+def _source(corpus: Corpus) -> str:
+    """Where a corpus came from; of a folder only its name."""
+    source = corpus.about["source"]
+    return Path(source).name if Path(source).exists() else source

@@ -1,8 +1,11 @@
-"""SpecAugment hides the share it is asked to hide, and the same share for the same seed."""
+"""SpecAugment hides what it is asked to hide; tempo, vocal tract and band limits leave speech what it is."""
 
+import numpy as np
+import pytest
 import torch
 
-from goama.acoustics.augment import spec_augment
+from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp_bands
+from goama.acoustics.log_mel import LogMel, hertz_of_bins
 
 SETTINGS = {
     "time_masks_per_s": 1.0,
@@ -43,3 +46,68 @@ def test_nothing_is_hidden_when_nothing_is_asked_for():
 def test_time_masks_stay_within_a_clip():
     hidden = masked(5, frequency_masks=0)
     assert hidden[1, 40:].all()
+
+
+@pytest.fixture
+def speech_features(corpus) -> tuple[torch.Tensor, torch.Tensor]:
+    return LogMel(4)([cut.load_audio()[0] for cut in corpus.cuts("test")])
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_another_tempo_changes_every_clips_length_by_the_same_share(speech_features):
+    features, mask = speech_features
+    for seed in range(10):
+        changed, valid = change_tempo(features, mask, generator(seed), 0.2)
+        assert changed.shape[:2] == valid.shape
+        factors = valid.sum(1) / mask.sum(1)
+        assert float(factors.min()) > 0.75 and float(factors.max()) < 1.25
+        assert float(factors.max() - factors.min()) < 0.05
+        assert not changed[~valid].any()
+
+
+def test_no_change_of_tempo_changes_nothing(speech_features):
+    features, mask = speech_features
+    changed, valid = change_tempo(features, mask, generator(), 0.0)
+    torch.testing.assert_close(changed, features)
+    assert torch.equal(valid, mask)
+
+
+def test_another_vocal_tract_moves_a_tone_to_another_bin_and_keeps_the_rest(speech_features):
+    features, _ = speech_features
+    torch.testing.assert_close(warp_bands(features, generator(), 0.0), features, atol=1e-4, rtol=0)
+    tone = torch.zeros(64, 1, 320)
+    tone[..., 40::80] = 1.0
+    warped = warp_bands(tone, generator(), 0.15).reshape(64, 4, 80)
+    moved = hertz_of_bins()[warped.argmax(-1)] / hertz_of_bins()[40]
+    assert 0.82 < float(moved.min()) < 0.95 and 1.05 < float(moved.max()) < 1.2
+    assert torch.equal(warped[:, 0], warped[:, 3])
+
+
+def test_a_band_limit_reaches_its_share_of_the_clips_and_nothing_below_its_lowest_cut_off(speech_features):
+    features, mask = speech_features
+    limited = limit_band(features, mask, generator(), 1.0)
+    low = (hertz_of_bins() < 3400).repeat(4)
+    torch.testing.assert_close(limited[..., low], features[..., low])
+    assert all(not torch.equal(limited[clip], features[clip]) for clip in range(len(features)))
+    assert not limited[~mask].any()
+    torch.testing.assert_close(limit_band(features, mask, generator(), 0.0), features)
+
+
+def test_augmentation_is_the_same_for_the_same_seed(speech_features):
+    features, mask = speech_features
+    for augment in (
+        lambda seed: change_tempo(features, mask, generator(seed), 0.1)[0],
+        lambda seed: warp_bands(features, generator(seed), 0.1),
+        lambda seed: limit_band(features, mask, generator(seed), 0.5),
+    ):
+        assert torch.equal(augment(1), augment(1))
+        assert any(augment(1).shape != augment(s).shape or not torch.equal(augment(1), augment(s)) for s in (2, 3, 4))
+
+
+def test_mel_bins_lie_where_kaldi_puts_them():
+    hertz = hertz_of_bins()
+    assert np.all(np.diff(hertz.numpy()) > 0)
+    assert 20 < float(hertz[0]) < 60 and 7500 < float(hertz[-1]) < 8000

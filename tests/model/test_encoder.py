@@ -297,3 +297,14 @@ def test_w2v_bert_2_at_full_size_takes_a_training_step(tmp_path, corpus, acceler
     assert not result.skipped and result.loss > 0
     assert not torch.equal(loaded.network.lm_head.weight, before)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 24e6  # kB
+
+
+def test_unknown_characters_can_be_learnt_again_from_a_finished_model(corpus, tiny_encoder, tmp_path):
+    from goama.acoustics.log_mel import LogMel
+    from goama.model.folder import SpeechModel, save_model_folder
+
+    vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
+    loaded = load_for_training(str(tiny_encoder), vocabulary, adapter=False)
+    save_model_folder(tmp_path / "model", SpeechModel(loaded.network, LogMel(2), vocabulary, corpus.normaliser), "")
+    again = load_for_training(str(tmp_path / "model"), vocabulary, adapter=False)
+    assert float(again.network.lm_head.bias[vocabulary.unk_id]) == 0.0

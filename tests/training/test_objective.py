@@ -1,11 +1,13 @@
 """The loss is CTC's own, in sums that any way of batching adds up to."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 from transformers import Wav2Vec2BertConfig, Wav2Vec2BertForCTC
 
-from goama.training.objective import ctc_sum, flat_start_sum
+from goama.acoustics.log_mel import LogMel
+from goama.training.objective import active_frames, ctc_sum, flat_start_sum, without_blank_sum
 
 LABELS = ((3, 4, 4, 5), (6,), (3, 5, 3, 5, 3, 5))
 
@@ -58,15 +60,44 @@ def test_labels_that_do_not_fit_cost_nothing_and_pull_nowhere():
     assert not logits.grad.any()
 
 
-def test_a_flat_start_wants_each_label_in_its_share_of_the_frames():
+def test_a_flat_start_wants_each_label_in_its_share_of_the_loud_frames_and_blanks_elsewhere():
     logits = torch.zeros(1, 8, 6)
-    logits[0, :4, 2] = 50.0
-    logits[0, 4:, 5] = 50.0
-    assert float(flat_start_sum(logits, torch.tensor([8]), ((2, 5),))) == pytest.approx(0.0, abs=1e-4)
-    assert float(flat_start_sum(logits, torch.tensor([8]), ((5, 2),))) > 100
+    logits[0, [0, 7], 0] = 50.0
+    logits[0, 1:4, 2] = 50.0
+    logits[0, 4:7, 5] = 50.0
+    loud = torch.tensor([[False] + [True] * 6 + [False]])
+    assert float(flat_start_sum(logits, loud, torch.tensor([8]), ((2, 5),), 0)) == pytest.approx(0.0, abs=1e-4)
+    assert float(flat_start_sum(logits, loud, torch.tensor([8]), ((5, 2),), 0)) > 100
 
 
 def test_a_flat_start_ignores_padding():
     logits = torch.randn(1, 8, 6)
-    short = flat_start_sum(logits[:, :5], torch.tensor([5]), ((2, 5),))
-    torch.testing.assert_close(flat_start_sum(logits, torch.tensor([5]), ((2, 5),)), short)
+    loud = torch.ones(1, 8, dtype=torch.bool)
+    short = flat_start_sum(logits[:, :5], loud[:, :5], torch.tensor([5]), ((2, 5),), 0)
+    torch.testing.assert_close(flat_start_sum(logits, loud, torch.tensor([5]), ((2, 5),), 0), short)
+
+
+def test_speech_is_told_from_the_silence_around_it(corpus):
+    cut = next(iter(corpus.cuts("test")))
+    sound = cut.load_audio()[0]
+    silence = np.random.default_rng(0).normal(0, 1e-4, 16_000).astype(np.float32)
+    features, mask = LogMel(4)([np.concatenate([silence, sound, silence])])
+    loud = active_frames(features, mask)[0]
+    assert not loud[:24].any() and not loud[-24:].any()
+    assert loud[25:-25].float().mean() > 0.5
+
+
+def test_without_the_blank_saying_nothing_is_no_answer():
+    silent, right = torch.zeros(1, 6, 6), torch.zeros(1, 6, 6)
+    silent[..., 0] = 20.0
+    right[0, [0, 5], 1] = right[0, 1:3, 2] = right[0, 3:5, 5] = 20.0
+    said, unsaid = (float(without_blank_sum(x, torch.tensor([6]), ((2, 5),), 0, 1)) for x in (right, silent))
+    assert said < 0.01 < 5.0 < unsaid
+
+
+def test_without_the_blank_a_doubled_letter_is_still_possible():
+    logits = torch.randn(1, 7, 6, requires_grad=True)
+    loss = without_blank_sum(logits, torch.tensor([7]), ((3, 3),), 0, 1)
+    loss.sum().backward()
+    assert 0.0 < float(loss) < 40.0
+    assert not logits.grad[..., 0].any(), "the blank cannot be learnt where it is not asked for"

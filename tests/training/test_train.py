@@ -16,14 +16,16 @@ from safetensors.torch import load_file
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
+from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import load_for_training
+from goama.model.encoder import load_for_training, read_config
 from goama.recognition.recogniser import Recogniser
 from goama.text import Vocabulary
-from goama.training.loop import Learner
+from goama.training.loop import Guide, Learner, guide_at
 from goama.training.optimiser import make_optimiser
+from goama.training.plan import make_plan
 from goama.training.recipe import read_recipe
-from goama.training.train import train
+from goama.training.train import epoch_cuts, train
 
 
 def make_learner(accelerator, encoder, corpus, *, plain_descent: bool = False) -> Learner:
@@ -65,7 +67,7 @@ def gradient_of_a_step(accelerator, tiny_encoder, corpus, size: int):
     singles = clips(corpus, learner.vocabulary)
     before = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
     parts = [joined(singles[start : start + size]) for start in range(0, 32, size)]
-    outcome = learner.step(parts, seed=0, clip=1e9, flat_start=0.3)
+    outcome = learner.step(parts, seed=0, clip=1e9, guide=Guide(spread=0.3))
     return outcome, before - torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
 
 
@@ -93,7 +95,7 @@ def test_four_sentences_are_learnt_by_heart(accelerator, tiny_encoder, corpus):
     learner = make_learner(accelerator, tiny_encoder, corpus)
     four = joined(clips(corpus, learner.vocabulary)[:4])
     for step in range(150):
-        learner.step([four], seed=step, clip=1.0, flat_start=max(0.0, 1 - step / 50))
+        learner.step([four], seed=step, clip=1.0, guide=Guide(spread=max(0.0, 1 - step / 50)))
     from goama.evaluation.scores import score, score_clip
     from goama.recognition.emission import emissions
     from goama.recognition.greedy import greedy_text
@@ -310,3 +312,37 @@ def test_a_corpus_without_dev_is_refused_before_anything_is_loaded(corpus, tiny_
     with pytest.raises(GoamaError, match="is empty"):
         train(odd, tmp_path / "run", encoder=str(tiny_encoder))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_flat_start_goes_from_spread_labels_over_ctc_without_blank_to_ctc():
+    assert guide_at(0.0, 0.1, 0.5) == guide_at(0.09, 0.1, 0.5) == Guide(spread=1.0)
+    assert guide_at(0.1, 0.1, 0.5) == Guide(without_blank=1.0)
+    assert guide_at(0.3, 0.1, 0.5).without_blank == pytest.approx(0.5)
+    assert guide_at(0.5, 0.1, 0.5) == guide_at(0.0, 0.0, 0.0) == Guide()
+
+
+def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, frisian, tiny_encoder, tmp_path):
+    both = Mixture((corpus, frisian))
+    recipe = read_recipe(None, [*FEW_STEPS, "data.balance=0.3"])
+    train(both, tmp_path / "whole", encoder=str(tiny_encoder), recipe=recipe)
+    facts = json.loads((tmp_path / "whole" / "run.json").read_text(encoding="utf-8"))
+    assert {one["fingerprint"] for one in facts["corpora"]} == {corpus.fingerprint(), frisian.fingerprint()}
+    assert {one["language"] for one in facts["corpora"]} == {"nl", "fy"}
+    assert facts["corpus"]["splits"]["train"]["clips"] == both.clips("train")
+    with pytest.raises(GoamaError, match="another corpus"):
+        train(corpus, tmp_path / "whole", encoder=str(tiny_encoder), resume=True)
+    shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
+    shutil.rmtree(tmp_path / "resumed" / "checkpoint-8")
+    train(both, tmp_path / "resumed", encoder=str(tiny_encoder), resume=True)
+    assert_same_weights(tmp_path / "whole", tmp_path / "resumed")
+
+
+def test_longer_clips_can_be_left_for_another_run(corpus, tiny_encoder, tmp_path):
+    lengths = sorted(cut.duration for cut in corpus.cuts("train"))
+    middle = lengths[len(lengths) // 2]
+    vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
+    recipe = read_recipe(None, [f"data.longest_s={middle}"])
+    encoder = str(tiny_encoder)
+    plan = make_plan(recipe, corpus, vocabulary, encoder, read_config(encoder), torch.device("cpu"))
+    heard = epoch_cuts(Mixture((corpus,)), plan)
+    assert sorted(cut.duration for cut in heard) == [length for length in lengths if length <= middle]
