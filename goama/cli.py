@@ -31,7 +31,7 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _FORMATS = ("txt", "json")  # goama.writers.WRITERS, known before anything heavy is imported
-_LEARNT_NOTHING = 0.9  # dev CER above which a person is told so
+_UNUSABLE = 0.5  # dev CER above which a person is told so
 _NAMED = 5  # clips named on the screen; the file that names all is said
 
 
@@ -232,10 +232,10 @@ def train(
         out.print(
             f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
         )
-        if state.best_cer > _LEARNT_NOTHING:
+        if state.best_cer > _UNUSABLE:
             out.print(
-                "This model has learnt next to nothing yet: more speech, a pretrained encoder or a longer training "
-                "(-s train.minutes=…) is what helps."
+                "Nobody can use transcripts with so many errors yet: a pretrained encoder (--encoder), more speech or "
+                "a longer training (-s train.minutes=…) is what helps."
             )
     _next("evaluate", trained.best, corpus, "--split", "test" if opened.clips("test") else "dev")
 

@@ -67,6 +67,9 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
             highlight=False,
         )
 
+    if encoder == "scratch":
+        console.print("An hour teaches a fresh encoder little: README.md, 'What to expect'.", highlight=False)
+
     step(f"$ goama transcribe {trained.best} {corpus_folder}/test/*.flac")
     by_id = {clip.id: clip for clip in result.clips}
     for number, cut in enumerate(corpus.cuts("test")):
