@@ -28,6 +28,11 @@ def install(network: Wav2Vec2BertForCTC) -> None:
             layer.__class__ = PaddingProofAdapterLayer
 
 
+def pooled_length(frames: torch.Tensor, kernel_size: int, stride: int) -> torch.Tensor:
+    """Frames that one adapter layer makes of `frames`, any integer shape."""
+    return torch.div(frames + 2 * (kernel_size // 2) - kernel_size, stride, rounding_mode="floor") + 1
+
+
 class RelativeKeyAttention(Wav2Vec2BertSelfAttention):
     """Self-attention with Shaw et al.'s relative keys (2018, section 3.2), distances clipped to [-64, 8].
 
@@ -83,12 +88,7 @@ class PaddingProofAdapter(Wav2Vec2BertAdapter):
             mask = None
             if lengths is not None:
                 mask = torch.arange(hidden_states.shape[1], device=hidden_states.device) < lengths[:, None]
-                lengths = (
-                    torch.div(
-                        lengths + 2 * (self.kernel_size // 2) - self.kernel_size, self.stride, rounding_mode="floor"
-                    )
-                    + 1
-                )
+                lengths = pooled_length(lengths, self.kernel_size, self.stride)
             hidden_states = layer(hidden_states, attention_mask=mask, sub_sampled_lengths=lengths, **kwargs)
         return hidden_states
 

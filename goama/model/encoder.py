@@ -96,8 +96,7 @@ def output_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tenso
     """Logit frames for input frames, any integer shape."""
     if config.add_adapter:
         for _ in range(config.num_adapter_layers):
-            reach = 2 * (config.adapter_kernel_size // 2) - config.adapter_kernel_size
-            frames = torch.div(frames + reach, config.adapter_stride, rounding_mode="floor") + 1
+            frames = attention.pooled_length(frames, config.adapter_kernel_size, config.adapter_stride)
     return frames
 
 

@@ -20,7 +20,7 @@ from torch import nn
 
 from goama.acoustics.batches import DataPlace
 from goama.errors import GoamaError
-from goama.files import empty_partial
+from goama.files import empty_partial, recover_folder, replace_folder
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 
@@ -47,8 +47,6 @@ def save_checkpoint(
 ) -> Path:
     """Write checkpoint-<step> and drop all but the newest `keep`; `GoamaError` when it cannot be written."""
     folder = run / f"checkpoint-{state.step}"
-    if folder.exists():  # these very weights are safe already
-        return folder
     for stale in run.glob("checkpoint-*.partial"):
         shutil.rmtree(stale, ignore_errors=True)
     partial = empty_partial(folder)
@@ -65,7 +63,7 @@ def save_checkpoint(
     for file in partial.iterdir():
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
-    partial.rename(folder)
+    replace_folder(partial, folder)  # a damaged one of this step, or one that did not know the run was finished
     for old in list_checkpoints(run)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
@@ -84,6 +82,8 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
     starts from its first step. Raises `GoamaError` when there are checkpoints and none can be read.
     """
     damaged: list[Path] = []
+    for retired in run.glob("checkpoint-*.old"):
+        recover_folder(retired.with_suffix(""))
     checkpoints = list_checkpoints(run)
     for folder in reversed(checkpoints):
         try:

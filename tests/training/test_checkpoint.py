@@ -54,6 +54,24 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, file):
     assert damaged == [tmp_path / "checkpoint-2"]
 
 
+def test_a_damaged_checkpoint_is_written_again_when_its_step_is_reached_again(tmp_path):
+    network, optimiser = learner()
+    step(network, optimiser)
+    save_checkpoint(tmp_path, RunState(step=2), network, optimiser, keep=3)
+    (tmp_path / "checkpoint-2" / "network.safetensors").write_bytes(b"damaged")
+    save_checkpoint(tmp_path, RunState(step=2, finished=True), network, optimiser, keep=3)
+    assert load_newest(tmp_path, *learner(seed=1)) == (RunState(step=2, finished=True), [])
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+def test_a_checkpoint_lost_between_two_renames_comes_back(tmp_path):
+    network, optimiser = learner()
+    step(network, optimiser)
+    save_checkpoint(tmp_path, RunState(step=2), network, optimiser, keep=1)
+    (tmp_path / "checkpoint-2").rename(tmp_path / "checkpoint-2.old")
+    assert load_newest(tmp_path, *learner(seed=1))[0].step == 2
+
+
 def test_a_half_written_checkpoint_is_not_one(tmp_path):
     (tmp_path / "checkpoint-5.partial").mkdir()
     assert list_checkpoints(tmp_path) == []
