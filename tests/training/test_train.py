@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
+from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import load_for_training
 from goama.recognition.recogniser import Recogniser
@@ -114,9 +115,9 @@ FEW_STEPS = [
 
 
 @pytest.fixture(scope="module")
-def finished_run(corpus, tiny_encoder, tmp_path_factory):
+def finished_run(mixture, tiny_encoder, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "run"
-    train(corpus, run, encoder=str(tiny_encoder), recipe=read_recipe(None, FEW_STEPS))
+    train(mixture, run, encoder=str(tiny_encoder), recipe=read_recipe(None, FEW_STEPS))
     return run
 
 
@@ -127,12 +128,12 @@ def test_a_run_leaves_what_others_build_on(finished_run):
     lines = [json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "dev_cer" in line] == [4, 8]
     facts = json.loads((finished_run / "run.json").read_text())
-    assert facts["left_out"] == [] and facts["corpus"]["fingerprint"]
+    assert facts["left_out"] == [] and facts["corpora"][0]["fingerprint"]
     assert list(finished_run.rglob("events.out.tfevents*"))
 
 
-def test_the_recipe_that_was_written_repeats_the_run(finished_run, corpus, tmp_path):
-    train(corpus, tmp_path / "again", recipe=read_recipe(finished_run / "recipe.toml"))
+def test_the_recipe_that_was_written_repeats_the_run(finished_run, mixture, tmp_path):
+    train(mixture, tmp_path / "again", recipe=read_recipe(finished_run / "recipe.toml"))
     assert_same_weights(finished_run, tmp_path / "again")
 
 
@@ -218,40 +219,40 @@ def assert_same_weights(one, other) -> None:
             assert torch.equal(value, second[key]), f"{name}: {key}"
 
 
-def test_minutes_bound_a_run(corpus, tiny_encoder, tmp_path):
+def test_minutes_bound_a_run(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
-    trained = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
+    trained = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
     assert not trained.outcome.interrupted
     assert 3 < trained.outcome.state.elapsed_s < 12
     assert trained.outcome.state.best_cer is not None
 
 
-def test_a_run_of_minutes_that_is_finished_stays_as_it_is(corpus, tiny_encoder, tmp_path):
+def test_a_run_of_minutes_that_is_finished_stays_as_it_is(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
-    steps = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step
-    resumed = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe, resume=True)
+    steps = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step
+    resumed = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe, resume=True)
     assert resumed.outcome.state.step == steps
 
 
-def test_a_run_killed_while_it_wrote_its_first_files_can_begin_anew(corpus, tiny_encoder, tmp_path):
+def test_a_run_killed_while_it_wrote_its_first_files_can_begin_anew(mixture, tiny_encoder, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "recipe.toml").write_text("[train]\nsteps = 1\n")
     (run / "run.json.partial").write_text("{")
     recipe = read_recipe(None, ["train.steps=1", "data.batch_seconds=10"])
-    assert train(corpus, run, encoder=str(tiny_encoder), recipe=recipe, resume=True).outcome.state.step == 1
+    assert train(mixture, run, encoder=str(tiny_encoder), recipe=recipe, resume=True).outcome.state.step == 1
 
 
-def test_a_best_model_lost_between_two_renames_comes_back(corpus, tiny_encoder, finished_run, tmp_path):
+def test_a_best_model_lost_between_two_renames_comes_back(mixture, tiny_encoder, finished_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished_run, run)
     (run / "best").rename(run / "best.old")
-    train(corpus, run, encoder=str(tiny_encoder), resume=True)
+    train(mixture, run, encoder=str(tiny_encoder), resume=True)
     assert (run / "best" / "model.safetensors").is_file() and not (run / "best.old").exists()
 
 
-def test_an_ignored_wish_is_said(corpus, tiny_encoder, finished_run, capsys):
-    train(corpus, finished_run, encoder="scratch", resume=True)
+def test_an_ignored_wish_is_said(mixture, tiny_encoder, finished_run, capsys):
+    train(mixture, finished_run, encoder="scratch", resume=True)
     assert "goes on with its own encoder" in capsys.readouterr().out
 
 
@@ -264,21 +265,26 @@ def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
     one, *others = read_source(str(corpus.folder))
     few = prepare([one, *(replace(c, split="dev") for c in others[:3])], tmp_path / "few", source="few").corpus
     recipe = read_recipe(None, ["train.steps=2"])
-    assert train(few, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step == 2
+    assert train(Mixture((few,)), tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step == 2
 
 
-def test_an_alphabet_without_letters_is_refused(corpus, tiny_encoder, tmp_path):
+def test_an_alphabet_without_letters_is_refused(mixture, tiny_encoder, tmp_path):
     with pytest.raises(GoamaError, match=r"data\.min_count"):
-        train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=read_recipe(None, ["data.min_count=9999"]))
+        train(
+            mixture,
+            tmp_path / "run",
+            encoder=str(tiny_encoder),
+            recipe=read_recipe(None, ["data.min_count=9999"]),
+        )
     assert not (tmp_path / "run").exists()
 
 
-def test_a_taken_run_folder_is_not_overwritten(finished_run, corpus, tiny_encoder, tmp_path):
+def test_a_taken_run_folder_is_not_overwritten(finished_run, mixture, tiny_encoder, tmp_path):
     with pytest.raises(GoamaError, match="--resume"):
-        train(corpus, finished_run, encoder=str(tiny_encoder))
+        train(mixture, finished_run, encoder=str(tiny_encoder))
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(GoamaError, match="not empty"):
-        train(corpus, tmp_path, encoder=str(tiny_encoder))
+        train(mixture, tmp_path, encoder=str(tiny_encoder))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -289,12 +295,12 @@ def test_a_run_is_not_resumed_with_another_corpus(finished_run, corpus, tiny_enc
     half = [clip for number, clip in enumerate(read_source(str(corpus.folder))) if number % 2]
     other = prepare(half, tmp_path / "other", source="half").corpus
     with pytest.raises(GoamaError, match="another corpus"):
-        train(other, finished_run, encoder=str(tiny_encoder), resume=True)
+        train(Mixture((other,)), finished_run, encoder=str(tiny_encoder), resume=True)
 
 
-def test_resuming_a_finished_run_changes_nothing(finished_run, corpus, tiny_encoder):
+def test_resuming_a_finished_run_changes_nothing(finished_run, mixture, tiny_encoder):
     before = (finished_run / "best" / "model.safetensors").read_bytes()
-    outcome = train(corpus, finished_run, encoder=str(tiny_encoder), resume=True).outcome
+    outcome = train(mixture, finished_run, encoder=str(tiny_encoder), resume=True).outcome
     assert outcome.state.step == 8
     assert (finished_run / "best" / "model.safetensors").read_bytes() == before
 
@@ -308,5 +314,5 @@ def test_a_corpus_without_dev_is_refused_before_anything_is_loaded(corpus, tiny_
     only_train = [replace(clip, split="test") for clip in read_source(str(corpus.folder))]
     odd = prepare(only_train, tmp_path / "odd", source="only test").corpus
     with pytest.raises(GoamaError, match="is empty"):
-        train(odd, tmp_path / "run", encoder=str(tiny_encoder))
+        train(Mixture((odd,)), tmp_path / "run", encoder=str(tiny_encoder))
     assert not (tmp_path / "run").exists()
