@@ -45,7 +45,7 @@ from goama.training.checkpoint import RunState, load_newest
 from goama.training.loop import Learner, Outcome, TrainingLoop
 from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import make_optimiser
-from goama.training.plan import LeftOut, Plan, make_plan
+from goama.training.plan import Plan, make_plan
 from goama.training.recipe import Recipe, read_recipe
 
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
@@ -291,18 +291,22 @@ def _explain(
         for choice in plan.choices:
             say(f"  {choice.key} = {choice.value}  ({choice.reason})")
     if plan.unfit:
-        say(f"{_clips(plan.unfit)} left out, their text does not fit their sound: {_named(plan.unfit)}")
+        evidence = [f"{clip.id} ({clip.reason})" for clip in plan.unfit]
+        say(f"{_clips(len(evidence))} left out, their text does not fit their sound: {_first(evidence)}")
     if plan.too_long:
-        say(f"{_clips(plan.too_long)} left out, longer than data.longest_s: {_named(plan.too_long)}")
+        say(
+            f"{_clips(len(plan.too_long))} left out, longer than data.longest_s = {plan.recipe.data.longest_s:g}: "
+            f"{_first([clip.id for clip in plan.too_long])}"
+        )
 
 
-def _clips(left_out: Sequence[LeftOut]) -> str:
-    return "1 clip" if len(left_out) == 1 else f"{len(left_out)} clips"
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"
 
 
-def _named(left_out: Sequence[LeftOut]) -> str:
-    named = ", ".join(f"{clip.id} ({clip.reason})" for clip in left_out[:_NAMED])
-    return named + (f" and {len(left_out) - _NAMED} more in {RUN_FILE}" if len(left_out) > _NAMED else "")
+def _first(named: Sequence[str]) -> str:
+    more = f" and {len(named) - _NAMED} more in {RUN_FILE}" if len(named) > _NAMED else ""
+    return ", ".join(named[:_NAMED]) + more
 
 
 def _say(console: Console, sentence: str) -> None:

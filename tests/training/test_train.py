@@ -1,24 +1,27 @@
 """A run from beginning to end: exact under accumulation, resumable to the bit, best and not merely last."""
 
 import json
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from goama.acoustics.augment import change_tempo
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import load_for_training
+from goama.model.encoder import load_for_training, output_frames
 from goama.recognition.recogniser import Recogniser
 from goama.text import Vocabulary
 from goama.training.loop import Learner
@@ -27,11 +30,11 @@ from goama.training.recipe import read_recipe
 from goama.training.train import train
 
 
-def make_learner(accelerator, encoder, corpus, *, plain_descent: bool = False) -> Learner:
+def make_learner(accelerator, encoder, corpus, *, plain_descent: bool = False, adapter: bool = False) -> Learner:
     """With plain descent at rate 1, the change of the weights is the gradient."""
     torch.manual_seed(0)
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
-    loaded = load_for_training(str(encoder), vocabulary, adapter=False)
+    loaded = load_for_training(str(encoder), vocabulary, adapter=adapter)
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=1e-3,
@@ -257,8 +260,6 @@ def test_an_ignored_wish_is_said(mixture, tiny_encoder, finished_run, capsys):
 
 
 def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
-    from dataclasses import replace
-
     from goama.corpus.prepare import prepare
     from goama.corpus.source import read_source
 
@@ -306,8 +307,6 @@ def test_resuming_a_finished_run_changes_nothing(finished_run, mixture, tiny_enc
 
 
 def test_a_corpus_without_dev_is_refused_before_anything_is_loaded(corpus, tiny_encoder, tmp_path):
-    from dataclasses import replace
-
     from goama.corpus.prepare import prepare
     from goama.corpus.source import read_source
 
@@ -316,3 +315,65 @@ def test_a_corpus_without_dev_is_refused_before_anything_is_loaded(corpus, tiny_
     with pytest.raises(GoamaError, match="is empty"):
         train(Mixture((odd,)), tmp_path / "run", encoder=str(tiny_encoder))
     assert not (tmp_path / "run").exists()
+
+
+def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, frisian, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, [*FEW_STEPS, "data.balance=0.3", "augment.tempo=0.1", "augment.band_limit=0.3"])
+    both = Mixture((corpus, frisian))
+    train(both, tmp_path / "whole", encoder=str(tiny_encoder), recipe=recipe)
+    facts = json.loads((tmp_path / "whole" / "run.json").read_text(encoding="utf-8"))
+    assert [(one["name"], one["language"], one["fingerprint"]) for one in facts["corpora"]] == [
+        ("corpus", "nl", corpus.fingerprint()),
+        ("frisian", "fy", frisian.fingerprint()),
+    ]
+    (reason,) = [choice["reason"] for choice in facts["choices"] if choice["key"] == "data.balance"]
+    assert re.search(r"nl \d+ % -> \d+ %, fy \d+ % -> \d+ %", reason)
+    model = Recogniser.load(tmp_path / "whole")
+    assert model.normaliser("Één") == "Één", "it writes no language's spelling rules of its own"
+    with pytest.raises(GoamaError, match="another corpus"):
+        train(Mixture((corpus,)), tmp_path / "whole", resume=True)
+    shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
+    shutil.rmtree(tmp_path / "resumed" / "checkpoint-8")
+    train(Mixture((frisian, corpus)), tmp_path / "resumed", resume=True)
+    assert_same_weights(tmp_path / "whole", tmp_path / "resumed")
+
+
+def test_clips_that_are_too_long_are_named_and_not_heard(corpus, mixture, tiny_encoder, tmp_path, capsys):
+    lengths = {cut.id: cut.duration for cut in corpus.cuts("train")}
+    middle = sorted(lengths.values())[len(lengths) // 2]
+    recipe = read_recipe(None, ["train.steps=2", "data.batch_seconds=20", f"data.longest_s={middle}"])
+    train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
+    facts = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    longer = {clip for clip, length in lengths.items() if length > middle}
+    assert {clip["id"] for clip in facts["left_out"]} == longer
+    assert all("longer than data.longest_s" in clip["reason"] for clip in facts["left_out"])
+    printed = capsys.readouterr().out
+    assert f"{len(longer)} clips left out, longer than data.longest_s" in printed
+    heard_min = sum(length for length in lengths.values() if length <= middle) / 60
+    assert f"{heard_min:.1f} min to train on" in printed
+
+
+def test_no_clip_that_is_short_enough_is_a_sentence(mixture, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, ["train.steps=2", "data.longest_s=0.1"])
+    with pytest.raises(GoamaError, match=r"no training clip is shorter than data\.longest_s = 0\.1 s"):
+        train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_faster_tempo_leaves_every_clip_the_frames_its_labels_need(accelerator, tiny_encoder, corpus):
+    """With the adapter, whose frames are not simply proportional."""
+    for adapter in (False, True):
+        learner = make_learner(accelerator, tiny_encoder, corpus, adapter=adapter)
+        batch = joined(clips(corpus, learner.vocabulary)[:6])
+        text = batch.labels[0]
+        while learner.vocabulary.required_frames(text + text[:2]) <= int(
+            output_frames(learner.config, torch.tensor(learner.log_mel.frames(len(batch.waveforms[0]))))
+        ):
+            text += text[:2]  # hardly any room left
+        batch = replace(batch, labels=(text, *batch.labels[1:]))
+        features, mask = learner.log_mel(batch.waveforms)
+        needed = learner._frames_needed(batch, features.shape[1])
+        for seed in range(10):
+            _, valid = change_tempo(features, mask, torch.Generator().manual_seed(seed), 0.5, needed)
+            for frames, labels in zip(output_frames(learner.config, valid.sum(1)).tolist(), batch.labels, strict=True):
+                assert frames >= learner.vocabulary.required_frames(labels)
