@@ -9,13 +9,14 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 10000
 
-.PHONY: help setup demo test lint unit slow benchmark clean
+.PHONY: help setup demo test lint unit slow benchmark starter clean
 
 help:
 	@echo "make demo       the main job on real speech: fetch, prepare, train, evaluate, transcribe"
 	@echo "make test       lint, types, unit tests"
 	@echo "make slow       the tests that need minutes or many gigabytes"
 	@echo "make benchmark  goama against the notebook's recipe"
+	@echo "make starter    train the small encoder for --encoder starter, from Debian packages"
 	@echo "make setup      only make $(VENV)"
 
 setup: $(VENV)/.ready
@@ -36,8 +37,8 @@ demo: setup
 test: lint unit
 
 lint: setup
-	$(BIN)/ruff check goama tests benchmarks
-	$(BIN)/ruff format --check goama tests benchmarks
+	$(BIN)/ruff check goama tests benchmarks recipes
+	$(BIN)/ruff format --check goama tests benchmarks recipes
 	$(BIN)/mypy
 
 unit: setup
@@ -48,6 +49,9 @@ slow: setup
 
 benchmark: setup
 	$(BIN)/python benchmarks/against_notebook.py
+
+starter: setup
+	$(BIN)/python recipes/make_starter.py -o starter
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

@@ -126,6 +126,7 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     from goama.acoustics.batches import DataPlace, TrainingBatches
     from goama.acoustics.log_mel import LogMel
     from goama.corpus.corpus import Corpus
+    from goama.corpus.mixture import Mixture
     from goama.model.encoder import load_for_training, read_config
     from goama.text import Vocabulary
     from goama.training.loop import Learner
@@ -142,7 +143,7 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     recipe = read_recipe(None, ["model.adapter=true", *(["train.precision=no"] if "float32" in side else [])])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder = str(out / "encoder")
-    recipe = make_plan(recipe, corpus, vocabulary, encoder, read_config(encoder), device).recipe
+    recipe = make_plan(recipe, Mixture((corpus,)), vocabulary, encoder, read_config(encoder), device).recipe
     loaded = load_for_training(encoder, vocabulary, adapter=True)
     optimiser = make_optimiser(
         loaded.network,

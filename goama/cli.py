@@ -153,6 +153,7 @@ def prepare(
     """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
     from goama.corpus.prepare import prepare as make_corpus
     from goama.corpus.source import Columns, read_source
+    from goama.model.shipped import small_encoder
 
     columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
     clips = read_source(source, columns, name=name)
@@ -189,18 +190,21 @@ def prepare(
     empty = [split for split, facts in made.corpus.about["splits"].items() if not facts["clips"]]
     if empty:
         out.print(f"too little speech for a split of its own: {', '.join(empty)}; training needs train and dev")
-    _next("train", output, "-o", "run", *([] if _has_gpu() else ["--encoder", "scratch"]))
+    _next("train", output, "-o", "run", *([] if _has_gpu() else ["--encoder", small_encoder()]))
     if made.left_out and not skip_bad:
         raise typer.Exit(2)
 
 
 @app.command()
 def train(
-    corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
     encoder: Annotated[
         str | None,
-        typer.Option(help="`scratch`, a model folder or a Hub id. [default: the recipe's, else facebook/w2v-bert-2.0]"),
+        typer.Option(
+            help="`starter`, `scratch`, a model folder or a Hub id. [default: the recipe's, else "
+            "facebook/w2v-bert-2.0, or the starter where the Hub cannot be reached]"
+        ),
     ] = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
     set_: Annotated[
@@ -208,12 +212,12 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
 ) -> None:
-    """Fine-tune an encoder on a corpus; the best model ends up in RUN/best."""
-    from goama.corpus.corpus import Corpus
+    """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
+    from goama.corpus.mixture import Mixture
     from goama.training.recipe import read_recipe
 
     wanted = read_recipe(recipe, set_ or [])
-    opened = Corpus.open(corpus)
+    opened = Mixture.open(corpora)
     _quiet_libraries()
     from goama.training.train import train as run_training
 
@@ -224,7 +228,7 @@ def train(
     if trained.outcome.interrupted:
         out.print(
             f"stopped and saved at step {state.step}; go on with:\n  "
-            + shlex.join(["goama", "train", str(corpus), "-o", str(output), "--resume"]),
+            + shlex.join(["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]),
             markup=False,
         )
         raise typer.Exit(130)
@@ -237,7 +241,8 @@ def train(
                 "Nobody can use transcripts with so many errors yet: a pretrained encoder (--encoder), more speech or "
                 "a longer training (-s train.minutes=…) is what helps."
             )
-    _next("evaluate", trained.best, corpus, "--split", "test" if opened.clips("test") else "dev")
+    first = opened.corpora[0]
+    _next("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
 
 
 @app.command()
@@ -352,13 +357,17 @@ def doctor() -> None:
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to work in.")] = Path("demo"),
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 9.0,
-    encoder: Annotated[str, typer.Option(help="What to fine-tune.")] = "scratch",
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="What to fine-tune. [default: the starter where the package has it, else scratch]"),
+    ] = None,
 ) -> None:
     """The main job on real Dutch speech: fetch, prepare, train, evaluate, transcribe."""
     from goama.demo import run_demo
+    from goama.model.shipped import small_encoder
 
     _quiet_libraries()
-    run_demo(output, minutes=minutes, encoder=encoder, console=out)
+    run_demo(output, minutes=minutes, encoder=encoder or small_encoder(), console=out)
 
 
 def _next(*command: object) -> None:

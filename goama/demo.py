@@ -22,6 +22,7 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
     What an earlier, interrupted demo has done already is kept: an unfinished run is resumed.
     """
     from goama.corpus.corpus import Corpus
+    from goama.corpus.mixture import Mixture
     from goama.corpus.prepare import prepare
     from goama.corpus.source import read_source
     from goama.corpus.voices import get_voice
@@ -48,7 +49,8 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
     recipe = read_recipe(None, [f"train.minutes={minutes:g}"])
     step(f"$ goama train {corpus_folder} -o {run} --encoder {encoder} -s train.minutes={minutes:g}")
     started = time.monotonic()
-    trained = train(corpus, run, encoder=encoder, recipe=recipe, resume=(run / "run.json").is_file(), console=console)
+    resume = (run / "run.json").is_file()
+    trained = train(Mixture((corpus,)), run, encoder=encoder, recipe=recipe, resume=resume, console=console)
     if trained.outcome.interrupted:
         console.print("stopped and saved; run the demo again to go on", highlight=False)
         raise SystemExit(130)

@@ -116,6 +116,8 @@ def _packages() -> Observation:
 
 def _hub() -> Observation:
     """Asked as the libraries ask: through proxies, and where HF_ENDPOINT points."""
+    from goama.model.shipped import small_encoder
+
     endpoint = os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")
     try:
         with urllib.request.urlopen(f"{endpoint}/api/models?limit=1", timeout=5):
@@ -125,5 +127,5 @@ def _hub() -> Observation:
         return Observation(
             "Hub",
             f"{endpoint} cannot be reached ({getattr(reason, 'strerror', None) or reason})",
-            "work offline with --encoder scratch or a folder, or set HTTPS_PROXY",
+            f"work offline with --encoder {small_encoder()} or a folder, or set HTTPS_PROXY",
         )

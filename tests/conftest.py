@@ -20,8 +20,9 @@ import pytest
 
 from goama.cli import main
 from goama.corpus.corpus import Corpus
+from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
-from goama.corpus.source import read_source
+from goama.corpus.source import SourceClip, read_source
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,23 @@ def corpus(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """`speech` as `goama prepare` makes it; for reading only, every test shares it."""
     folder = tmp_path_factory.mktemp("shared") / "corpus"
     return prepare(read_source(str(speech)), folder, source="tests/data/nl", language="nl").corpus
+
+
+@pytest.fixture(scope="session")
+def mixture(corpus: Corpus) -> Mixture:
+    """The shared corpus as the trainer takes it: a mixture of one."""
+    return Mixture((corpus,))
+
+
+@pytest.fixture(scope="session")
+def frisian(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Half of the shared corpus's train and dev under another language's name, with the same clip ids."""
+    clips = [
+        SourceClip(c.id, Path(c.recording.sources[0].source), c.supervisions[0].text, c.id, split=split)
+        for split in ("train", "dev")
+        for c in list(corpus.cuts(split))[::2]
+    ]
+    return prepare(clips, tmp_path_factory.mktemp("second") / "frisian", source="test", language="fy").corpus
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,75 @@
-"""SpecAugment (Park et al. 2019): bands of frequency and stretches of time are hidden while training."""
+"""What training does to features: other tempos, other vocal tracts, narrow bands, and SpecAugment's masks.
+
+All of it works on log-mel features on their device; `generator` lives on the CPU, so that a seed means the
+same everywhere.
+"""
 
 from __future__ import annotations
 
 import torch
 
-from goama.acoustics.log_mel import MEL_BINS
+from goama.acoustics.log_mel import MEL_BINS, hertz_of_bins, mel
+
+_LOWEST_CUT_OFF_HZ, _HIGHEST_CUT_OFF_HZ = 3400.0, 7600.0
+
+
+def change_tempo(
+    features: torch.Tensor, mask: torch.Tensor, generator: torch.Generator, widest: float, needed: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Speak up to `widest` (a share) slower or faster, at the same pitch: one tempo for the whole batch.
+
+    features (B, T, 80·stride), mask (B, T) bool; returns both with another T. `needed` (B,) are the frames each
+    clip must keep: no clip becomes faster than its labels allow, and so the batch does not either.
+    """
+    batch, frames, width = features.shape
+    drawn = round(frames * (1.0 + widest * (2.0 * float(torch.rand((), generator=generator)) - 1.0)))
+    lengths = mask.sum(1).cpu()
+    fewest = int((-(-needed.clamp_min(1) * frames // lengths)).max())  # rounded up: shares of it are rounded down
+    changed = max(drawn, min(fewest, frames))
+    stride = width // MEL_BINS
+    by_frame = features.reshape(batch, frames * stride, MEL_BINS).transpose(1, 2)
+    stretched = torch.nn.functional.interpolate(by_frame, size=changed * stride, mode="linear")
+    kept = (lengths * changed // frames).to(features.device)
+    mask = torch.arange(changed, device=features.device) < kept[:, None]
+    return stretched.transpose(1, 2).reshape(batch, changed, width) * mask[..., None], mask
+
+
+def warp_bands(features: torch.Tensor, generator: torch.Generator, widest: float) -> torch.Tensor:
+    """Scale each clip's frequencies by its own factor within 1 ± `widest`: another vocal tract's length.
+
+    features (B, T, 80·stride). (Vocal tract length perturbation, Jaitly and Hinton 2013, on the mel bins.)
+    """
+    batch, frames, width = features.shape
+    factors = 1.0 + widest * (2.0 * torch.rand(batch, 1, generator=generator) - 1.0)
+    hertz = hertz_of_bins()
+    lowest, highest = mel(hertz[0]), mel(hertz[-1])
+    place = torch.from_numpy((mel(hertz * factors.numpy()) - lowest) / (highest - lowest)) * (MEL_BINS - 1)
+    place = place.clamp(0, MEL_BINS - 1).float()  # (B, 80): where each bin now listens
+    weights = (1.0 - (place[:, None, :] - torch.arange(MEL_BINS)[None, :, None]).abs()).clamp_min(0.0)
+    by_frame = features.reshape(batch, frames * (width // MEL_BINS), MEL_BINS)
+    return (by_frame @ weights.to(features.device)).reshape(batch, frames, width)
+
+
+def limit_band(features: torch.Tensor, mask: torch.Tensor, generator: torch.Generator, share: float) -> torch.Tensor:
+    """A `share` of the clips loses what lies above a cut-off of its own between 3.4 and 7.6 kHz.
+
+    features (B, T, 80·stride), already normalised by clip and bin. That the band is limited after the
+    normalisation changes nothing below the cut-off, where each bin has its own mean and deviation. Above it a
+    recording at a lower rate has only the noise of its conversion, which the normalisation raises to a deviation of
+    1, or digital silence, which it leaves at 0: so what is put there is noise with a deviation between the two.
+    """
+    batch, frames, width = features.shape
+    chosen = (torch.rand(batch, generator=generator) < share).nonzero()[:, 0]
+    if not len(chosen):
+        return features
+    cut_off = torch.rand(len(chosen), 1, generator=generator)
+    cut_off = _LOWEST_CUT_OFF_HZ + (_HIGHEST_CUT_OFF_HZ - _LOWEST_CUT_OFF_HZ) * cut_off
+    lost = (torch.from_numpy(hertz_of_bins()) > cut_off).repeat(1, width // MEL_BINS)[:, None, :]
+    deviation = torch.rand(len(chosen), 1, 1, generator=generator)
+    noise = torch.randn(len(chosen), frames, width, generator=generator) * deviation
+    here = chosen.to(features.device)
+    limited = torch.where(lost.to(features.device), noise.to(features.device), features[here])
+    return features.index_copy(0, here, limited * mask[here][..., None])
 
 
 def spec_augment(
@@ -21,7 +86,7 @@ def spec_augment(
     """Return features (B, T, 80·stride) with masked parts set to 0, the mean of every bin.
 
     The number of time masks follows each clip's own length, and none is longer than a fifth of it: short
-    clips keep most of their frames. `generator` lives on the CPU, so that a seed means the same everywhere.
+    clips keep most of their frames.
     """
     batch, frames, width = features.shape
     lengths = mask.sum(1).cpu()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from goama.acoustics.balance import draw
 from goama.errors import GoamaError
 from goama.text.vocabulary import Vocabulary
 
@@ -56,7 +57,8 @@ class DataPlace:
 class TrainingBatches:
     """Endless batches of at most `batch_s` seconds, reshuffled each epoch from `seed`; iterate from any place.
 
-    The order depends on the cuts, `batch_s` and `seed` alone, not on workers or on where iteration began.
+    `repeats` says how often an epoch holds the clips of each language; without it, each once. The order depends
+    on the cuts, `repeats`, `batch_s` and `seed` alone, not on workers or on where iteration began.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class TrainingBatches:
         *,
         batch_s: float,
         seed: int,
+        repeats: Mapping[str, float] | None = None,
         workers: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ):
-        self._cuts, self._vocabulary = cuts, vocabulary
+        self._cuts = cuts.to_eager() if repeats else cuts  # one that is drawn from again and again is read once
+        self._repeats, self._vocabulary = repeats, vocabulary
         self._batch_s, self._seed, self._workers = batch_s, seed, workers
         self._rank, self._world_size = rank, world_size
 
@@ -92,6 +96,13 @@ class TrainingBatches:
     def _epoch(self, epoch: int, skip: int) -> Iterator[Batch]:
         yield from _load(islice(iter(self._sampler(epoch)), skip, None), self._vocabulary, self._workers)
 
+    def _heard_in(self, epoch: int) -> CutSet:
+        from lhotse import CutSet
+
+        if not self._repeats:
+            return self._cuts
+        return CutSet.from_cuts(draw(self._cuts, self._repeats, seed=self._seed, epoch=epoch))
+
     def _sampler(self, epoch: int) -> DynamicBucketingSampler | DynamicCutSampler:
         from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
 
@@ -103,12 +114,13 @@ class TrainingBatches:
             "rank": self._rank,
             "world_size": self._world_size,
         }
-        clips = sum(1 for _ in self._cuts)
+        cuts = self._heard_in(epoch)
+        clips = sum(1 for _ in cuts)
         if clips < FEWEST_FOR_BUCKETS:
-            sampler = DynamicCutSampler(self._cuts, **shared)
+            sampler = DynamicCutSampler(cuts, **shared)
         else:
             buckets = max(2, min(MAX_BUCKETS, clips // 10))
-            sampler = DynamicBucketingSampler(self._cuts, num_buckets=buckets, **shared)
+            sampler = DynamicBucketingSampler(cuts, num_buckets=buckets, **shared)
         sampler.set_epoch(epoch)
         return sampler
 

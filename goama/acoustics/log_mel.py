@@ -125,13 +125,23 @@ def _normalise(log_mel: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
     return ((log_mel - mean) * torch.rsqrt(variance + 1e-7)).masked_fill(~mask, 0.0)
 
 
+def mel(hertz: np.ndarray | float) -> np.ndarray:
+    """Kaldi's mel scale."""
+    return 1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0)
+
+
+def hertz_of_bins() -> np.ndarray:
+    """(80,) float64, the centre of each mel bin."""
+    return 700.0 * np.expm1(_mel_edges()[1:-1] / 1127.0)
+
+
+def _mel_edges() -> np.ndarray:
+    return np.linspace(mel(_LOWEST_HZ), mel(SAMPLE_RATE / 2), MEL_BINS + 2)
+
+
 def _mel_filters() -> np.ndarray:
     """(257, 80) triangles that are linear on Kaldi's mel scale, 20 Hz to 8 kHz."""
-
-    def mel(hz: np.ndarray | float) -> np.ndarray:
-        return 1127.0 * np.log(1.0 + np.asarray(hz) / 700.0)
-
-    edges = np.linspace(mel(_LOWEST_HZ), mel(SAMPLE_RATE / 2), MEL_BINS + 2)
+    edges = _mel_edges()
     bins = mel(np.arange(FFT_SAMPLES // 2 + 1) * SAMPLE_RATE / FFT_SAMPLES)
     width = np.diff(edges)
     distance = edges[None, :] - bins[:, None]

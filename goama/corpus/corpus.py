@@ -15,7 +15,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +104,11 @@ class Corpus:
                 raise GoamaError(f"{self.folder}: the sound of {named} ({split}) is gone; prepare the corpus again")
 
     def fingerprint(self) -> str:
-        """SHA-256 of the manifest: what a run records of the data it saw."""
+        """SHA-256 of the manifest as it was first read: what a run records of the data it saw."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         manifest = self.folder / CUTS_FILE
         try:
             with gzip.open(manifest, "rb") as file:  # the same clips, however they were compressed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from goama import __version__
 def model_card(
     *,
     encoder: str,
-    language: str | None,
+    languages: Sequence[str],
     train_hours: float,
     dev_cer: float | None,
     step: int,
@@ -25,8 +27,10 @@ def model_card(
         "pipeline_tag": "automatic-speech-recognition",
         "tags": "[goama, wav2vec2-bert, ctc]",
     }
-    if language:
-        metadata["language"] = language
+    if languages:
+        metadata["language"] = json.dumps(
+            languages[0] if len(languages) == 1 else list(languages)
+        )  # YAML's no is false
     if encoder.count("/") == 1 and not Path(encoder).exists():  # a Hub id
         metadata["base_model"] = encoder
     header = "\n".join(f"{key}: {value}" for key, value in metadata.items())
@@ -39,7 +43,7 @@ def model_card(
 {header}
 ---
 
-# Speech recogniser{f" for {language}" if language else ""}
+# Speech recogniser{f" for {', '.join(languages)}" if languages else ""}
 
 A Wav2Vec2-BERT encoder ({encoder}) fine-tuned with CTC on {60 * train_hours:.0f} minutes of transcribed speech
 ({source}), made with goama {__version__}. Logits are {frame_shift_ms:.0f} ms apart.

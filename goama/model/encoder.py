@@ -15,11 +15,14 @@ from transformers.utils import logging as transformers_logging
 
 from goama.acoustics.log_mel import FRAME_SHIFT_S, MEL_BINS
 from goama.errors import GoamaError
-from goama.model import attention
+from goama.model import attention, shipped
+from goama.model.shipped import SCRATCH, STARTER
 from goama.text.vocabulary import Vocabulary
 
-SCRATCH = "scratch"
-"""`--encoder scratch`: a small random encoder, for when there is no checkpoint at all."""
+GIANT = "facebook/w2v-bert-2.0"
+"""What is fine-tuned where nothing else is asked for and the Hub can be reached."""
+
+_HUB_TIMEOUT_S = 5.0
 
 _SCRATCH_CONFIG = {  # 7 M parameters, 40 ms frames: what two cores can train
     "hidden_size": 192,
@@ -56,10 +59,44 @@ class LoadedEncoder:
     """Rows of the head that were copied from the checkpoint's own, for characters both know."""
 
 
+def default_encoder() -> tuple[str, str | None]:
+    """w2v-bert-2.0, or the starter where that cannot be reached and the package has one; then also a sentence why."""
+    if not shipped.has_starter() or _is_within_reach(GIANT):
+        return GIANT, None
+    return STARTER, f"{GIANT} cannot be reached; training from the {STARTER}"
+
+
+def _is_within_reach(hub_id: str) -> bool:
+    """On this machine already, or given by the Hub."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    cached = [try_to_load_from_cache(hub_id, name) for name in ("config.json", "model.safetensors")]
+    if all(isinstance(path, str) for path in cached):
+        return True
+    try:
+        HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_S)
+    except Exception:  # offline mode, no route, a proxy's refusal, a Hub that is down: each transport has its own kinds
+        return False
+    return True
+
+
+def _folder_or_id(encoder: str) -> str:
+    """The folder or Hub id that `--encoder` means; `GoamaError` for a starter that is not there."""
+    if encoder != STARTER:
+        return encoder
+    if not shipped.has_starter():
+        raise GoamaError(
+            f"--encoder {STARTER}: this copy of goama comes without one; `make starter` trains it (docs/starter.md), "
+            f"or use a model folder, a Hub id or {SCRATCH}"
+        )
+    return str(shipped.STARTER_FOLDER)
+
+
 def read_config(encoder: str) -> PreTrainedConfig:
-    """The configuration of a folder, a Hub id or `scratch`; `GoamaError` if it is not Wav2Vec2-BERT."""
+    """The configuration of a folder, a Hub id, `starter` or `scratch`; `GoamaError` if it is not Wav2Vec2-BERT."""
     if encoder == SCRATCH:
         return Wav2Vec2BertConfig(**_SCRATCH_CONFIG)
+    encoder = _folder_or_id(encoder)
     folder = Path(encoder)
     if folder.exists() and not (folder / "config.json").is_file():
         raise GoamaError(f"{encoder}: no config.json in this folder; --encoder takes a transformers model folder")
@@ -126,6 +163,7 @@ def load_for_training(encoder: str, vocabulary: Vocabulary, *, adapter: bool) ->
         attention.install(network)
         return LoadedEncoder(network, ("all",), 0)
 
+    encoder = _folder_or_id(encoder)
     network, missing = _from_checkpoint(encoder, config)
     missing = sorted({*missing, "lm_head.weight", "lm_head.bias"})  # also where the old head has the same size
     with torch.no_grad():
@@ -193,7 +231,7 @@ def _unreachable(encoder: str, error: Exception) -> str:
         return f"{encoder}: the model in this folder cannot be read ({first_line})"
     return (
         f"{encoder}: no such folder here, and the Hugging Face Hub does not give it; check the name and the "
-        f"network, download it elsewhere and pass the folder, or use --encoder {SCRATCH}"
+        f"network, download it elsewhere and pass the folder, or use --encoder {shipped.small_encoder()}"
     )
 
 

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.augment import spec_augment
+from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp_bands
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
@@ -124,10 +124,42 @@ class Learner:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         features, mask = self.log_mel(batch.waveforms)
         if augment is not None:
-            shift = self.log_mel.frame_shift_s
-            features = spec_augment(features, mask, generator, frame_shift_s=shift, **augment.model_dump())
+            features, mask = self._augmented(features, mask, batch, augment, generator)
         logits = self.network(features, attention_mask=mask.long()).logits
         return logits, output_frames(self.config, mask.sum(1))
+
+    def _augmented(
+        self,
+        features: torch.Tensor,
+        mask: torch.Tensor,
+        batch: Batch,
+        augment: AugmentSection,
+        generator: torch.Generator,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if augment.tempo:
+            needed = self._frames_needed(batch, features.shape[1])
+            features, mask = change_tempo(features, mask, generator, augment.tempo, needed)
+        if augment.vocal_tract:
+            features = warp_bands(features, generator, augment.vocal_tract)
+        if augment.band_limit:
+            features = limit_band(features, mask, generator, augment.band_limit)
+        features = spec_augment(
+            features,
+            mask,
+            generator,
+            time_masks_per_s=augment.time_masks_per_s,
+            longest_time_mask_s=augment.longest_time_mask_s,
+            frequency_masks=augment.frequency_masks,
+            widest_frequency_mask=augment.widest_frequency_mask,
+            frame_shift_s=self.log_mel.frame_shift_s,
+        )
+        return features, mask
+
+    def _frames_needed(self, batch: Batch, frames: int) -> torch.Tensor:
+        """(B,) input frames, of at most `frames`, that leave CTC as many logits as each clip's labels need."""
+        logits = output_frames(self.config, torch.arange(frames + 1))
+        required = torch.tensor([self.vocabulary.required_frames(labels) for labels in batch.labels])
+        return torch.searchsorted(logits, required)
 
     @property
     def _samples_per_frame(self) -> float:

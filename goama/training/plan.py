@@ -1,11 +1,12 @@
-"""The plan: what the recipe left to `auto` is chosen from the corpus, the encoder and the device, with reasons.
+"""The plan: what the recipe left to `auto` is chosen from the speech, the encoder and the device, with reasons.
 
-Before a minute is spent it also finds the clips whose labels CTC cannot fit into their frames.
+Before a minute is spent it also finds the clips that cannot, or shall not, be trained on.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,9 @@ import torch
 from transformers import PreTrainedConfig
 
 from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.balance import language_of, repeats
 from goama.acoustics.log_mel import FRAME_SHIFT_S, LogMel
-from goama.corpus.corpus import Corpus
+from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, feature_stride, frame_shift_s, output_frames
 from goama.text.vocabulary import Vocabulary
@@ -36,26 +38,36 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class UnfitClip:
-    """A clip whose text needs more frames than its sound has: CTC's loss would be infinite."""
+class LeftOut:
+    """A training clip that is not trained on, and why."""
 
     id: str
-    frames: int
-    needed: int
+    reason: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe without `auto`, why, and the training clips that must be left out."""
+    """A recipe without `auto`, why, which training clips are left out, and how often the others are heard."""
 
     recipe: Recipe
     choices: tuple[Choice, ...]
-    unfit: tuple[UnfitClip, ...]
+    unfit: tuple[LeftOut, ...]
+    """Clips whose text needs more frames than their sound has: CTC's loss would be infinite."""
+    too_long: tuple[LeftOut, ...]
+    """Clips longer than the recipe's `data.longest_s`."""
+    hours: float
+    """Training speech, without the clips that are left out."""
+    repeats: dict[str, float]
+    """Language to how often an epoch holds each of its clips; empty where that is once for all."""
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        return self.unfit + self.too_long
 
 
 def make_plan(
     recipe: Recipe,
-    corpus: Corpus,
+    corpora: Mixture,
     vocabulary: Vocabulary,
     encoder: str,
     config: PreTrainedConfig,
@@ -63,28 +75,73 @@ def make_plan(
 ) -> Plan:
     """Choose; raises `GoamaError` when no training clip is left."""
     chooser = _Chooser(recipe)
-    hours = corpus.seconds("train") / 3600
-    base = LogMel(feature_stride(config))
-    measured = [
-        (
-            cut.id,
-            base.frames(round(cut.duration * SAMPLE_RATE)),
-            vocabulary.required_frames(cut.supervisions[0].text),
+    measured, too_long = _of_length(_measured(corpora, vocabulary, config), recipe.data.longest_s)
+    if not measured:
+        raise GoamaError(
+            f"{corpora}: no training clip is shorter than data.longest_s = {recipe.data.longest_s:g} s; raise it"
         )
-        for cut in corpus.cuts("train")
-    ]
     adapter = _choose_adapter(chooser, config, measured)
     config = type(config).from_dict({**config.to_dict(), "add_adapter": adapter})
-    unfit = _unfit(config, measured)
-    if len(unfit) == len(measured):
+    measured, unfit = _fitting(config, measured)
+    if not measured:
         raise GoamaError(
-            f"{corpus.folder}: no training clip has as many frames ({1000 * frame_shift_s(config):.0f} ms each) "
+            f"{corpora}: no training clip has as many frames ({1000 * frame_shift_s(config):.0f} ms each) "
             "as labels; do recordings and transcripts belong together?"
         )
+    hours = sum(clip.seconds for clip in measured) / 3600
     _choose_rates(chooser, encoder, config)
     _choose_batches(chooser, encoder, device, hours)
     _choose_length(chooser, hours)
-    return Plan(chooser.recipe, tuple(chooser.choices), unfit)
+    heard = _balance(chooser, measured)
+    return Plan(chooser.recipe, tuple(chooser.choices), unfit, too_long, hours, heard)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A training clip: its input frames, and the logit frames that its labels need."""
+
+    id: str
+    language: str
+    seconds: float
+    frames: int
+    needed: int
+
+
+def _measured(corpora: Mixture, vocabulary: Vocabulary, config: PreTrainedConfig) -> list[_Measured]:
+    log_mel = LogMel(feature_stride(config))
+    return [
+        _Measured(
+            cut.id,
+            language_of(cut),
+            cut.duration,
+            log_mel.frames(round(cut.duration * SAMPLE_RATE)),
+            max(1, vocabulary.required_frames(cut.supervisions[0].text)),
+        )
+        for cut in corpora.cuts("train")
+    ]
+
+
+def _of_length(measured: Sequence[_Measured], longest_s: float | None) -> tuple[list[_Measured], tuple[LeftOut, ...]]:
+    if longest_s is None:
+        return list(measured), ()
+    kept = [clip for clip in measured if clip.seconds <= longest_s]
+    too_long = tuple(
+        LeftOut(clip.id, f"{clip.seconds:.2f} s, longer than data.longest_s = {longest_s:g}")
+        for clip in measured
+        if clip.seconds > longest_s
+    )
+    return kept, too_long
+
+
+def _fitting(config: PreTrainedConfig, measured: Sequence[_Measured]) -> tuple[list[_Measured], tuple[LeftOut, ...]]:
+    available = output_frames(config, torch.tensor([clip.frames for clip in measured])).tolist()
+    fitting, unfit = [], []
+    for clip, frames in zip(measured, available, strict=True):
+        if frames >= clip.needed:
+            fitting.append(clip)
+        else:
+            unfit.append(LeftOut(clip.id, f"its text needs {clip.needed} frames, its sound has {frames}"))
+    return fitting, tuple(unfit)
 
 
 class _Chooser:
@@ -103,13 +160,13 @@ class _Chooser:
             self.choices.append(Choice(f"{section}.{key}", current, "set in the recipe"))
 
 
-def _choose_adapter(chooser: _Chooser, config: PreTrainedConfig, measured: list[tuple[str, int, int]]) -> bool:
+def _choose_adapter(chooser: _Chooser, config: PreTrainedConfig, measured: Sequence[_Measured]) -> bool:
     stride_ms = 1000 * FRAME_SHIFT_S * feature_stride(config)
     halved = output_frames(
         type(config).from_dict({**config.to_dict(), "add_adapter": True}),
-        torch.tensor([m[1] for m in measured]),
+        torch.tensor([clip.frames for clip in measured]),
     ).numpy()
-    needed = np.array([max(1, m[2]) for m in measured])
+    needed = np.array([clip.needed for clip in measured])
     tightest, median = np.percentile(halved / needed, [1, 50])
     evidence = (
         f"with it {stride_ms * config.adapter_stride:.0f} ms frames: {median:.1f} frames per label in the middle, "
@@ -122,15 +179,6 @@ def _choose_adapter(chooser: _Chooser, config: PreTrainedConfig, measured: list[
     else:
         chooser.choose("model", "adapter", False, f"{evidence}: under {TIGHTEST_WITH_ADAPTER}, too tight for CTC")
     return bool(chooser.recipe.model.adapter)
-
-
-def _unfit(config: PreTrainedConfig, measured: list[tuple[str, int, int]]) -> tuple[UnfitClip, ...]:
-    frames = output_frames(config, torch.tensor([m[1] for m in measured])).tolist()
-    return tuple(
-        UnfitClip(clip_id, available, needed)
-        for (clip_id, _, needed), available in zip(measured, frames, strict=True)
-        if available < max(1, needed)
-    )
 
 
 def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
@@ -192,3 +240,20 @@ def _choose_length(chooser: _Chooser, hours: float) -> None:
         return
     epochs = float(min(60, max(10, round(30 / max(hours, 0.1)))))
     chooser.choose("train", "epochs", epochs, f"{hours:.2f} h of training speech")
+
+
+def _balance(chooser: _Chooser, measured: Sequence[_Measured]) -> dict[str, float]:
+    """How often an epoch holds the clips of each language; nothing to decide where there is only one."""
+    hours: dict[str, float] = {}
+    for clip in measured:
+        hours[clip.language] = hours.get(clip.language, 0.0) + clip.seconds / 3600
+    if len(hours) < 2:
+        return {}
+    balance = chooser.recipe.data.balance
+    rates, total = repeats(hours, balance), sum(hours.values())
+    shares = ", ".join(
+        f"{language} {100 * spoken / total:.0f} % -> {100 * spoken * rates[language] / total:.0f} %"
+        for language, spoken in sorted(hours.items(), key=lambda item: -item[1])
+    )
+    chooser.choices.append(Choice("data.balance", balance, f"share of the speech -> of an epoch: {shares}"))
+    return rates if balance < 1 else {}

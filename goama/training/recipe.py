@@ -48,24 +48,31 @@ class DataSection(_Section):
     batch_seconds: Positive | Auto = Field("auto", description="seconds of audio in one optimiser step")
     accumulate: int = Field(1, ge=1, description="parts a step is computed in; more parts need less memory")
     workers: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="processes that read audio")
+    longest_s: float | None = Field(None, gt=0, description="training clips that are longer are left out")
+    balance: float = Field(
+        0.6, ge=0, le=1, description="several languages: shares go as hours ** balance; 1 as they are, 0 all equal"
+    )
     min_count: int | None = Field(None, ge=1, description="characters seen less often become [UNK]")
 
 
 class ModelSection(_Section):
     """What is trained."""
 
-    encoder: str | None = Field(None, description="what is fine-tuned: scratch, a model folder or a Hub id")
+    encoder: str | None = Field(None, description="what is fine-tuned: starter, scratch, a model folder or a Hub id")
     adapter: bool | Auto = Field("auto", description="halve the frame rate with Wav2Vec2-BERT's stride-2 adapter")
     gradient_checkpointing: bool = Field(False, description="less memory, a third slower")
 
 
 class AugmentSection(_Section):
-    """SpecAugment."""
+    """What is done to the features of training clips."""
 
     time_masks_per_s: float = Field(0.5, ge=0)
     longest_time_mask_s: float = Field(0.4, gt=0)
     frequency_masks: int = Field(2, ge=0)
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
+    tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, batch by batch")
+    vocal_tract: float = Field(0.0, ge=0, le=0.3, description="frequencies scaled by up to this share, clip by clip")
+    band_limit: float = Field(0.0, ge=0, le=1, description="share of clips that lose all above 3.4 to 7.6 kHz")
 
 
 class Recipe(_Section):

@@ -1,4 +1,4 @@
-"""`goama train`: a corpus, an encoder and a recipe become a run folder with the best model in it.
+"""`goama train`: one corpus or several, an encoder and a recipe become a run folder with the best model in it.
 
 RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
 RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,10 +27,18 @@ import goama
 from goama.acoustics.batches import TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
+from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
 from goama.files import recover_folder, write_beside
 from goama.model.card import model_card
-from goama.model.encoder import LoadedEncoder, feature_stride, frame_shift_s, load_for_training, read_config
+from goama.model.encoder import (
+    LoadedEncoder,
+    default_encoder,
+    feature_stride,
+    frame_shift_s,
+    load_for_training,
+    read_config,
+)
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.checkpoint import RunState, load_newest
@@ -39,7 +48,6 @@ from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
 from goama.training.recipe import Recipe, read_recipe
 
-DEFAULT_ENCODER = "facebook/w2v-bert-2.0"
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
 _FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
 """What a run that was killed at once leaves: nothing that is lost when it begins anew."""
@@ -57,7 +65,7 @@ class Trained:
 
 
 def train(
-    corpus: Corpus,
+    corpora: Mixture,
     run: Path | str,
     *,
     encoder: str | None = None,
@@ -65,7 +73,7 @@ def train(
     resume: bool = False,
     console: Console | None = None,
 ) -> Trained:
-    """Train, or go on with, a run; `encoder` wins over the recipe's, and without either it is w2v-bert-2.0.
+    """Train, or go on with, a run; `encoder` wins over the recipe's, and without either `default_encoder` chooses.
 
     With `resume`, the recipe and encoder of the run folder are used and training continues from its newest
     whole checkpoint; a folder without a run starts one. Raises `GoamaError` for a corpus that cannot be
@@ -74,7 +82,7 @@ def train(
     run, console = Path(run), console or Console()
     if PartialState().num_processes > 1:
         raise GoamaError("several processes do not train one run yet; start goama train without a launcher")
-    known = _open_run(run, corpus, resume)
+    known = _open_run(run, corpora, resume)
     if resume and known is None:
         _say(console, f"{run}: nothing to resume, a new run begins")
     if known is not None:
@@ -83,18 +91,22 @@ def train(
             _say(console, f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
         recipe, encoder = written, known["encoder"]
     recipe = recipe or Recipe()
-    encoder = encoder or recipe.model.encoder or DEFAULT_ENCODER
+    encoder = encoder or recipe.model.encoder
+    if encoder is None:
+        encoder, why = default_encoder()
+        if why:
+            _say(console, why)
     recipe = recipe.with_values("model", encoder=encoder)
-    corpus.require_sound("train", "dev")  # also that neither is empty, before the encoder is loaded
+    corpora.require_sound("train", "dev")  # also that neither is empty, before the encoder is loaded
     vocabulary, characters = Vocabulary.from_texts(
-        (cut.supervisions[0].text for cut in corpus.cuts("train")), min_count=recipe.data.min_count
+        (cut.supervisions[0].text for cut in corpora.cuts("train")), min_count=recipe.data.min_count
     )
     if not vocabulary.units:
         raise GoamaError(
             f"no character is seen {characters.min_count} times in the training texts; lower data.min_count"
         )
     config = read_config(encoder)
-    plan = make_plan(recipe, corpus, vocabulary, encoder, config, PartialState().device)
+    plan = make_plan(recipe, corpora, vocabulary, encoder, config, PartialState().device)
     recipe = plan.recipe
     accelerator = _accelerator(run, recipe.train.precision)
 
@@ -103,9 +115,9 @@ def train(
     if recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
     if known is None and accelerator.is_main_process:
-        _write_run(run, corpus, encoder, plan, loaded)
+        _write_run(run, corpora, encoder, plan, loaded)
     if accelerator.is_main_process:
-        _explain(console, corpus, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
+        _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
 
     optimiser = make_optimiser(
         loaded.network,
@@ -126,20 +138,20 @@ def train(
     learner = Learner(accelerator, loaded.network, optimiser, LogMel(feature_stride(loaded.network.config)), vocabulary)
     if accelerator.scaler is not None and state.scaler:
         accelerator.scaler.load_state_dict(state.scaler)
-    batches = _batches(corpus, vocabulary, plan, accelerator)
+    batches = _batches(corpora, vocabulary, plan, accelerator)
     total_steps = _total_steps(recipe, batches)
     with Monitor(run, accelerator, console, from_step=state.step) as monitor:
 
         def save_model(name: str, state: RunState) -> None:
             if accelerator.is_main_process:
-                card = _card(run, corpus, encoder, recipe, learner, state)
-                model = SpeechModel(learner.bare_network, learner.log_mel, vocabulary, corpus.normaliser)
+                card = _card(corpora, encoder, plan, learner, state)
+                model = SpeechModel(learner.bare_network, learner.log_mel, vocabulary, corpora.normaliser)
                 save_model_folder(run / name, model, card)
 
         loop = TrainingLoop(
             learner,
             batches,
-            corpus.cuts("dev").to_eager(),
+            corpora.cuts("dev").to_eager(),
             recipe.train,
             recipe.augment,
             recipe.data.accumulate,
@@ -159,7 +171,7 @@ def train(
     return Trained(run, run / "best", outcome)
 
 
-def _open_run(run: Path, corpus: Corpus, resume: bool) -> dict[str, Any] | None:
+def _open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None:
     """The facts of the run to resume, or None for a new one."""
     facts = run / RUN_FILE
     for model in (run / "best", run / "last"):
@@ -174,10 +186,14 @@ def _open_run(run: Path, corpus: Corpus, resume: bool) -> dict[str, Any] | None:
         known = json.loads(facts.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise GoamaError(f"{facts}: damaged ({error.msg}); train again into another folder") from error
-    if known["corpus"]["fingerprint"] != corpus.fingerprint():
+    trained_on = known.get("corpora")
+    if trained_on is None:
+        raise GoamaError(f"{facts}: not written by this version of goama; train again into another folder")
+    if sorted(corpus["fingerprint"] for corpus in trained_on) != list(corpora.fingerprints()):
+        folders = ", ".join(corpus["folder"] for corpus in trained_on)
         raise GoamaError(
-            f"{run} was trained on another corpus ({known['corpus']['folder']}, changed since or not this one); "
-            "resume with the same corpus, or choose another folder with -o"
+            f"{run} was trained on another corpus ({folders}, changed since or not what was given now); "
+            "resume with the same corpus or corpora, or choose another folder with -o"
         )
     return known
 
@@ -191,23 +207,24 @@ def _accelerator(run: Path, precision: str) -> Accelerator:
     )
 
 
-def _batches(corpus: Corpus, vocabulary: Vocabulary, plan: Plan, accelerator: Accelerator) -> TrainingBatches:
-    unfit = {clip.id for clip in plan.unfit}
-    cuts = corpus.cuts("train")
+def _batches(corpora: Mixture, vocabulary: Vocabulary, plan: Plan, accelerator: Accelerator) -> TrainingBatches:
+    left_out = {clip.id for clip in plan.left_out}
+    cuts = corpora.cuts("train")
     data = plan.recipe.data
     return TrainingBatches(
-        cuts.filter(partial(_fits, unfit)) if unfit else cuts,
+        cuts.filter(partial(_is_not_in, left_out)) if left_out else cuts,
         vocabulary,
         batch_s=float(data.batch_seconds) / data.accumulate / accelerator.num_processes,
         seed=plan.recipe.train.seed,
+        repeats=plan.repeats,
         workers=int(data.workers),
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
 
 
-def _fits(unfit: set[str], cut: Any) -> bool:
-    return cut.id not in unfit
+def _is_not_in(left_out: set[str], cut: Any) -> bool:
+    return cut.id not in left_out
 
 
 def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
@@ -217,19 +234,14 @@ def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
     return max(1, math.ceil(float(train.epochs) * batches.in_first_epoch() / recipe.data.accumulate))
 
 
-def _write_run(run: Path, corpus: Corpus, encoder: str, plan: Plan, loaded: LoadedEncoder) -> None:
+def _write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: LoadedEncoder) -> None:
     run.mkdir(parents=True, exist_ok=True)
     write_beside(run / RECIPE_FILE, plan.recipe.to_toml())
     facts = {
         "encoder": encoder,
-        "corpus": {
-            "folder": str(corpus.folder),
-            "fingerprint": corpus.fingerprint(),
-            "language": corpus.language,
-            "splits": corpus.about["splits"],
-        },
+        "corpora": [_identity(name, corpus) for name, corpus in zip(corpora.names, corpora.corpora, strict=True)],
         "choices": [asdict(choice) for choice in plan.choices],
-        "left_out": [asdict(clip) for clip in plan.unfit],
+        "left_out": [asdict(clip) for clip in plan.left_out],
         "parameters": sum(p.numel() for p in loaded.network.parameters()),
         "versions": {
             "goama": goama.__version__,
@@ -241,9 +253,19 @@ def _write_run(run: Path, corpus: Corpus, encoder: str, plan: Plan, loaded: Load
     write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
 
 
+def _identity(name: str, corpus: Corpus) -> dict[str, Any]:
+    return {
+        "name": name,
+        "folder": str(corpus.folder),
+        "fingerprint": corpus.fingerprint(),
+        "language": corpus.language,
+        "splits": corpus.about["splits"],
+    }
+
+
 def _explain(
     console: Console,
-    corpus: Corpus,
+    corpora: Mixture,
     encoder: str,
     plan: Plan,
     vocabulary: Vocabulary,
@@ -255,8 +277,8 @@ def _explain(
     say = partial(_say, console)
     million = sum(p.numel() for p in loaded.network.parameters()) / 1e6
     say(
-        f"{corpus.folder}: {corpus.seconds('train') / 60:.1f} min to train on, "
-        f"{corpus.seconds('dev') / 60:.1f} min dev; "
+        f"{corpora}: {60 * plan.hours:.1f} min to train on, "
+        f"{corpora.seconds('dev') / 60:.1f} min dev; "
         f"{len(vocabulary.units)} characters; encoder {encoder}, {million:.1f} M parameters"
     )
     if characters.rare:
@@ -269,23 +291,42 @@ def _explain(
         for choice in plan.choices:
             say(f"  {choice.key} = {choice.value}  ({choice.reason})")
     if plan.unfit:
-        named = ", ".join(f"{clip.id} ({clip.needed} labels, {clip.frames} frames)" for clip in plan.unfit[:_NAMED])
-        more = f" and {len(plan.unfit) - _NAMED} more in run.json" if len(plan.unfit) > _NAMED else ""
-        say(f"{len(plan.unfit)} clips left out, their text does not fit their sound: {named}{more}")
+        evidence = [f"{clip.id} ({clip.reason})" for clip in plan.unfit]
+        say(f"{_clips(len(evidence))} left out, their text does not fit their sound: {_first(evidence)}")
+    if plan.too_long:
+        say(
+            f"{_clips(len(plan.too_long))} left out, longer than data.longest_s = {plan.recipe.data.longest_s:g}: "
+            f"{_first([clip.id for clip in plan.too_long])}"
+        )
+
+
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"
+
+
+def _first(named: Sequence[str]) -> str:
+    more = f" and {len(named) - _NAMED} more in {RUN_FILE}" if len(named) > _NAMED else ""
+    return ", ".join(named[:_NAMED]) + more
 
 
 def _say(console: Console, sentence: str) -> None:
     console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
 
-def _card(run: Path, corpus: Corpus, encoder: str, recipe: Recipe, learner: Learner, state: RunState) -> str:
+def _card(corpora: Mixture, encoder: str, plan: Plan, learner: Learner, state: RunState) -> str:
     return model_card(
         encoder=encoder,
-        language=corpus.language,
-        train_hours=corpus.seconds("train") / 3600,
+        languages=corpora.languages,
+        train_hours=plan.hours,
         dev_cer=state.best_cer if state.best_step == state.step else None,
         step=state.step,
         frame_shift_ms=1000 * frame_shift_s(learner.config),
-        recipe_toml=recipe.to_toml(),
-        source=Path(corpus.about["source"]).name if Path(corpus.about["source"]).exists() else corpus.about["source"],
+        recipe_toml=plan.recipe.to_toml(),
+        source=", ".join(_source(corpus) for corpus in corpora.corpora),
     )
+
+
+def _source(corpus: Corpus) -> str:
+    """Where a corpus came from; of a folder only its name."""
+    source = corpus.about["source"]
+    return Path(source).name if Path(source).exists() else source

@@ -1,8 +1,11 @@
-"""SpecAugment hides the share it is asked to hide, and the same share for the same seed."""
+"""SpecAugment hides what it is asked to hide; tempo, vocal tract and band limits leave speech what it is."""
 
+import numpy as np
+import pytest
 import torch
 
-from goama.acoustics.augment import spec_augment
+from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp_bands
+from goama.acoustics.log_mel import LogMel, hertz_of_bins
 
 SETTINGS = {
     "time_masks_per_s": 1.0,
@@ -43,3 +46,127 @@ def test_nothing_is_hidden_when_nothing_is_asked_for():
 def test_time_masks_stay_within_a_clip():
     hidden = masked(5, frequency_masks=0)
     assert hidden[1, 40:].all()
+
+
+@pytest.fixture
+def speech_features(corpus) -> tuple[torch.Tensor, torch.Tensor]:
+    return LogMel(4)([cut.load_audio()[0] for cut in corpus.cuts("test")])
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+NOTHING = torch.ones(4, dtype=torch.long)
+
+
+def test_another_tempo_changes_every_clips_length_by_the_same_share(speech_features):
+    features, mask = speech_features
+    factors = []
+    for seed in range(20):
+        changed, valid = change_tempo(features, mask, generator(seed), 0.2, NOTHING)
+        assert changed.shape[:2] == valid.shape
+        shares = valid.sum(1) / mask.sum(1)
+        assert float(shares.max() - shares.min()) < 0.05
+        assert not changed[~valid].any()
+        factors.append(float(shares.mean()))
+    assert 0.75 < min(factors) < 0.9 and 1.1 < max(factors) < 1.25
+
+
+def test_a_change_of_tempo_keeps_what_is_said_where_it_is_said(speech_features):
+    features, mask = speech_features
+    changed, _ = change_tempo(features, mask, generator(1), 0.2, NOTHING)
+    longest = int(mask.sum(1).argmax())
+    for share in (0.25, 0.5, 0.75):
+        there, here = (clip[round(share * len(clip))] for clip in (features[longest], changed[longest]))
+        assert torch.corrcoef(torch.stack((there, here)))[0, 1] > 0.5
+
+
+def test_no_change_of_tempo_changes_nothing(speech_features):
+    features, mask = speech_features
+    changed, valid = change_tempo(features, mask, generator(), 0.0, NOTHING)
+    torch.testing.assert_close(changed, features)
+    assert torch.equal(valid, mask)
+
+
+def test_no_clip_becomes_faster_than_its_labels_allow(speech_features):
+    features, mask = speech_features
+    lengths = mask.sum(1)
+    for tight in range(len(lengths)):
+        needed = NOTHING.clone()
+        needed[tight] = int(lengths[tight]) - 1
+        for seed in range(20):
+            _, valid = change_tempo(features, mask, generator(seed), 0.4, needed)
+            assert (valid.sum(1) >= needed).all()
+
+
+def test_a_clip_that_never_fitted_its_labels_holds_nothing_up(speech_features):
+    features, mask = speech_features
+    changed = [change_tempo(features, mask, generator(s), 0.2, 10 * mask.sum(1))[0].shape[1] for s in range(20)]
+    assert min(changed) == features.shape[1] < max(changed) <= 1.2 * features.shape[1]
+
+
+def test_another_vocal_tract_moves_a_tone_to_another_bin_and_keeps_the_rest(speech_features):
+    features, _ = speech_features
+    torch.testing.assert_close(warp_bands(features, generator(), 0.0), features, atol=1e-4, rtol=0)
+    tone = torch.zeros(64, 1, 320)
+    tone[..., 40::80] = 1.0
+    warped = warp_bands(tone, generator(), 0.15).reshape(64, 4, 80)
+    moved = torch.from_numpy(hertz_of_bins())[warped.argmax(-1)] / hertz_of_bins()[40]
+    assert 0.82 < float(moved.min()) < 0.95 and 1.05 < float(moved.max()) < 1.2
+    assert torch.equal(warped[:, 0], warped[:, 3])
+
+
+def test_a_band_limit_reaches_its_share_of_the_clips_and_nothing_below_its_lowest_cut_off(speech_features):
+    features, mask = speech_features
+    limited = limit_band(features, mask, generator(), 1.0)
+    low = torch.from_numpy(hertz_of_bins() < 3400).repeat(4)
+    assert torch.equal(limited[..., low], features[..., low])
+    assert all(not torch.equal(limited[clip], features[clip]) for clip in range(len(features)))
+    assert not limited[~mask].any()
+    assert torch.equal(limit_band(features, mask, generator(), 0.0), features)
+    many, all_valid = features[:1].expand(200, -1, -1), mask[:1].expand(200, -1)
+    reached = (limit_band(many, all_valid, generator(), 0.3) != many).flatten(1).any(1).float().mean()
+    assert 0.2 < float(reached) < 0.4
+
+
+def test_a_band_limit_is_what_the_features_of_a_low_sampling_rate_look_like(corpus):
+    """Speech resampled to 8 kHz and back: normalised features keep their low bins, and above is no speech left."""
+    import soxr
+
+    wide = [cut.load_audio()[0] for cut in corpus.cuts("test")]
+    narrow = [soxr.resample(soxr.resample(w, 16_000, 8_000), 8_000, 16_000)[: len(w)] for w in wide]
+    (before, mask), (after, _) = LogMel(4)(wide), LogMel(4)(narrow)
+    limited = limit_band(before, mask, generator(), 1.0)
+    low = torch.from_numpy(hertz_of_bins() < 3300).repeat(4)
+    high = torch.from_numpy(hertz_of_bins() > 7600).repeat(4)
+    torch.testing.assert_close(limited[..., low], after[..., low], atol=0.05, rtol=0)
+    for features in (limited, after):
+        assert (
+            abs(
+                float(
+                    torch.corrcoef(
+                        torch.stack((features[..., high][mask].flatten(), before[..., high][mask].flatten()))
+                    )[0, 1]
+                )
+            )
+            < 0.5
+        )
+        assert float(features[..., high][mask].std()) < 1.1
+
+
+def test_augmentation_is_the_same_for_the_same_seed(speech_features):
+    features, mask = speech_features
+    for augment in (
+        lambda seed: change_tempo(features, mask, generator(seed), 0.1, NOTHING)[0],
+        lambda seed: warp_bands(features, generator(seed), 0.1),
+        lambda seed: limit_band(features, mask, generator(seed), 0.5),
+    ):
+        assert torch.equal(augment(1), augment(1))
+        assert any(augment(1).shape != augment(s).shape or not torch.equal(augment(1), augment(s)) for s in (2, 3, 4))
+
+
+def test_mel_bins_lie_where_kaldi_puts_them():
+    hertz = hertz_of_bins()
+    assert np.all(np.diff(hertz) > 0)
+    assert 20 < float(hertz[0]) < 60 and 7500 < float(hertz[-1]) < 8000

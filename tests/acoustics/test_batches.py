@@ -1,11 +1,13 @@
 """Batches hold so many seconds, every clip once an epoch, in an order that only seed and epoch decide."""
 
+from collections import Counter
 from itertools import islice
 
 import pytest
 
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.batches import DataPlace, TrainingBatches, ordered_batches
+from goama.corpus.mixture import Mixture
 from goama.text import Vocabulary
 
 
@@ -53,6 +55,25 @@ def test_seeds_and_epochs_shuffle_differently(corpus, vocabulary):
     first = ids(batches(corpus, vocabulary).starting_at(DataPlace()), 4)
     assert ids(batches(corpus, vocabulary, seed=1).starting_at(DataPlace()), 4) != first
     assert ids(batches(corpus, vocabulary).starting_at(DataPlace(epoch=1)), 4) != first
+
+
+def test_an_epoch_of_several_languages_is_drawn_anew_each_time_and_resumes_the_same(corpus, frisian, vocabulary):
+    cuts = Mixture((corpus, frisian)).cuts("train")
+    changes = {"repeats": {"nl": 0.5, "fy": 2.0}}
+    epochs: dict[int, Counter] = {0: Counter(), 1: Counter()}
+    whole = list(
+        islice(TrainingBatches(cuts, vocabulary, batch_s=10.0, seed=0, **changes).starting_at(DataPlace()), 24)
+    )
+    for place, batch in whole:
+        epochs.setdefault(place.epoch, Counter()).update(batch.ids)
+    assert {clip for clip in epochs[0] if "frisian" in clip} == {c.id for c in cuts if "frisian" in c.id}
+    assert all(count == 2 for clip, count in epochs[0].items() if "frisian" in clip)
+    assert all(count == 1 for clip, count in epochs[0].items() if "frisian" not in clip)
+    assert 2 <= sum("frisian" not in clip for clip in epochs[0]) <= 14
+    assert set(epochs[0]) != set(epochs[1])
+    place = whole[14][0]
+    resumed = TrainingBatches(cuts, vocabulary, batch_s=10.0, seed=0, **changes).starting_at(place)
+    assert ids(resumed, 5) == [batch.ids for _, batch in whole[15:20]]
 
 
 def test_labels_are_those_of_the_texts(corpus, vocabulary):

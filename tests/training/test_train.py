@@ -1,23 +1,27 @@
 """A run from beginning to end: exact under accumulation, resumable to the bit, best and not merely last."""
 
 import json
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from goama.acoustics.augment import change_tempo
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
+from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import load_for_training
+from goama.model.encoder import load_for_training, output_frames
 from goama.recognition.recogniser import Recogniser
 from goama.text import Vocabulary
 from goama.training.loop import Learner
@@ -26,11 +30,11 @@ from goama.training.recipe import read_recipe
 from goama.training.train import train
 
 
-def make_learner(accelerator, encoder, corpus, *, plain_descent: bool = False) -> Learner:
+def make_learner(accelerator, encoder, corpus, *, plain_descent: bool = False, adapter: bool = False) -> Learner:
     """With plain descent at rate 1, the change of the weights is the gradient."""
     torch.manual_seed(0)
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
-    loaded = load_for_training(str(encoder), vocabulary, adapter=False)
+    loaded = load_for_training(str(encoder), vocabulary, adapter=adapter)
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=1e-3,
@@ -114,9 +118,9 @@ FEW_STEPS = [
 
 
 @pytest.fixture(scope="module")
-def finished_run(corpus, tiny_encoder, tmp_path_factory):
+def finished_run(mixture, tiny_encoder, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "run"
-    train(corpus, run, encoder=str(tiny_encoder), recipe=read_recipe(None, FEW_STEPS))
+    train(mixture, run, encoder=str(tiny_encoder), recipe=read_recipe(None, FEW_STEPS))
     return run
 
 
@@ -127,12 +131,12 @@ def test_a_run_leaves_what_others_build_on(finished_run):
     lines = [json.loads(line) for line in (finished_run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "dev_cer" in line] == [4, 8]
     facts = json.loads((finished_run / "run.json").read_text())
-    assert facts["left_out"] == [] and facts["corpus"]["fingerprint"]
+    assert facts["left_out"] == [] and facts["corpora"][0]["fingerprint"]
     assert list(finished_run.rglob("events.out.tfevents*"))
 
 
-def test_the_recipe_that_was_written_repeats_the_run(finished_run, corpus, tmp_path):
-    train(corpus, tmp_path / "again", recipe=read_recipe(finished_run / "recipe.toml"))
+def test_the_recipe_that_was_written_repeats_the_run(finished_run, mixture, tmp_path):
+    train(mixture, tmp_path / "again", recipe=read_recipe(finished_run / "recipe.toml"))
     assert_same_weights(finished_run, tmp_path / "again")
 
 
@@ -218,67 +222,70 @@ def assert_same_weights(one, other) -> None:
             assert torch.equal(value, second[key]), f"{name}: {key}"
 
 
-def test_minutes_bound_a_run(corpus, tiny_encoder, tmp_path):
+def test_minutes_bound_a_run(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
-    trained = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
+    trained = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
     assert not trained.outcome.interrupted
     assert 3 < trained.outcome.state.elapsed_s < 12
     assert trained.outcome.state.best_cer is not None
 
 
-def test_a_run_of_minutes_that_is_finished_stays_as_it_is(corpus, tiny_encoder, tmp_path):
+def test_a_run_of_minutes_that_is_finished_stays_as_it_is(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
-    steps = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step
-    resumed = train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe, resume=True)
+    steps = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step
+    resumed = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe, resume=True)
     assert resumed.outcome.state.step == steps
 
 
-def test_a_run_killed_while_it_wrote_its_first_files_can_begin_anew(corpus, tiny_encoder, tmp_path):
+def test_a_run_killed_while_it_wrote_its_first_files_can_begin_anew(mixture, tiny_encoder, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "recipe.toml").write_text("[train]\nsteps = 1\n")
     (run / "run.json.partial").write_text("{")
     recipe = read_recipe(None, ["train.steps=1", "data.batch_seconds=10"])
-    assert train(corpus, run, encoder=str(tiny_encoder), recipe=recipe, resume=True).outcome.state.step == 1
+    assert train(mixture, run, encoder=str(tiny_encoder), recipe=recipe, resume=True).outcome.state.step == 1
 
 
-def test_a_best_model_lost_between_two_renames_comes_back(corpus, tiny_encoder, finished_run, tmp_path):
+def test_a_best_model_lost_between_two_renames_comes_back(mixture, tiny_encoder, finished_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished_run, run)
     (run / "best").rename(run / "best.old")
-    train(corpus, run, encoder=str(tiny_encoder), resume=True)
+    train(mixture, run, encoder=str(tiny_encoder), resume=True)
     assert (run / "best" / "model.safetensors").is_file() and not (run / "best.old").exists()
 
 
-def test_an_ignored_wish_is_said(corpus, tiny_encoder, finished_run, capsys):
-    train(corpus, finished_run, encoder="scratch", resume=True)
+def test_an_ignored_wish_is_said(mixture, tiny_encoder, finished_run, capsys):
+    train(mixture, finished_run, encoder="scratch", resume=True)
     assert "goes on with its own encoder" in capsys.readouterr().out
 
 
 def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
-    from dataclasses import replace
-
     from goama.corpus.prepare import prepare
     from goama.corpus.source import read_source
 
     one, *others = read_source(str(corpus.folder))
     few = prepare([one, *(replace(c, split="dev") for c in others[:3])], tmp_path / "few", source="few").corpus
     recipe = read_recipe(None, ["train.steps=2"])
-    assert train(few, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step == 2
+    assert train(Mixture((few,)), tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step == 2
 
 
-def test_an_alphabet_without_letters_is_refused(corpus, tiny_encoder, tmp_path):
+def test_an_alphabet_without_letters_is_refused(mixture, tiny_encoder, tmp_path):
     with pytest.raises(GoamaError, match=r"data\.min_count"):
-        train(corpus, tmp_path / "run", encoder=str(tiny_encoder), recipe=read_recipe(None, ["data.min_count=9999"]))
+        train(
+            mixture,
+            tmp_path / "run",
+            encoder=str(tiny_encoder),
+            recipe=read_recipe(None, ["data.min_count=9999"]),
+        )
     assert not (tmp_path / "run").exists()
 
 
-def test_a_taken_run_folder_is_not_overwritten(finished_run, corpus, tiny_encoder, tmp_path):
+def test_a_taken_run_folder_is_not_overwritten(finished_run, mixture, tiny_encoder, tmp_path):
     with pytest.raises(GoamaError, match="--resume"):
-        train(corpus, finished_run, encoder=str(tiny_encoder))
+        train(mixture, finished_run, encoder=str(tiny_encoder))
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(GoamaError, match="not empty"):
-        train(corpus, tmp_path, encoder=str(tiny_encoder))
+        train(mixture, tmp_path, encoder=str(tiny_encoder))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -289,24 +296,84 @@ def test_a_run_is_not_resumed_with_another_corpus(finished_run, corpus, tiny_enc
     half = [clip for number, clip in enumerate(read_source(str(corpus.folder))) if number % 2]
     other = prepare(half, tmp_path / "other", source="half").corpus
     with pytest.raises(GoamaError, match="another corpus"):
-        train(other, finished_run, encoder=str(tiny_encoder), resume=True)
+        train(Mixture((other,)), finished_run, encoder=str(tiny_encoder), resume=True)
 
 
-def test_resuming_a_finished_run_changes_nothing(finished_run, corpus, tiny_encoder):
+def test_resuming_a_finished_run_changes_nothing(finished_run, mixture, tiny_encoder):
     before = (finished_run / "best" / "model.safetensors").read_bytes()
-    outcome = train(corpus, finished_run, encoder=str(tiny_encoder), resume=True).outcome
+    outcome = train(mixture, finished_run, encoder=str(tiny_encoder), resume=True).outcome
     assert outcome.state.step == 8
     assert (finished_run / "best" / "model.safetensors").read_bytes() == before
 
 
 def test_a_corpus_without_dev_is_refused_before_anything_is_loaded(corpus, tiny_encoder, tmp_path):
-    from dataclasses import replace
-
     from goama.corpus.prepare import prepare
     from goama.corpus.source import read_source
 
     only_train = [replace(clip, split="test") for clip in read_source(str(corpus.folder))]
     odd = prepare(only_train, tmp_path / "odd", source="only test").corpus
     with pytest.raises(GoamaError, match="is empty"):
-        train(odd, tmp_path / "run", encoder=str(tiny_encoder))
+        train(Mixture((odd,)), tmp_path / "run", encoder=str(tiny_encoder))
     assert not (tmp_path / "run").exists()
+
+
+def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, frisian, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, [*FEW_STEPS, "data.balance=0.3", "augment.tempo=0.1", "augment.band_limit=0.3"])
+    both = Mixture((corpus, frisian))
+    train(both, tmp_path / "whole", encoder=str(tiny_encoder), recipe=recipe)
+    facts = json.loads((tmp_path / "whole" / "run.json").read_text(encoding="utf-8"))
+    assert [(one["name"], one["language"], one["fingerprint"]) for one in facts["corpora"]] == [
+        ("corpus", "nl", corpus.fingerprint()),
+        ("frisian", "fy", frisian.fingerprint()),
+    ]
+    (reason,) = [choice["reason"] for choice in facts["choices"] if choice["key"] == "data.balance"]
+    assert re.search(r"nl \d+ % -> \d+ %, fy \d+ % -> \d+ %", reason)
+    model = Recogniser.load(tmp_path / "whole")
+    assert model.normaliser("Één") == "Één", "it writes no language's spelling rules of its own"
+    with pytest.raises(GoamaError, match="another corpus"):
+        train(Mixture((corpus,)), tmp_path / "whole", resume=True)
+    shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
+    shutil.rmtree(tmp_path / "resumed" / "checkpoint-8")
+    train(Mixture((frisian, corpus)), tmp_path / "resumed", resume=True)
+    assert_same_weights(tmp_path / "whole", tmp_path / "resumed")
+
+
+def test_clips_that_are_too_long_are_named_and_not_heard(corpus, mixture, tiny_encoder, tmp_path, capsys):
+    lengths = {cut.id: cut.duration for cut in corpus.cuts("train")}
+    middle = sorted(lengths.values())[len(lengths) // 2]
+    recipe = read_recipe(None, ["train.steps=2", "data.batch_seconds=20", f"data.longest_s={middle}"])
+    train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
+    facts = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    longer = {clip for clip, length in lengths.items() if length > middle}
+    assert {clip["id"] for clip in facts["left_out"]} == longer
+    assert all("longer than data.longest_s" in clip["reason"] for clip in facts["left_out"])
+    printed = capsys.readouterr().out
+    assert f"{len(longer)} clips left out, longer than data.longest_s" in printed
+    heard_min = sum(length for length in lengths.values() if length <= middle) / 60
+    assert f"{heard_min:.1f} min to train on" in printed
+
+
+def test_no_clip_that_is_short_enough_is_a_sentence(mixture, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, ["train.steps=2", "data.longest_s=0.1"])
+    with pytest.raises(GoamaError, match=r"no training clip is shorter than data\.longest_s = 0\.1 s"):
+        train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_faster_tempo_leaves_every_clip_the_frames_its_labels_need(accelerator, tiny_encoder, corpus):
+    """With the adapter, whose frames are not simply proportional."""
+    for adapter in (False, True):
+        learner = make_learner(accelerator, tiny_encoder, corpus, adapter=adapter)
+        batch = joined(clips(corpus, learner.vocabulary)[:6])
+        text = batch.labels[0]
+        while learner.vocabulary.required_frames(text + text[:2]) <= int(
+            output_frames(learner.config, torch.tensor(learner.log_mel.frames(len(batch.waveforms[0]))))
+        ):
+            text += text[:2]  # hardly any room left
+        batch = replace(batch, labels=(text, *batch.labels[1:]))
+        features, mask = learner.log_mel(batch.waveforms)
+        needed = learner._frames_needed(batch, features.shape[1])
+        for seed in range(10):
+            _, valid = change_tempo(features, mask, torch.Generator().manual_seed(seed), 0.5, needed)
+            for frames, labels in zip(output_frames(learner.config, valid.sum(1)).tolist(), batch.labels, strict=True):
+                assert frames >= learner.vocabulary.required_frames(labels)

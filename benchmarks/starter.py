@@ -1,0 +1,179 @@
+"""What the starter is worth: Dutch recognisers from 5, 10, 20 and 64 minutes of speech, with it and from scratch.
+
+    python benchmarks/starter.py [-o FOLDER] [--seeds 3] [--speech 5 10 20 64] [--encoders scratch starter]
+                                 [-s train.minutes=9] [--corpus CORPUS]
+
+Every run has the same recipe, by default nine minutes of training, and is chosen by its dev split; the smaller
+training splits are parts of the larger ones. FOLDER keeps the corpora, the runs and results.json: started again, the
+benchmark goes on with the run it was stopped in, from that run's beginning, so that its minutes count once. Ends with
+a Markdown table, also in FOLDER/results.md. A rate is the mean over the seeds; its 95 % interval comes from a
+bootstrap that draws seeds and, for all of them the same, clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import numpy as np
+
+from goama.corpus.corpus import SPLITS, Corpus
+from goama.corpus.mixture import Mixture
+from goama.corpus.prepare import prepare
+from goama.corpus.source import SourceClip, read_source
+from goama.corpus.voices import get_voice
+from goama.evaluation.evaluate import evaluate
+from goama.evaluation.scores import ClipScore, error_rates
+from goama.files import write_beside
+from goama.recognition.recogniser import Recogniser
+from goama.training.recipe import Recipe, read_recipe
+from goama.training.train import train
+
+VOICE, LANGUAGE = "fillets-nl", "nl"
+BOOTSTRAP_SAMPLES = 10_000
+
+
+def main() -> None:
+    options = parse()
+    folder: Path = options.output
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = dutch(folder, options.corpus)
+    kept = folder / "results.json"
+    results: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    for seed in range(options.seeds):  # every seed's row is whole before the next begins
+        recipe = read_recipe(None, [*(options.set or ["train.minutes=9"]), f"train.seed={seed}"])
+        for minutes in options.speech:
+            corpus = part(whole, folder, minutes)
+            for encoder in options.encoders:
+                name = run_name(encoder, minutes, seed, recipe)
+                if name not in results:
+                    results[name] = one(corpus, folder / "runs" / name, encoder, recipe)
+                    write_beside(kept, json.dumps(results) + "\n")
+                print(f"{name}: test CER {100 * results[name]['test_cer']:.1f} %", flush=True)
+    write_beside(folder / "results.md", markdown(list(results.values())))
+    print("\n" + markdown(list(results.values())))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, default=Path("starter-benchmark"))
+    parser.add_argument("--corpus", type=Path, help="the Dutch corpus, if `goama prepare` has made it already")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--speech", type=int, nargs="+", default=[5, 10, 20, 64], help="minutes to train on")
+    parser.add_argument("--encoders", nargs="+", default=["scratch", "starter"])
+    parser.add_argument("-s", "--set", action="append", help="recipe of every run [default: train.minutes=9]")
+    return parser.parse_args()
+
+
+def dutch(folder: Path, corpus: Path | None) -> Corpus:
+    if corpus is None:
+        speech, corpus = folder / VOICE, folder / "nl"
+        if not (speech / "metadata.jsonl").is_file():
+            get_voice(VOICE, speech)
+        if not (corpus / "corpus.json").is_file():
+            prepare(read_source(str(speech)), corpus, source=VOICE, language=LANGUAGE, overwrite=True)
+    return Corpus.open(corpus)
+
+
+def part(whole: Corpus, folder: Path, minutes: int) -> Corpus:
+    """A corpus with that many minutes of the training split, and the same dev and test."""
+    if 60 * minutes >= whole.seconds("train") - 60:
+        return whole
+    made = folder / f"{LANGUAGE}-{minutes}"
+    if (made / "corpus.json").is_file():
+        return Corpus.open(made)
+    clips, seconds = [], 0.0
+    for split in SPLITS:
+        cuts = sorted(whole.cuts(split), key=lambda cut: hashlib.sha256(cut.id.encode()).hexdigest())
+        for cut in cuts:
+            if split == "train" and seconds >= 60 * minutes:
+                break
+            seconds += cut.duration if split == "train" else 0.0
+            said, sound = cut.supervisions[0], Path(cut.recording.sources[0].source)
+            clips.append(SourceClip(cut.id, sound, said.text, cut.id, speaker=said.speaker, split=split))
+    return prepare(clips, made, source=VOICE, language=LANGUAGE).corpus
+
+
+def run_name(encoder: str, minutes: int, seed: int, recipe: Recipe) -> str:
+    """Another recipe gives another name, so that results.json never mixes two."""
+    recipe_hash = hashlib.sha256(recipe.with_values("train", seed=0).to_toml().encode()).hexdigest()[:6]
+    return f"{Path(encoder).name}-{minutes}min-{recipe_hash}-seed{seed}"
+
+
+def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, Any]:
+    """Train from the beginning, and score the best model on test."""
+    shutil.rmtree(run, ignore_errors=True)
+    cpu_s = time.process_time()
+    trained = train(Mixture((corpus,)), run, encoder=encoder, recipe=recipe)
+    cpu_s = time.process_time() - cpu_s
+    if trained.outcome.interrupted:
+        raise SystemExit(130)
+    state = trained.outcome.state
+    clips = sorted(evaluate(Recogniser.load(trained.best), corpus, "test").clips, key=lambda clip: clip.id)
+    for checkpoint in run.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    rates = error_rates(clips)
+    return {
+        "encoder": encoder,
+        "speech_min": round(corpus.seconds("train") / 60, 1),
+        "seed": recipe.train.seed,
+        "steps": state.step,
+        "train_min": round(state.elapsed_s / 60, 2),
+        "cpu_min": round(cpu_s / 60, 2),
+        "dev_cer": state.best_cer,
+        "test_cer": rates.cer,
+        "test_wer": rates.wer,
+        "clips": [counts(clip) for clip in clips],
+    }
+
+
+def counts(clip: ClipScore) -> list[int]:
+    """Character errors, characters, word errors, words."""
+    return [clip.character_errors, clip.characters, clip.word_errors, clip.words]
+
+
+def markdown(results: list[dict[str, Any]]) -> str:
+    lines = [
+        "| Dutch speech, min | encoder | seeds | steps | CPU min | test CER (95 %) | test WER (95 %) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows: dict[tuple[float, str], list[dict[str, Any]]] = {}
+    for result in results:
+        rows.setdefault((result["speech_min"], result["encoder"]), []).append(result)
+    for (speech_min, encoder), runs in sorted(rows.items()):
+        clips = np.array([run["clips"] for run in runs])  # (seeds, clips, 4)
+        steps, cpu_min = (sum(run[key] for run in runs) / len(runs) for key in ("steps", "cpu_min"))
+        lines.append(
+            f"| {speech_min:.0f} | {Path(encoder).name} | {len(runs)} | {steps:.0f} | {cpu_min:.1f} "
+            f"| {rate(clips[..., :2])} | {rate(clips[..., 2:])} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def rate(clips: np.ndarray) -> str:
+    """'12.3 % (11.8 to 12.9)' of errors and totals, (seeds, clips, 2)."""
+    generator = np.random.default_rng(0)
+    seeds, count, _ = clips.shape
+    drawn = []
+    for _ in range(BOOTSTRAP_SAMPLES):
+        chosen = clips[generator.integers(0, seeds, seeds)][:, generator.integers(0, count, count)]
+        errors, total = chosen.sum((0, 1))
+        drawn.append(errors / total)
+    errors, total = clips.sum((0, 1))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return f"{100 * errors / total:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+if __name__ == "__main__":
+    main()
