@@ -16,7 +16,8 @@ _ENOUGH_SPEAKERS = 8
 _SHARE_OF_ONE_SPEAKER = 0.5
 _FEWEST_GROUPS = 3  # one for each split
 _MOST_CHOICES = 200  # compared for their durations,
-_HASHES = 100_000  # and fewer where there are so many groups that chance alone comes close
+_HASHES = 100_000  # and fewer where there are so many groups that chance alone comes close,
+_CLIPS_LOOKED_AT = 1_000_000  # or so many clips that it would take long
 _DURATION_BINS = 10
 
 
@@ -102,7 +103,7 @@ def _split_anew(clips: Sequence[Unsplit], seed: int, by: str) -> tuple[list[str]
             f"(speakers that share a recording count as one); choose {others}"
         )
     shares = {"test": TEST_SHARE, "dev": DEV_SHARE}
-    choices = max(8, min(_MOST_CHOICES, _HASHES // count))
+    choices = max(8, min(_MOST_CHOICES, _HASHES // count, _CLIPS_LOOKED_AT // len(clips)))
     candidates = (
         _fill(clips, groups, shares, f"{seed}.{number}" if number else str(seed)) for number in range(choices)
     )
