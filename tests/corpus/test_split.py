@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goama.corpus.split import SPLIT_BY, Unsplit, assign_splits
@@ -109,6 +109,7 @@ def test_otherwise_sentences_are_kept_apart(clips: list[Unsplit]) -> None:
     assert "by sentence" in assign_splits(clips)[1]
 
 
+@settings(deadline=None)
 @given(CLIPS)
 def test_no_sentence_or_no_speaker_is_in_two_splits(clips: list[Unsplit]) -> None:
     splits, how = assign_splits(clips)
@@ -117,6 +118,7 @@ def test_no_sentence_or_no_speaker_is_in_two_splits(clips: list[Unsplit]) -> Non
     assert sum(map(len, groups.values())) == len(set().union(*groups.values()))
 
 
+@settings(deadline=None)
 @given(CLIPS)
 def test_something_is_always_left_to_train_on(clips: list[Unsplit]) -> None:
     assert "train" in assign_splits(clips)[0]
@@ -169,6 +171,7 @@ def test_the_clips_of_one_recording_stay_together() -> None:
     assert how == "split by sentence or recording (none is in two splits), seed 0"
 
 
+@settings(deadline=None)
 @given(CLIPS)
 def test_no_recording_is_in_two_splits(clips: list[Unsplit]) -> None:
     tapes = of(assign_splits(clips)[0], clips, "recording")
@@ -207,6 +210,7 @@ def test_what_is_split_by_is_in_one_split_only(by: str, what: str) -> None:
     assert how.endswith("in place of the source's own splits")
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SPLIT_BY), CLIPS)
 def test_groups_are_never_torn(by: str, clips: list[Unsplit]) -> None:
     named = [replace(clip, speaker=clip.speaker or "somebody") for clip in clips]
