@@ -136,7 +136,7 @@ def prepare(
         str,
         typer.Argument(help="Folder with metadata.jsonl or .csv, a JSONL/CSV/TSV manifest, or a Hub data set id."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Corpus folder to make.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Corpus folder to make.")] = None,
     language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
     audio_column: Annotated[str | None, typer.Option(help="Column with the sound file.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column with the transcript.")] = None,
@@ -144,6 +144,15 @@ def prepare(
     speaker_column: Annotated[str | None, typer.Option(help="Column with the speaker.")] = None,
     split_column: Annotated[str | None, typer.Option(help="Column with train, dev or test.")] = None,
     name: Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, be left out and be split; write nothing.")
+    ] = False,
+    replace: Annotated[
+        Path | None, typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write.")
+    ] = None,
+    split_by: Annotated[
+        str | None, typer.Option(help="Split anew, keeping each speaker, recording or text in one split.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, where the source gives none.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that is there.")] = False,
     skip_bad: Annotated[
@@ -153,10 +162,33 @@ def prepare(
     """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
     from goama.corpus.prepare import prepare as make_corpus
     from goama.corpus.source import Columns, read_source
+    from goama.corpus.split import SPLIT_BY
     from goama.model.shipped import small_encoder
+    from goama.text.replacements import read_replacements
 
+    if split_by is not None and split_by not in SPLIT_BY:
+        raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
+    replacements = read_replacements(replace) if replace else ()
     columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
     clips = read_source(source, columns, name=name)
+    if dry_run:
+        from goama.corpus.dry_run import dry_run as look
+        from goama.corpus.dry_run import print_dry_run
+
+        with _Spinner() as status:
+            plan = look(
+                clips,
+                source=source,
+                language=language,
+                seed=seed,
+                split_by=split_by,
+                replacements=replacements,
+                progress=lambda done: status(f"looking, clip {done}"),
+            )
+        print_dry_run(plan, out)
+        return
+    if output is None:
+        raise GoamaError("prepare: name the corpus folder to make with -o, or look first with --dry-run")
     with _Spinner() as status:
         made = make_corpus(
             clips,
@@ -164,6 +196,8 @@ def prepare(
             source=source,
             language=language,
             seed=seed,
+            split_by=split_by,
+            replacements=replacements,
             overwrite=overwrite,
             progress=lambda done: status(f"preparing, clip {done}"),
         )
@@ -189,7 +223,10 @@ def prepare(
         )
     empty = [split for split, facts in made.corpus.about["splits"].items() if not facts["clips"]]
     if empty:
-        out.print(f"too little speech for a split of its own: {', '.join(empty)}; training needs train and dev")
+        out.print(
+            f"too little speech for a split of its own: {', '.join(empty)}; training needs train and dev "
+            "(clips of one recording stay together, unless --split-by text parts them)"
+        )
     _next("train", output, "-o", "run", *([] if _has_gpu() else ["--encoder", small_encoder()]))
     if made.left_out and not skip_bad:
         raise typer.Exit(2)

@@ -18,6 +18,8 @@ ORDER = (
     "model",
     "recognition",
     "evaluation",
+    "audit",
+    "reports",
     "writers",
     "training",
     "doctor",

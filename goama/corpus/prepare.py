@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 from goama.acoustics.audio import SAMPLE_RATE, Audio, read_audio, write_flac
@@ -19,7 +19,9 @@ from goama.corpus.split import Unsplit, assign_splits
 from goama.errors import GoamaError
 from goama.files import replace_folder
 from goama.interrupt import stop_requests
+from goama.text.changes import numbers_in
 from goama.text.normaliser import Normaliser
+from goama.text.replacements import Replacement
 
 SHORTEST_S = 0.1
 LONGEST_S = 60.0
@@ -47,14 +49,22 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Kept:
+    """A clip that can be used, with its normalised text and the facts of its sound at 16 kHz."""
+
     clip: SourceClip
     text: str
-    file: str
     seconds: float
     samples: int
     native_rate: int
     native_channels: int
+    file: str = ""
+    """In its split's folder, once it is written."""
+
+    @property
+    def unsplit(self) -> Unsplit:
+        recording = str(self.clip.audio) if isinstance(self.clip.audio, Path) else None
+        return Unsplit(self.text, self.clip.speaker, self.seconds, self.clip.split, recording)
 
 
 def prepare(
@@ -64,10 +74,15 @@ def prepare(
     source: str,
     language: str | None = None,
     seed: int = 0,
+    split_by: str | None = None,
+    replacements: Sequence[Replacement] = (),
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
     """Decode, normalise, split and write a corpus; `progress` is called with the clips done so far.
+
+    `split_by` (speaker, recording or text) gives every clip a new split, whatever the source says; see
+    `assign_splits`. `replacements` are the user's own spelling rules, kept with the normaliser.
 
     The corpus is written beside its place and renamed at the end: a failure leaves what was there before.
     Raises `GoamaError` when `out` exists already, cannot be made, or no clip at all can be used, and `OSError`
@@ -81,32 +96,35 @@ def prepare(
     try:
         _make_folder(partial / "clips", Path(out))
         normaliser: Normaliser | None = None
-        kept: list[_Kept] = []
+        kept: list[Kept] = []
         left_out: list[LeftOut] = []
         taken: set[str] = set()
         with stop_requests(lambda _: None, "") as stop_requested:  # or libsndfile swallows the Ctrl-C
-            for number, (clip, audio) in enumerate(_decoded(clips), start=1):
+            for number, (clip, audio) in enumerate(decoded(clips), start=1):
                 if stop_requested():
                     raise KeyboardInterrupt
                 if replaces and isinstance(clip.audio, Path) and clip.audio.resolve().is_relative_to(place):
                     raise GoamaError(f"{out}: holds {clip.audio}, which the corpus is made of; choose another output")
                 language = language or clip.language
-                normaliser = normaliser or Normaliser.for_language(language)
-                result = _keep(clip, audio, normaliser, partial / "clips", taken)
+                normaliser = normaliser or Normaliser.for_language(language).replacing(replacements)
+                result = judge(clip, audio, normaliser)
                 if isinstance(result, LeftOut):
                     left_out.append(result)
-                else:
-                    kept.append(result)
+                elif isinstance(audio, Audio):  # of every clip that is kept
+                    file = _file_name(clip.id, taken)
+                    write_flac(partial / "clips" / file, audio.samples)
+                    kept.append(replace(result, file=file))
                 if progress:
                     progress(number)
         if not kept or normaliser is None:
             raise GoamaError(f"{source}: no clip can be used ({_why_none(left_out)})")
-        about = _write(partial, kept, left_out, normaliser, source, language, seed)
+        splits, how = assign_splits([k.unsplit for k in kept], seed, split_by)
+        about = _write(partial, kept, splits, how, left_out, normaliser, source, language)
         replace_folder(partial, place)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return Prepared(Corpus(Path(out), about), tuple(left_out), _notes(kept))
+    return Prepared(Corpus(Path(out), about), tuple(left_out), notes(kept))
 
 
 def _refuse_to_destroy(out: Path, place: Path, source: Path, overwrite: bool) -> None:
@@ -129,7 +147,7 @@ def _make_folder(folder: Path, out: Path) -> None:
         raise GoamaError(f"{out}: cannot be made ({error.strerror}); choose another place with -o") from error
 
 
-def _decoded(clips: Iterable[SourceClip]) -> Iterator[tuple[SourceClip, Audio | GoamaError]]:
+def decoded(clips: Iterable[SourceClip]) -> Iterator[tuple[SourceClip, Audio | GoamaError]]:
     """Each clip with its sound, or with what is wrong with it; decoding runs ahead on all cores."""
 
     def decode(clip: SourceClip) -> Audio | GoamaError:
@@ -148,9 +166,9 @@ def _decoded(clips: Iterable[SourceClip]) -> Iterator[tuple[SourceClip, Audio | 
             yield from zip(chunk, pool.map(decode, chunk), strict=True)
 
 
-def _keep(
-    clip: SourceClip, audio: Audio | GoamaError, normaliser: Normaliser, folder: Path, taken: set[str]
-) -> _Kept | LeftOut:
+def judge(clip: SourceClip, audio: Audio | GoamaError, normaliser: Normaliser) -> Kept | LeftOut:
+    """Whether a clip can be used, and if not, why."""
+
     def leave_out(reason: str) -> LeftOut:
         return LeftOut(clip.id, clip.where, reason)
 
@@ -167,9 +185,7 @@ def _keep(
         return leave_out(f"{audio.seconds:.3f} s of sound: too short to hold speech (at least {SHORTEST_S} s)")
     if clip.offset is None and clip.duration and audio.seconds < clip.duration - _TRUNCATION_TOLERANCE_S:
         return leave_out(f"truncated: {audio.seconds:.2f} s of the {clip.duration:.2f} s its manifest promises")
-    file = _file_name(clip.id, taken)
-    write_flac(folder / file, audio.samples)
-    return _Kept(clip, text, file, audio.seconds, len(audio.samples), audio.native_rate, audio.native_channels)
+    return Kept(clip, text, audio.seconds, len(audio.samples), audio.native_rate, audio.native_channels)
 
 
 def _file_name(clip_id: str, taken: set[str]) -> str:
@@ -183,15 +199,14 @@ def _file_name(clip_id: str, taken: set[str]) -> str:
 
 def _write(
     folder: Path,
-    kept: list[_Kept],
+    kept: list[Kept],
+    splits: list[str],
+    split_by: str,
     left_out: list[LeftOut],
     normaliser: Normaliser,
     source: str,
     language: str | None,
-    seed: int,
 ) -> dict:
-    unsplit = [Unsplit(k.text, k.clip.speaker, k.seconds, k.clip.split) for k in kept]
-    splits, split_by = assign_splits(unsplit, seed)
     by_split = {split: [k for k, s in zip(kept, splits, strict=True) if s == split] for split in SPLITS}
     for split, members in by_split.items():
         if members:
@@ -215,7 +230,7 @@ def _write(
     return about
 
 
-def _write_split(folder: Path, members: list[_Kept], clips: Path, language: str | None) -> None:
+def _write_split(folder: Path, members: list[Kept], clips: Path, language: str | None) -> None:
     folder.mkdir()
     for member in members:
         (clips / member.file).rename(folder / member.file)
@@ -242,10 +257,10 @@ def _write_lines(path: Path, rows: Iterable[dict]) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def _write_cuts(path: Path, by_split: dict[str, list[_Kept]], language: str | None) -> None:
+def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | None) -> None:
     from lhotse import AudioSource, CutSet, MonoCut, Recording, SupervisionSegment
 
-    def cut(member: _Kept, split: str) -> MonoCut:
+    def cut(member: Kept, split: str) -> MonoCut:
         clip, seconds = member.clip, member.samples / SAMPLE_RATE
         recording = Recording(
             id=clip.id,
@@ -284,7 +299,8 @@ def _why_none(left_out: list[LeftOut]) -> str:
     return f"{first.id}, {first.where}: {first.reason}{others}"
 
 
-def _notes(kept: list[_Kept]) -> tuple[str, ...]:
+def notes(kept: list[Kept]) -> tuple[str, ...]:
+    """What was changed on the way in, and what was left as it is though somebody must decide it."""
     notes = []
     resampled = Counter(k.native_rate for k in kept if k.native_rate != SAMPLE_RATE)
     for rate, count in sorted(resampled.items()):
@@ -293,6 +309,13 @@ def _notes(kept: list[_Kept]) -> tuple[str, ...]:
     mixed = sum(k.native_channels > 1 for k in kept)
     if mixed:
         notes.append(f"{_clips(mixed)} had more than one channel; the channels were averaged")
+    with_numbers = [numbers for k in kept if (numbers := numbers_in(k.text))]
+    if with_numbers:
+        frequent = ", ".join(number for number, _ in Counter(chain.from_iterable(with_numbers)).most_common(5))
+        notes.append(
+            f"{_clips(len(with_numbers))} with numbers in digits ({frequent}, …), which nobody has said how to speak: "
+            "--replace TABLE.tsv spells them out"
+        )
     return tuple(notes)
 
 

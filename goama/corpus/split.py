@@ -1,35 +1,53 @@
-"""Clips without a split get one: whole speakers, or whole sentences, go to train, dev or test, always the same way."""
+"""Clips get a split: whole speakers, recordings or sentences go to train, dev or test, always the same way."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
+from goama.errors import GoamaError
+
+SPLIT_BY = ("speaker", "recording", "text")
 DEV_SHARE = TEST_SHARE = 0.1
 _ENOUGH_SPEAKERS = 8
 _SHARE_OF_ONE_SPEAKER = 0.5
+_FEWEST_GROUPS = 3  # one for each split
+_MOST_CHOICES = 200  # compared for their durations,
+_HASHES = 100_000  # and fewer where there are so many groups that chance alone comes close,
+_CLIPS_LOOKED_AT = 1_000_000  # or so many clips that it would take long
+_DURATION_BINS = 10
 
 
 @dataclass(frozen=True)
 class Unsplit:
-    """What splitting looks at."""
+    """What splitting looks at; `recording` is the file that the clip was cut out of."""
 
     text: str
     speaker: str | None
     seconds: float
     split: str | None
+    recording: str | None = None
 
 
-def assign_splits(clips: Sequence[Unsplit], seed: int = 0) -> tuple[list[str], str]:
+def assign_splits(clips: Sequence[Unsplit], seed: int = 0, by: str | None = None) -> tuple[list[str], str]:
     """A split for each clip, and one sentence that says how they were chosen.
 
-    Splits that the source gives are kept; only a missing dev split is taken out of train. A source where all is
-    train gives none. Otherwise whole speakers are kept together when there are at least eight and none holds
-    half the speech, else whole sentences, so that no sentence is in two splits. The choice hashes the group's
-    name with `seed`: the order of the clips does not matter, and adding recordings moves as few as can be.
+    With `by`, one of `SPLIT_BY`, every clip gets a new one: no speaker, recording or sentence is in two splits,
+    and of many such choices that is taken whose clips in dev and test are as long as all clips are.
+
+    Without, splits that the source gives are kept; only a missing dev split is taken out of train. A source where
+    all is train gives none. Otherwise whole speakers are kept together when there are at least eight and none
+    holds half the speech, else whole sentences, so that no sentence is in two splits; and the clips of one
+    recording stay together. The choice hashes the group's name with `seed`: the order of the clips does not
+    matter, and adding recordings moves as few as can be.
+
+    Raises `GoamaError` when `by` cannot be done: clips without a speaker, too few speakers or recordings.
     """
+    if by is not None:
+        return _split_anew(clips, seed, by)
     given = {clip.split for clip in clips} - {None}
     if given <= {"train"}:
         splits, kind = _held_out(clips, {"test": TEST_SHARE, "dev": DEV_SHARE}, seed)
@@ -45,9 +63,111 @@ def assign_splits(clips: Sequence[Unsplit], seed: int = 0) -> tuple[list[str], s
 
 
 def _held_out(clips: Sequence[Unsplit], shares: dict[str, float], seed: int) -> tuple[list[str], str]:
-    if _speakers_suffice(clips):
-        return _fill(clips, [clip.speaker or "" for clip in clips], shares, seed), "speaker (none is in two splits)"
-    return _fill(clips, [clip.text for clip in clips], shares, seed), "sentence (none is in two splits)"
+    by_speaker = _speakers_suffice(clips)
+    names = [(clip.speaker or "") if by_speaker else clip.text for clip in clips]
+    groups = _kept_with_their_recordings(clips, names)
+    kind = "speaker" if by_speaker else "sentence"
+    also = "" if len(set(groups)) == len(set(names)) else " or recording"
+    return _fill(clips, groups, shares, str(seed)), f"{kind}{also} (none is in two splits)"
+
+
+def _kept_with_their_recordings(clips: Sequence[Unsplit], names: Sequence[str]) -> list[str]:
+    """One name for all that hangs together by name or recording: the first of its names in the alphabet."""
+    return _joined(names, [index if clip.recording is None else clip.recording for index, clip in enumerate(clips)])
+
+
+def _joined(names: Sequence[str], others: Sequence[Hashable]) -> list[str]:
+    parent: dict[str, str] = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    first: dict[Hashable, str] = {}
+    for name, other in zip(names, others, strict=True):
+        one, two = sorted((root(name), root(first.setdefault(other, name))))
+        parent[two] = one
+    return [root(name) for name in names]
+
+
+def _split_anew(clips: Sequence[Unsplit], seed: int, by: str) -> tuple[list[str], str]:
+    groups = _GROUPS[by](clips)
+    count = len(set(groups))
+    if count < _FEWEST_GROUPS:
+        others = " or ".join(f"--split-by {other}" for other in SPLIT_BY if other != by)
+        what = {"speaker": "speakers", "recording": "recordings", "text": "sentences"}[by]
+        raise GoamaError(
+            f"--split-by {by}: {count} {what if count != 1 else what[:-1]} cannot be parted into train, dev and test "
+            f"(speakers that share a recording count as one); choose {others}"
+        )
+    shares = {"test": TEST_SHARE, "dev": DEV_SHARE}
+    choices = max(8, min(_MOST_CHOICES, _HASHES // count, _CLIPS_LOOKED_AT // len(clips)))
+    candidates = (
+        _fill(clips, groups, shares, f"{seed}.{number}" if number else str(seed)) for number in range(choices)
+    )
+    unlikeness = _unlikeness(clips, shares)
+    best = min(candidates, key=unlikeness)
+    kept = {"speaker": "speaker", "recording": "recording", "text": "sentence"}[by]
+    new = ", in place of the source's own splits" if any(clip.split for clip in clips) else ""
+    return best, f"split by {kept} (none is in two splits), durations alike in all splits, seed {seed}{new}"
+
+
+def _speaker_groups(clips: Sequence[Unsplit]) -> list[str]:
+    unnamed = sum(clip.speaker is None for clip in clips)
+    if unnamed:
+        raise GoamaError(
+            f"--split-by speaker: {unnamed} of {len(clips)} clips have no speaker; name the column that has it with "
+            "--speaker-column, or choose --split-by recording or --split-by text"
+        )
+    return _kept_with_their_recordings(clips, [clip.speaker or "" for clip in clips])
+
+
+def _recording_groups(clips: Sequence[Unsplit]) -> list[str]:
+    """A clip that says nothing of its recording is one of its own."""
+    members: dict[Hashable, list[str]] = defaultdict(list)
+    keys: list[Hashable] = [index if clip.recording is None else clip.recording for index, clip in enumerate(clips)]
+    for clip, key in zip(clips, keys, strict=True):
+        members[key].append(clip.text)
+    # A name that is the same on every machine, whatever folder the recordings lie in.
+    names = {key: f"{PurePath(str(key)).name if isinstance(key, str) else ''}\n{min(members[key])}" for key in members}
+    return _joined([names[key] for key in keys], keys)
+
+
+def _text_groups(clips: Sequence[Unsplit]) -> list[str]:
+    return [clip.text for clip in clips]
+
+
+_GROUPS: dict[str, Callable[[Sequence[Unsplit]], list[str]]] = {
+    "speaker": _speaker_groups,
+    "recording": _recording_groups,
+    "text": _text_groups,
+}
+
+
+def _unlikeness(clips: Sequence[Unsplit], shares: dict[str, float]) -> Callable[[Sequence[str]], float]:
+    """How far the held-out splits are from the whole: in the durations of their clips, and from the size wished."""
+    ordered = sorted(clip.seconds for clip in clips)
+    edges = [ordered[len(ordered) * n // _DURATION_BINS] for n in range(1, _DURATION_BINS)]
+    bins = [sum(clip.seconds >= edge for edge in edges) for clip in clips]
+    total = sum(ordered)
+    whole = [bins.count(n) / len(clips) for n in range(_DURATION_BINS)]
+
+    def unlikeness(splits: Sequence[str]) -> float:
+        distance = 0.0
+        for split, share in shares.items():
+            inside = [index for index, chosen in enumerate(splits) if chosen == split]
+            counts = [0] * _DURATION_BINS
+            for index in inside:
+                counts[bins[index]] += 1
+            if not inside:
+                return float("inf")
+            distance += sum(abs(n / len(inside) - p) for n, p in zip(counts, whole, strict=True)) / 2
+            distance += abs(sum(clips[index].seconds for index in inside) / total - share) / share
+        return distance
+
+    return unlikeness
 
 
 def _speakers_suffice(clips: Sequence[Unsplit]) -> bool:
@@ -59,7 +179,7 @@ def _speakers_suffice(clips: Sequence[Unsplit]) -> bool:
     return max(seconds.values()) < _SHARE_OF_ONE_SPEAKER * sum(seconds.values())
 
 
-def _fill(clips: Sequence[Unsplit], groups: Sequence[str], shares: dict[str, float], seed: int) -> list[str]:
+def _fill(clips: Sequence[Unsplit], groups: Sequence[str], shares: dict[str, float], seed: str) -> list[str]:
     """Walk the groups in hashed order and fill each held-out split to its share of the speech.
 
     A group that would overfill a split by half stays in train; where no group is small enough, the smallest goes.

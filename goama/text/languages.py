@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from goama.errors import GoamaError
+from goama.text.replacements import Replacement, Replacer
 
 APOSTROPHES = "’‘‛‚`´′＇｀՚"
 MODIFIER_APOSTROPHES = "ʼʻ"
@@ -59,6 +60,7 @@ class Orthography:
     initial_apostrophe:   words that keep an apostrophe before them ('t), "*" for every word
     final_apostrophe:     words that keep one after them (po'), "*" for every word
     dotless_i:            I is the capital of ı, and İ of i
+    replacements:         the user's own table
     """
 
     letter_rules: tuple[LetterRule, ...] = ()
@@ -71,6 +73,12 @@ class Orthography:
     initial_apostrophe: tuple[str, ...] = ()
     final_apostrophe: tuple[str, ...] = ()
     dotless_i: bool = False
+    replacements: tuple[Replacement, ...] = ()
+
+    @cached_property
+    def replacer(self) -> Replacer:
+        """What makes the replacements."""
+        return Replacer(self.replacements, self.punctuation)
 
 
 def orthography(language: str | None) -> Orthography:
@@ -129,6 +137,13 @@ _CLICKS = (
     LetterRule("", "|", after="ǁ"),  # its second goes
     LetterRule("ǀ", "|", before="*"),
 )
+
+LOOK_ALIKES = (
+    "aаαɑ", "cсϲ", "dԁ", "eе", "ɛεє", "əǝә", "gɡ", "hһ", "iіιı", "ɩι", "jјϳ", "kкκ", "lӏ", "nո", "oоο", "pрρ", "qԛ",
+    "sѕ", "uսυ", "ʋυ", "vνѵ", "wԝ", "xхχ", "yуγ", "ɣγ", "ŋη", "ɔͻ", "ßβ", "ɖđð", "þϸ", "șş", "țţ", "ɗď", "ƴý", "äӓ",
+    "ëё", "ïї", "öӧ", "يی", "كک", "هہە", "ʼˀ", "ʻʿ",
+)  # fmt: skip
+"""Letters of different alphabets, or of different pages of Unicode, that one keyboard gives for another."""
 
 # Letters that look like apostrophes, dots or exclamation marks, and what is typed for them.
 LETTER_RULES: tuple[tuple[str, tuple[LetterRule, ...]], ...] = (

@@ -9,8 +9,8 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from goama.text.languages import (
     Orthography,
     orthography,
 )
+from goama.text.replacements import Replacement, character_ranges
 
 FORMAT_VERSION = 1
 
@@ -36,6 +37,9 @@ STANDARD_RULES = (
     "lowercase",
     "collapse-spaces",
 )
+
+REPLACE = "replace"
+"""The rule of the user's own table; it comes before the signs go, so that abbreviations and % can be spelled out."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,28 @@ class Normaliser:
         tag = None if language is None else language.replace("_", "-")
         return cls(tag, STANDARD_RULES, orthography(language))
 
+    def replacing(self, replacements: Iterable[Replacement]) -> Normaliser:
+        """This normaliser with a table of the user's as a rule of its own, in place of the table it had.
+
+        Raises `GoamaError` when what an entry writes would itself be replaced: twice must be as good as once.
+        """
+        rules = [name for name in self.rules if name != REPLACE]
+        bare = Normaliser(self.language, tuple(rules), replace(self.tables, replacements=()))
+        place = rules.index("remove-punctuation") if "remove-punctuation" in rules else len(rules)
+        before = replace(bare, rules=tuple(rules[:place]))
+        table = tuple(replace(entry, typed=before(entry.typed), written=bare(entry.written)) for entry in replacements)
+        if not table:
+            return bare
+        rules.insert(place, REPLACE)
+        made = Normaliser(self.language, tuple(rules), replace(self.tables, replacements=table))
+        for entry in table:
+            if made.tables.replacer.once(entry.written) != entry.written:
+                raise GoamaError(
+                    f"{entry.typed!r} cannot be replaced by {entry.written!r}, because the table replaces that in its "
+                    "turn; write the final form at once"
+                )
+        return made
+
     def __call__(self, text: str) -> str:
         for name in self.rules:
             text = self._apply(name, text)
@@ -86,8 +112,14 @@ class Normaliser:
             "language": self.language,
             "rules": list(self.rules),
             "unicode": unicodedata.unidata_version,
-            "tables": asdict(self.tables),
+            "tables": self._tables_to_dict(),
         }
+
+    def _tables_to_dict(self) -> dict[str, Any]:
+        tables = asdict(self.tables)
+        if not self.tables.replacements:
+            del tables["replacements"]  # as every file was before there were any: an older goama reads it
+        return tables
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str = "the normaliser") -> Normaliser:
@@ -105,6 +137,7 @@ class Normaliser:
         try:
             tables = {name: _frozen(value) for name, value in data["tables"].items()}
             tables["letter_rules"] = tuple(LetterRule(**rule) for rule in tables["letter_rules"])
+            tables["replacements"] = tuple(Replacement(**entry) for entry in tables.get("replacements", ()))
             for name, default in vars(Orthography()).items():
                 if type(tables[name]) is not type(default):
                     raise TypeError(f"its table {name} is a {type(tables[name]).__name__}")
@@ -209,6 +242,10 @@ def _unify_quotes(text: str, tables: Orthography) -> str:
     return _any_of(tables.quotes).sub('"', text)
 
 
+def _replace(text: str, tables: Orthography) -> str:
+    return tables.replacer(text) if tables.replacements else text
+
+
 def _remove_punctuation(text: str, tables: Orthography) -> str:
     """Signs without a sound become a space, unless they belong to the word they stand in."""
     if "-" in tables.kept_inside_words:
@@ -263,6 +300,7 @@ RULES: dict[str, Callable[[str, Orthography], str]] = {
     "restore-letters": _restore_letters,
     "unify-apostrophes": _unify_apostrophes,
     "unify-quotes": _unify_quotes,
+    REPLACE: _replace,
     "remove-punctuation": _remove_punctuation,
     "lowercase": _lowercase,
     "collapse-spaces": _collapse_spaces,
@@ -286,12 +324,5 @@ def _is_letter(character: str) -> bool:
 @cache
 def _any_of(characters: str) -> re.Pattern[str]:
     """A pattern for any one of these characters; for none of them, a pattern that never matches."""
-    # Written as ranges: thousands of single emoji are tried one by one at each letter, ten times slower.
-    ranges: list[list[str]] = []
-    for character in sorted(characters):
-        if ranges and ord(character) == ord(ranges[-1][1]) + 1:
-            ranges[-1][1] = character
-        else:
-            ranges.append([character, character])
-    inside = "".join(f"{re.escape(first)}-{re.escape(last)}" for first, last in ranges)
+    inside = character_ranges(characters)
     return re.compile(f"[{inside}]" if inside else "(?!)")

@@ -19,6 +19,7 @@ from goama.corpus.corpus import SPLITS, Corpus
 from goama.corpus.prepare import LONGEST_S, Prepared, prepare
 from goama.corpus.source import SourceClip, read_source
 from goama.errors import GoamaError
+from goama.text.replacements import Replacement
 
 
 def metadata(corpus: Corpus) -> dict[str, dict[str, Any]]:
@@ -163,6 +164,55 @@ def test_no_audio_is_kept_in_memory(sentences: list[dict[str, Any]], tmp_path: P
     peak(1)
     few, many = peak(2), peak(8)
     assert many < few + 4_000_000  # six times 4.3 MB of sound more passed through
+
+
+# --- the user's wishes
+
+
+def test_a_table_of_replacements_changes_the_text_and_is_kept_with_the_corpus(
+    good: list[SourceClip], tmp_path: Path
+) -> None:
+    clips = [replace(good[0], text="Het kost 10%."), *good[1:]]
+    table = [Replacement("10", "tien"), Replacement("%", "procent")]
+    made = prepare(clips, tmp_path / "corpus", source="x", language="nl", replacements=table)
+    assert metadata(made.corpus)[good[0].id]["text"] == "het kost tien procent"
+    assert metadata(made.corpus)[good[0].id]["original_text"] == "Het kost 10%."
+    assert Corpus.open(tmp_path / "corpus").normaliser("20 en 10 %") == "20 en tien procent"
+
+
+def test_numbers_are_never_guessed_but_noted(good: list[SourceClip], tmp_path: Path) -> None:
+    made = prepare([replace(good[0], text="Het kost 10,-"), *good[1:]], tmp_path / "corpus", source="x")
+    assert any(note.startswith("1 clip with numbers in digits (10, …)") for note in made.notes)
+
+
+def test_split_by_speaker_replaces_the_splits_of_the_source(speech: Path, tmp_path: Path) -> None:
+    clips = [replace(clip, speaker=f"speaker {n % 5}") for n, clip in enumerate(read_source(str(speech)))]
+    made = prepare(clips, tmp_path / "corpus", source="x", split_by="speaker")
+    by_split: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for row in metadata(made.corpus).values():
+        by_split[row["split"]].add(row["speaker"])
+    assert all(by_split.values()) and sum(map(len, by_split.values())) == 5
+    assert made.corpus.about["split_by"].endswith("in place of the source's own splits")
+
+
+def test_clips_cut_out_of_one_recording_stay_in_one_split(sentences: list[dict[str, Any]], tmp_path: Path) -> None:
+    clips = []
+    for tape in range(6):
+        pieces = [read_audio(row["file_name"]).samples for row in sentences[4 * tape : 4 * tape + 4]]
+        soundfile.write(tmp_path / f"tape{tape}.wav", np.concatenate(pieces), 16_000)
+        start = 0.0
+        for row, piece in zip(sentences[4 * tape :], pieces, strict=False):
+            seconds = len(piece) / 16_000
+            clips.append(
+                SourceClip(row["id"], tmp_path / f"tape{tape}.wav", row["text"], "here", offset=start, duration=seconds)
+            )
+            start += seconds
+    made = prepare(clips, tmp_path / "corpus", source="x")
+    rows = metadata(made.corpus)
+    splits_of_tape = {tape: {rows[c.id]["split"] for c in clips[4 * tape : 4 * tape + 4]} for tape in range(6)}
+    assert made.left_out == ()
+    assert all(len(splits) == 1 for splits in splits_of_tape.values())
+    assert {split for splits in splits_of_tape.values() for split in splits} == set(SPLITS)
 
 
 # --- names

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goama.corpus.split import Unsplit, assign_splits
+from goama.corpus.split import SPLIT_BY, Unsplit, assign_splits
+from goama.errors import GoamaError
 
 
 def clip(text: str, speaker: str | None = None, seconds: float = 3.0, split: str | None = None) -> Unsplit:
@@ -31,6 +33,7 @@ CLIPS = st.lists(
         speaker=st.none() | st.sampled_from([f"speaker {n}" for n in range(12)]),
         seconds=st.floats(0.1, 20),
         split=st.none(),
+        recording=st.none() | st.sampled_from([f"tapes/{n}.wav" for n in range(12)]),
     ),
     min_size=1,
     max_size=80,
@@ -106,6 +109,7 @@ def test_otherwise_sentences_are_kept_apart(clips: list[Unsplit]) -> None:
     assert "by sentence" in assign_splits(clips)[1]
 
 
+@settings(deadline=None)
 @given(CLIPS)
 def test_no_sentence_or_no_speaker_is_in_two_splits(clips: list[Unsplit]) -> None:
     splits, how = assign_splits(clips)
@@ -114,6 +118,7 @@ def test_no_sentence_or_no_speaker_is_in_two_splits(clips: list[Unsplit]) -> Non
     assert sum(map(len, groups.values())) == len(set().union(*groups.values()))
 
 
+@settings(deadline=None)
 @given(CLIPS)
 def test_something_is_always_left_to_train_on(clips: list[Unsplit]) -> None:
     assert "train" in assign_splits(clips)[0]
@@ -121,7 +126,7 @@ def test_something_is_always_left_to_train_on(clips: list[Unsplit]) -> None:
 
 @given(CLIPS, st.integers(0, 3), st.randoms(use_true_random=False))
 def test_the_order_of_the_clips_does_not_matter(clips: list[Unsplit], seed: int, chance: random.Random) -> None:
-    rounded = [Unsplit(c.text, c.speaker, round(c.seconds), None) for c in clips]  # sums that are exact in any order
+    rounded = [replace(c, seconds=round(c.seconds)) for c in clips]  # sums that are exact in any order
     order = chance.sample(range(len(rounded)), len(rounded))
     splits, _ = assign_splits(rounded, seed)
     assert assign_splits([rounded[i] for i in order], seed)[0] == [splits[i] for i in order]
@@ -152,3 +157,108 @@ def test_no_speaker_overfills_a_held_out_split() -> None:
         splits, _ = assign_splits(clips, seed)
         assert splits.count("test") <= 16 and splits.count("dev") <= 16
         assert "test" in splits and "dev" in splits
+
+
+# --- recordings
+
+
+def test_the_clips_of_one_recording_stay_together() -> None:
+    clips = [Unsplit(f"sentence {n}", None, 3.0, None, f"tape {n // 10}.wav") for n in range(300)]
+    splits, how = assign_splits(clips)
+    tapes = of(splits, clips, "recording")
+    assert all(tapes.values())
+    assert sum(map(len, tapes.values())) == 30
+    assert how == "split by sentence or recording (none is in two splits), seed 0"
+
+
+@settings(deadline=None)
+@given(CLIPS)
+def test_no_recording_is_in_two_splits(clips: list[Unsplit]) -> None:
+    tapes = of(assign_splits(clips)[0], clips, "recording")
+    assert not any(
+        (tapes[one] & tapes[two]) - {None} for one, two in (("train", "dev"), ("train", "test"), ("dev", "test"))
+    )
+
+
+def test_one_recording_alone_gives_no_held_out_splits() -> None:
+    assert set(assign_splits([Unsplit(f"sentence {n}", None, 3.0, None, "tape.wav") for n in range(50)])[0]) == {
+        "train"
+    }
+
+
+# --- split anew: --split-by
+
+
+def tapes(chance: random.Random) -> list[Unsplit]:
+    """Forty recordings of ten clips by twenty speakers; each speaker's clips are of a length of their own."""
+    return [
+        Unsplit(
+            f"sentence {n}", f"speaker {n // 20}", chance.gammavariate(2, 1 + n // 20 / 5), "train", f"/a/{n // 10}.wav"
+        )
+        for n in range(400)
+    ]
+
+
+@pytest.mark.parametrize(("by", "what"), [("speaker", "speaker"), ("recording", "recording"), ("text", "text")])
+def test_what_is_split_by_is_in_one_split_only(by: str, what: str) -> None:
+    clips = tapes(random.Random(1))
+    splits, how = assign_splits(clips, by=by)
+    groups = of(splits, clips, what)
+    assert all(groups.values())
+    assert sum(map(len, groups.values())) == len({getattr(clip, what) for clip in clips})
+    assert how.startswith(f"split by {'sentence' if by == 'text' else by} (none is in two splits), durations alike")
+    assert how.endswith("in place of the source's own splits")
+
+
+@settings(deadline=None)
+@given(st.sampled_from(SPLIT_BY), CLIPS)
+def test_groups_are_never_torn(by: str, clips: list[Unsplit]) -> None:
+    named = [replace(clip, speaker=clip.speaker or "somebody") for clip in clips]
+    try:
+        splits, _ = assign_splits(named, by=by)
+    except GoamaError:
+        return  # too few groups
+    groups = of(splits, named, by)
+    apart = [
+        (groups[one] & groups[two]) - {None} for one, two in (("train", "dev"), ("train", "test"), ("dev", "test"))
+    ]
+    assert not any(apart)
+
+
+@pytest.mark.parametrize("by", SPLIT_BY)
+def test_held_out_clips_are_as_long_as_all_clips_are(by: str) -> None:
+    clips = tapes(random.Random(2))
+    splits, _ = assign_splits(clips, by=by)
+    whole = sum(clip.seconds for clip in clips)
+    mean = whole / len(clips)
+    for split in ("dev", "test"):
+        inside = [clip.seconds for clip, chosen in zip(clips, splits, strict=True) if chosen == split]
+        assert 0.05 < sum(inside) / whole < 0.15
+        assert 0.75 < sum(inside) / len(inside) / mean < 1.25
+
+
+def test_split_anew_is_the_same_each_time_and_in_any_order() -> None:
+    clips = [replace(clip, seconds=round(clip.seconds) + 1) for clip in tapes(random.Random(3))]
+    order = random.Random(4).sample(range(len(clips)), len(clips))
+    for by in SPLIT_BY:
+        splits, _ = assign_splits(clips, 5, by)
+        assert assign_splits([clips[i] for i in order], 5, by)[0] == [splits[i] for i in order]
+        assert assign_splits(clips, 6, by)[0] != splits
+
+
+def test_recordings_are_split_alike_wherever_they_lie() -> None:
+    clips = tapes(random.Random(5))
+    moved = [replace(clip, recording=(clip.recording or "").replace("/a/", "/home/ama/b/")) for clip in clips]
+    assert assign_splits(moved, by="recording") == assign_splits(clips, by="recording")
+
+
+def test_what_cannot_be_split_by_is_said_with_what_can() -> None:
+    with pytest.raises(GoamaError, match="100 of 100 clips have no speaker; name the column"):
+        assign_splits(HUNDRED, by="speaker")
+    two = [clip(f"s{n}", f"speaker {n % 2}") for n in range(20)]
+    with pytest.raises(
+        GoamaError, match="2 speakers cannot be parted into train, dev and test .*--split-by recording or"
+    ):
+        assign_splits(two, by="speaker")
+    with pytest.raises(GoamaError, match="1 recording cannot be parted"):
+        assign_splits([Unsplit(f"s{n}", None, 1.0, None, "tape.wav") for n in range(9)], by="recording")

@@ -1,0 +1,226 @@
+"""`goama prepare --dry-run`: what would be made of a source, shown before it is; nothing is written."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+
+from rich.console import Console
+from rich.text import Text
+
+from goama.corpus.corpus import SPLITS
+from goama.corpus.prepare import Kept, LeftOut, decoded, judge, notes
+from goama.corpus.source import SourceClip
+from goama.corpus.split import assign_splits
+from goama.errors import GoamaError
+from goama.interrupt import stop_requests
+from goama.text.changes import TextChanges, text_changes
+from goama.text.normaliser import REPLACE, Normaliser
+from goama.text.replacements import Replacement, words_in
+
+_LEFT_OUT_SHOWN = 20
+_CHARACTERS_SHOWN = 40
+_NUMBERS_SHOWN = 15
+_LONGEST_EXAMPLE = 100
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What `prepare` would do with the same arguments.
+
+    changes:   by the language that the source gives its clips, None where it gives none
+    splits:    split -> (clips, seconds)
+    unused:    replacements that replace nothing
+    """
+
+    normaliser: Normaliser
+    changes: dict[str | None, TextChanges]
+    unused: tuple[Replacement, ...]
+    splits: dict[str, tuple[int, float]]
+    split_by: str
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+
+
+def dry_run(
+    clips: Iterable[SourceClip],
+    *,
+    source: str,
+    language: str | None = None,
+    seed: int = 0,
+    split_by: str | None = None,
+    replacements: Sequence[Replacement] = (),
+    progress: Callable[[int], None] | None = None,
+) -> DryRun:
+    """Decode and judge every clip as `prepare` does. Raises `GoamaError` where that would."""
+    normaliser: Normaliser | None = None
+    kept: list[Kept] = []
+    left_out: list[LeftOut] = []
+    texts: dict[str | None, list[str]] = defaultdict(list)
+    with stop_requests(lambda _: None, "") as stop_requested:
+        for number, (clip, audio) in enumerate(decoded(clips), start=1):
+            if stop_requested():
+                raise KeyboardInterrupt
+            language = language or clip.language
+            normaliser = normaliser or Normaliser.for_language(language).replacing(replacements)
+            result = judge(clip, audio, normaliser)
+            if isinstance(result, LeftOut):
+                left_out.append(result)
+            else:
+                kept.append(result)
+            if clip.text.strip() and not clip.fault:
+                texts[clip.language or language].append(clip.text)
+            if progress:
+                progress(number)
+    if normaliser is None:
+        raise GoamaError(f"{source}: the source is empty")
+    splits, how = assign_splits([k.unsplit for k in kept], seed, split_by) if kept else ([], "nothing to split")
+    seconds = dict.fromkeys(SPLITS, 0.0)
+    for split, k in zip(splits, kept, strict=True):
+        seconds[split] += k.seconds
+    return DryRun(
+        normaliser,
+        {spoken: text_changes(normaliser, written) for spoken, written in texts.items()},
+        _unused(normaliser, [text for written in texts.values() for text in written]),
+        {split: (splits.count(split), seconds[split]) for split in SPLITS},
+        how,
+        tuple(left_out),
+        notes(kept),
+    )
+
+
+def _unused(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Replacement, ...]:
+    """Entries of the table that occur in no text: a slip in the table, most often."""
+    if REPLACE not in normaliser.rules:
+        return ()
+    before = replace(normaliser, rules=normaliser.rules[: normaliser.rules.index(REPLACE)])
+    everything = "\n".join(map(before, texts)).lower()
+    words = set(words_in(everything))
+
+    def there(entry: Replacement) -> bool:
+        typed = entry.typed.lower()
+        return typed in words if words_in(typed) == [typed] and not entry.anywhere else typed in everything
+
+    return tuple(e for e in normaliser.tables.replacements if " " not in e.typed and not there(e))
+
+
+def print_dry_run(plan: DryRun, console: Console) -> None:
+    """Show it: rules with examples, characters, numbers, proposals, clips left out, splits."""
+
+    def say(sentence: str = "", style: str | None = None) -> None:
+        console.print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    for language, changes in plan.changes.items():
+        say(f"{changes.texts} transcripts, language {language or 'not given: general spelling rules'}", style="bold")
+        if len(plan.changes) > 1 and language != plan.normaliser.language:
+            say(
+                f"the spelling rules of {plan.normaliser.language} are used for these too: one corpus, one set of rules"
+            )
+        for change in changes.rules:
+            say(f"\n{change.rule}: changes {change.texts} of {changes.texts} transcripts", style="bold")
+            for before, after in change.examples:
+                for line in side_by_side(before, after):
+                    console.print(line, soft_wrap=True)
+        _say_characters(changes, say)
+        _say_numbers(changes, say)
+        _say_proposals(changes, say)
+        say()
+    for entry in plan.unused:
+        say(
+            f"--replace: no transcript has {entry.typed!r}{'' if entry.anywhere else ' standing by itself'}",
+            style="yellow",
+        )
+    for note in plan.notes:
+        say(note)
+    if plan.left_out:
+        say(f"\n{_clips(len(plan.left_out))} would be left out", style="bold")
+        for left in plan.left_out[:_LEFT_OUT_SHOWN]:
+            say(f"  {left.id} ({left.where}): {left.reason}")
+        if len(plan.left_out) > _LEFT_OUT_SHOWN:
+            say(f"  … and {len(plan.left_out) - _LEFT_OUT_SHOWN} more")
+    say(f"\n{plan.split_by}", style="bold")
+    for split, (clips, seconds) in plan.splits.items():
+        say(f"{split:5}  {clips:5d} clips  {seconds / 60:6.1f} min")
+    say("\nnothing was written: the same command with -o CORPUS and without --dry-run makes the corpus")
+
+
+def _say_characters(changes: TextChanges, say: Callable[..., None]) -> None:
+    for what, counts in (("disappear", changes.disappearing), ("appear", changes.appearing)):
+        if counts:
+            shown = "  ".join(f"{visible(c)} ×{n}" for c, n in counts.most_common(_CHARACTERS_SHOWN))
+            more = f"  … and {len(counts) - _CHARACTERS_SHOWN} more" if len(counts) > _CHARACTERS_SHOWN else ""
+            say(f"\ncharacters that {what}", style="bold")
+            say(f"  {shown}{more}")
+
+
+def _say_numbers(changes: TextChanges, say: Callable[..., None]) -> None:
+    if not changes.numbers:
+        return
+    say(f"\nnumbers stay in digits in {changes.texts_with_numbers} of {changes.texts} transcripts", style="bold")
+    frequent = changes.numbers.most_common(_NUMBERS_SHOWN)
+    more = f"  … and {len(changes.numbers) - len(frequent)} more" if len(changes.numbers) > len(frequent) else ""
+    say("  " + "  ".join(f"{number} ×{count}" for number, count in frequent) + more)
+    say(
+        "  a recogniser hears words: write a table of two columns, the number and its words, and pass it with --replace"
+    )
+
+
+def _say_proposals(changes: TextChanges, say: Callable[..., None]) -> None:
+    if not changes.proposals:
+        return
+    say("\nletters that may be slips of the keyboard: rare, and looking like a frequent one", style="bold")
+    for proposal in changes.proposals:
+        typed, written = proposal.replacement.typed, proposal.replacement.written
+        say(f"  {_named(typed)} ×{proposal.count}, beside {_named(written)} ×{proposal.twin_count}")
+    say("  to change them, put the lines that are right into a file and pass it with --replace:")
+    for proposal in changes.proposals:
+        say(f"{proposal.replacement.typed}    {proposal.replacement.written}")
+
+
+def side_by_side(before: str, after: str) -> tuple[Text, Text]:
+    """Two lines, what goes in red and what comes in green, cut to the first change where they are long."""
+    opcodes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    changed = [(tag != "equal", slice(a, b), slice(c, d)) for tag, a, b, c, d in opcodes]
+    return (
+        _diff_line(before, "-", "red", [(touched, place) for touched, place, _ in changed]),
+        _diff_line(after, "+", "green", [(touched, place) for touched, _, place in changed]),
+    )
+
+
+def _diff_line(text: str, sign: str, colour: str, pieces: Sequence[tuple[bool, slice]]) -> Text:
+    first = next((place.start for touched, place in pieces if touched), 0)
+    start = max(0, first - _LONGEST_EXAMPLE // 3) if len(text) > _LONGEST_EXAMPLE else 0
+    end = min(len(text), start + _LONGEST_EXAMPLE)
+    line = Text(f"  {sign} ", style=colour)
+    line.append("…" if start else "", style="default")
+    for touched, place in pieces:
+        piece = text[max(place.start, start) : min(place.stop, end)]
+        line.append(visible(piece) if touched else piece, style=f"bold reverse {colour}" if touched else "default")
+    line.append("…" if end < len(text) else "", style="default")
+    return line
+
+
+def visible(text: str) -> str:
+    """Spaces, marks and what has no shape, as something to see."""
+
+    def shown(character: str) -> str:
+        category = unicodedata.category(character)
+        if character == " ":
+            return "␣"
+        if category[0] in "ZC":
+            return f"<U+{ord(character):04X}>"
+        return character
+
+    marked = text and unicodedata.category(text[0])[0] == "M"
+    return ("◌" if marked else "") + "".join(map(shown, text))
+
+
+def _named(character: str) -> str:
+    return f"{visible(character)} ({unicodedata.name(character, 'no name').lower()})"
+
+
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"

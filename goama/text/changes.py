@@ -1,0 +1,117 @@
+"""What a normaliser does to a collection of texts, to be looked at before it is done; and what it might do besides."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from goama.text.languages import LOOK_ALIKES
+from goama.text.normaliser import Normaliser
+from goama.text.replacements import Replacement
+
+EXAMPLES = 5
+_RARE_AGAINST_ITS_TWIN = 0.1
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass
+class RuleChange:
+    """How many transcripts a rule changes, and a few of them, (before, after): first those that show something new."""
+
+    rule: str
+    texts: int = 0
+    examples: list[tuple[str, str]] = field(default_factory=list)
+    _shown: set[str] = field(default_factory=set, repr=False)
+    _novel: int = field(default=0, repr=False)
+
+    def add(self, before: str, after: str) -> None:
+        self.texts += 1
+        one, two = Counter(before), Counter(after)
+        touched = {*(one - two), *(two - one)}
+        if touched - self._shown and self._novel < EXAMPLES:
+            self.examples.insert(self._novel, (before, after))
+            self._novel += 1
+        elif len(self.examples) < EXAMPLES:
+            self.examples.append((before, after))
+        self._shown |= touched
+        del self.examples[EXAMPLES:]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A replacement that the texts suggest: `typed` looks like `written`, which is far more frequent."""
+
+    replacement: Replacement
+    count: int
+    twin_count: int
+
+
+@dataclass(frozen=True)
+class TextChanges:
+    """What the rules change in the texts of one language.
+
+    rules:         those that change something, in their order
+    disappearing:  characters that no text has afterwards, with their counts before
+    appearing:     characters that no text had before, with their counts after
+    numbers:       what is left in digits, with counts: nobody has said yet how it is spoken
+    proposals:     replacements to think about; none is made by itself
+    """
+
+    texts: int
+    rules: tuple[RuleChange, ...]
+    disappearing: Counter[str]
+    appearing: Counter[str]
+    numbers: Counter[str]
+    texts_with_numbers: int
+    proposals: tuple[Proposal, ...]
+
+
+def numbers_in(text: str) -> list[str]:
+    """What stands in digits of any script."""
+    return _NUMBER.findall(text)
+
+
+def text_changes(normaliser: Normaliser, texts: Iterable[str]) -> TextChanges:
+    """Apply the rules one by one and keep count."""
+    rules = {name: RuleChange(name) for name in normaliser.rules}
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
+    count = with_numbers = 0
+    for text in texts:
+        count += 1
+        before.update(text)
+        for name, changed in normaliser.steps(text):
+            if changed != text:
+                rules[name].add(text, changed)
+            text = changed
+        after.update(text)
+        found = numbers_in(text)
+        numbers.update(found)
+        with_numbers += bool(found)
+    return TextChanges(
+        count,
+        tuple(change for change in rules.values() if change.texts),
+        Counter({character: n for character, n in before.items() if character not in after}),
+        Counter({character: n for character, n in after.items() if character not in before}),
+        numbers,
+        with_numbers,
+        _look_alikes(after),
+    )
+
+
+def _look_alikes(counts: Counter[str]) -> tuple[Proposal, ...]:
+    """Letters that are rare beside one that looks the same, the most frequent first."""
+    best: dict[str, Proposal] = {}
+    for group in LOOK_ALIKES:
+        there = sorted((character for character in group if counts[character]), key=lambda c: -counts[c])
+        for character in there[1:]:
+            twin = there[0]
+            known = best.get(character)
+            rare = counts[character] <= _RARE_AGAINST_ITS_TWIN * counts[twin]
+            if rare and (known is None or known.twin_count < counts[twin]):
+                replacement = Replacement(character, twin, anywhere=True)
+                best[character] = Proposal(replacement, counts[character], counts[twin])
+    return tuple(sorted(best.values(), key=lambda proposal: -proposal.count))
