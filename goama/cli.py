@@ -223,10 +223,7 @@ def prepare(
         )
     empty = [split for split, facts in made.corpus.about["splits"].items() if not facts["clips"]]
     if empty:
-        out.print(
-            f"too little speech for a split of its own: {', '.join(empty)}; training needs train and dev "
-            "(clips of one recording stay together, unless --split-by text parts them)"
-        )
+        out.print(f"too little speech for a split of its own: {', '.join(empty)}; training needs train and dev")
     _next("train", output, "-o", "run", *([] if _has_gpu() else ["--encoder", small_encoder()]))
     if made.left_out and not skip_bad:
         raise typer.Exit(2)

@@ -14,6 +14,7 @@ SPLIT_BY = ("speaker", "recording", "text")
 DEV_SHARE = TEST_SHARE = 0.1
 _ENOUGH_SPEAKERS = 8
 _SHARE_OF_ONE_SPEAKER = 0.5
+_NEAR = (0.5, 2.0)  # a held-out split of half to twice its share will do
 _FEWEST_GROUPS = 3  # one for each split
 _MOST_CHOICES = 200  # compared for their durations,
 _HASHES = 100_000  # and fewer where there are so many groups that chance alone comes close,
@@ -41,7 +42,7 @@ def assign_splits(clips: Sequence[Unsplit], seed: int = 0, by: str | None = None
     Without, splits that the source gives are kept; only a missing dev split is taken out of train. A source where
     all is train gives none. Otherwise whole speakers are kept together when there are at least eight and none
     holds half the speech, else whole sentences, so that no sentence is in two splits; and the clips of one
-    recording stay together. The choice hashes the group's name with `seed`: the order of the clips does not
+    recording stay together where there are recordings enough for that. The choice hashes the group's name with `seed`: the order of the clips does not
     matter, and adding recordings moves as few as can be.
 
     Raises `GoamaError` when `by` cannot be done: clips without a speaker, too few speakers or recordings.
@@ -67,8 +68,24 @@ def _held_out(clips: Sequence[Unsplit], shares: dict[str, float], seed: int) -> 
     names = [(clip.speaker or "") if by_speaker else clip.text for clip in clips]
     groups = _kept_with_their_recordings(clips, names)
     kind = "speaker" if by_speaker else "sentence"
-    also = "" if len(set(groups)) == len(set(names)) else " or recording"
-    return _fill(clips, groups, shares, str(seed)), f"{kind}{also} (none is in two splits)"
+    splits = _fill(clips, groups, shares, str(seed))
+    if len(set(groups)) == len(set(names)):
+        return splits, f"{kind} (none is in two splits)"
+    if _sizes_fit(clips, splits, shares):
+        return splits, f"{kind} or recording (none is in two splits)"
+    return (
+        _fill(clips, names, shares, str(seed)),
+        f"{kind} (none is in two splits; the recordings are too few to be kept apart, so scores will flatter)",
+    )
+
+
+def _sizes_fit(clips: Sequence[Unsplit], splits: Sequence[str], shares: dict[str, float]) -> bool:
+    """Whether every held-out split came out near its share: a few long tapes cannot be parted so."""
+    seconds: dict[str, float] = defaultdict(float)
+    for clip, split in zip(clips, splits, strict=True):
+        seconds[split] += clip.seconds
+    total = sum(seconds.values())
+    return all(_NEAR[0] <= seconds[split] / (share * total) <= _NEAR[1] for split, share in shares.items())
 
 
 def _kept_with_their_recordings(clips: Sequence[Unsplit], names: Sequence[str]) -> list[str]:
