@@ -18,6 +18,7 @@ ORDER = (
     "model",
     "recognition",
     "evaluation",
+    "audit",
     "writers",
     "training",
     "doctor",
