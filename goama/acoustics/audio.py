@@ -283,7 +283,7 @@ def _plausible(rate: int | None, channels: int, name: str) -> int:
     if rate not in _RATES:
         raise GoamaError(f"{name}: a sample rate of {rate} Hz is not sound; the file is damaged")
     if rate * channels > _MOST_VALUES_A_SECOND:  # type: ignore[operator]
-        raise GoamaError(f"{name}: {channels} channels at {rate} Hz are no recording of speech; convert it to one channel")
+        raise GoamaError(f"{name}: {channels} channels at {rate} Hz are more than speech needs; convert it to one")
     return int(rate)  # type: ignore[arg-type]
 
 

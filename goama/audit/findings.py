@@ -143,3 +143,10 @@ class Audit:
                 "alphabet": [asdict(letter) for letter in self.alphabet],
             },
         }
+
+
+def of(count: int, total: int) -> str:
+    """ "3 of 24 clips", "the only clip", "all 24 clips"."""
+    if count == total:
+        return "the only clip" if total == 1 else f"all {total} clips"
+    return f"{count} of {total} clips"

@@ -5,6 +5,9 @@ Signs of differences of band energies over time and frequency, after Haitsma and
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from goama.acoustics.audio import SAMPLE_RATE
@@ -14,19 +17,83 @@ _WINDOW_SAMPLES = 2048  # 128 ms: a few milliseconds of codec delay change littl
 _LOWEST_HZ, _HIGHEST_HZ = 200.0, 3400.0  # what telephone codecs keep
 _BANDS = 17  # 16 differences: two bytes a frame
 
-_BINS = np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _BANDS + 1) * _WINDOW_SAMPLES / SAMPLE_RATE
-_EDGES = np.round(_BINS).astype(int)
+SAME_SOUND = 0.25
+"""Share of bits that may differ. Measured on Dutch, Italian, Romanian and Russian clips: 0.00 to 0.24 after MP3, Ogg,
+AAC, μ-law or another rate and gain, up to 0.30 after Opus at 12 kbit/s; from 0.29 on for the same word said twice by
+the same voice, from 0.39 on for other words."""
+
+_LENGTH_TOLERANCE, _LAG_FRAMES = 0.02, 8
+"""Encoders add up to a quarter of a second of silence; lengths and beginnings may differ by so much."""
+
+_SKETCH = (8, 8)  # cells in time and frequency
+_SKETCH_RANGE = 5.0  # nepers of energy, 43 dB: pauses are silent in one encoding and hiss in another
+SIMILAR_SKETCH = 0.6
+"""Correlation of sketches from which on bits are compared: 1 % of all pairs have it, and every copy measured had it."""
+
+_SKETCHES_AT_ONCE = 256
+
+_EDGES = np.round(np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _BANDS + 1) * _WINDOW_SAMPLES / SAMPLE_RATE).astype(int)
 _HANN = np.hanning(_WINDOW_SAMPLES).astype(np.float32)
 
 
-def fingerprint(mono: np.ndarray) -> np.ndarray:
-    """(frames,) uint16, one every 32 ms: bit b tells whether band b gains on band b + 1 since the last frame."""
-    if len(mono) < _WINDOW_SAMPLES + _HOP:
-        mono = np.pad(mono, (0, _WINDOW_SAMPLES + _HOP - len(mono)))
+@dataclass(frozen=True)
+class Fingerprint:
+    """bits: (frames,) uint16, one every 32 ms: bit b tells whether band b gains on band b + 1 since the last frame.
+
+    sketch: (64,) float16, log energies in 8 x 8 cells of the whole clip, to rule most pairs out quickly.
+    """
+
+    bits: np.ndarray
+    sketch: np.ndarray
+
+
+def fingerprint(mono: np.ndarray) -> Fingerprint:
+    """Of a clip (N,) at 16 kHz; gain makes no difference."""
+    shortest = _WINDOW_SAMPLES + _SKETCH[0] * _HOP
+    if len(mono) < shortest:
+        mono = np.pad(mono, (0, shortest - len(mono)))
     frames = np.lib.stride_tricks.sliding_window_view(mono, _WINDOW_SAMPLES)[::_HOP] * _HANN
     spectrum = np.fft.rfft(frames, axis=1)[:, : _EDGES[-1]]
     power = spectrum.real**2 + spectrum.imag**2
     bands = np.log(np.add.reduceat(power, _EDGES[:-1], axis=1) + 1e-10)
-    across = bands[:, :-1] - bands[:, 1:]
-    bits = np.diff(across, axis=0) > 0
-    return np.packbits(bits, axis=1).view(np.uint16)[:, 0]
+    bits = np.diff(bands[:, :-1] - bands[:, 1:], axis=0) > 0
+    heard = np.maximum(bands, bands.max() - 2 * _SKETCH_RANGE)
+    cells = [part.mean(axis=0) for part in np.array_split(heard, _SKETCH[0])]
+    sketch = np.array([[part.mean() for part in np.array_split(cell, _SKETCH[1])] for cell in cells])
+    return Fingerprint(np.packbits(bits, axis=1).view(np.uint16)[:, 0], (sketch - sketch.mean()).ravel().astype("f2"))
+
+
+def find_copies(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, float]]:
+    """(first, second, share of bits that differ) of each pair of clips with the same sound, first < second."""
+    order = sorted(range(len(prints)), key=lambda index: len(prints[index].bits))
+    if len(order) < 2:
+        return
+    lengths = np.array([len(prints[index].bits) for index in order])
+    ends = np.searchsorted(lengths, lengths * (1 + _LENGTH_TOLERANCE) + _LAG_FRAMES, side="right")
+    sketches = np.array([prints[index].sketch for index in order], dtype=np.float32)
+    if len(order) > 2:
+        sketches -= sketches.mean(axis=0)  # what all speech has in common tells no clip from another
+    sketches /= np.maximum(np.linalg.norm(sketches, axis=1, keepdims=True), 1e-6)
+    for start in range(0, len(order), _SKETCHES_AT_ONCE):
+        stop = min(start + _SKETCHES_AT_ONCE, len(order))
+        similar = sketches[start:stop] @ sketches[start : ends[stop - 1]].T >= SIMILAR_SKETCH
+        for row, column in zip(*np.nonzero(similar), strict=True):
+            one, other = start + int(row), start + int(column)
+            if one < other < ends[one]:
+                differ = bits_that_differ(prints[order[one]].bits, prints[order[other]].bits)
+                if differ <= SAME_SOUND:
+                    first, second = sorted((order[one], order[other]))
+                    yield first, second, differ
+
+
+def bits_that_differ(one: np.ndarray, other: np.ndarray) -> float:
+    """The smallest share of bits that differ over lags of up to a quarter of a second; 1 where lengths do not fit."""
+    smallest = 1.0
+    shortest = 0.8 * min(len(one), len(other))
+    for lag in range(-_LAG_FRAMES, _LAG_FRAMES + 1):
+        left, right = one[max(0, lag) :], other[max(0, -lag) :]
+        overlap = min(len(left), len(right))
+        if overlap >= shortest:
+            differ = float(np.bitwise_count(left[:overlap] ^ right[:overlap]).mean()) / (_BANDS - 1)
+            smallest = min(smallest, differ)
+    return smallest

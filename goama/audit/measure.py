@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from goama.acoustics.audio import SAMPLE_RATE, to_16_khz_mono
-from goama.audit.fingerprint import fingerprint
+from goama.audit.fingerprint import Fingerprint, fingerprint
 
 FRAME_SAMPLES = 320
 """20 ms at 16 kHz: energies are taken of frames this long."""
@@ -78,7 +78,7 @@ class Sound:
     bandwidth_hz: float
     channel_layout: str
     digest: bytes
-    fingerprint: np.ndarray
+    fingerprint: Fingerprint
 
     @property
     def speech_s(self) -> float:
