@@ -26,10 +26,11 @@ STEADY_SECONDS = 0.5
 """Between the loudest and the quietest frames: hiss and hum have 2 dB, the most even vowel of half a second has more
 than 6, speech 15 to 70."""
 
-CLIPPED_RUNS, CLIPPED_SHARE = 5, 0.0005
-"""Flat tops: five of them and one sample in 2000 are no accident. A wave that was never clipped has none."""
+CLIPPED_RUNS, CLIPPED_SHARE = 8, 0.001
+"""Flat tops: eight of them and one sample in 1000 can be heard. A wave that was never clipped has none, one that was
+recorded a little too loudly a few."""
 
-NARROW_HZ = 6000.0
+NARROW_HZ = 5700.0
 NARROW_SPEECH_S = 0.5
 """Below it s and f cannot be told apart; 8 and 11 kHz recordings end at 4.0 and 5.5 kHz. Half a second of speech at
 least: a short "oh" holds nothing that high."""

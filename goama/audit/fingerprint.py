@@ -17,10 +17,10 @@ _WINDOW_SAMPLES = 2048  # 128 ms: a few milliseconds of codec delay change littl
 _LOWEST_HZ, _HIGHEST_HZ = 200.0, 3400.0  # what telephone codecs keep
 _BANDS = 17  # 16 differences: two bytes a frame
 
-SAME_SOUND = 0.25
-"""Share of bits that may differ. Measured on Dutch, Italian, Romanian and Russian clips: 0.00 to 0.24 after MP3, Ogg,
-AAC, μ-law or another rate and gain, up to 0.30 after Opus at 12 kbit/s; from 0.29 on for the same word said twice by
-the same voice, from 0.39 on for other words."""
+_SAME_SHORT, _SAME_LONG = 0.15, 0.25  # clips of up to one second, of two seconds and more
+"""Shares of bits that may differ. Measured on Dutch, Italian, Romanian and Russian clips: 0.00 to 0.15 after MP3, Ogg,
+AAC, μ-law or another rate and gain, 0.10 to 0.30 after Opus at 12 kbit/s; from 0.39 on between other clips, but from
+0.20 on between words of a second by one voice that differ in a letter (nuovo, nuovi)."""
 
 _LENGTH_TOLERANCE, _LAG_FRAMES = 0.02, 8
 """Encoders add up to a quarter of a second of silence; lengths and beginnings may differ by so much."""
@@ -81,9 +81,14 @@ def find_copies(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, float
             one, other = start + int(row), start + int(column)
             if one < other < ends[one]:
                 differ = bits_that_differ(prints[order[one]].bits, prints[order[other]].bits)
-                if differ <= SAME_SOUND:
+                if differ <= _tolerated(min(len(prints[order[one]].bits), len(prints[order[other]].bits))):
                     first, second = sorted((order[one], order[other]))
                     yield first, second, differ
+
+
+def _tolerated(frames: int) -> float:
+    seconds = frames * _HOP / SAMPLE_RATE
+    return min(_SAME_LONG, max(_SAME_SHORT, _SAME_SHORT + (_SAME_LONG - _SAME_SHORT) * (seconds - 1.0)))
 
 
 def bits_that_differ(one: np.ndarray, other: np.ndarray) -> float:

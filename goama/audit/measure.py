@@ -34,17 +34,12 @@ _QUIETEST_PEAK = 0.01  # −40 dB: below it, a few quantisation steps are the wh
 
 _FFT_SAMPLES = 512
 _SPECTRUM_S = 20.0
-"""Seconds of loud frames that the bandwidth is measured from: a long-term spectrum needs no more."""
+"""Seconds of speech that the bandwidth is measured from: a long-term spectrum needs no more."""
 
-_BAND_BINS = 8  # 250 Hz: spectra are smoothed over it
-_CLIFF_DB = 20.0
-_CLIFF_BINS = 16  # 500 Hz
-_BEYOND_CLIFF_DB = 50.0
-"""A fall by 20 dB within half a kilohertz, to 50 dB under the loudest band and never up again, is a filter's: voices
-and rooms roll off by 6 to 18 dB an octave, and a strong harmonic has weaker ones after it, not nothing."""
-
-_INAUDIBLE_DB = 65.0
-"""Below the loudest band: what lies under it is the noise of 16-bit samples."""
+_INAUDIBLE_DB = 60.0
+_QUANTISATION_DB = -93.0
+"""The bandwidth ends where all that lies above is 60 dB under the whole (no voice, but what resampling leaves), or is
+no louder than the rounding of 16-bit samples, -98 dB."""
 
 _DOMINATES_DB = 10.0
 _TURN_SHARE = 0.15
@@ -160,44 +155,28 @@ def _flat_tops(samples: np.ndarray) -> tuple[float, int]:
     return worst, most_runs
 
 
-def long_term_spectrum(mono: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """(257,) dB: mean power of the loud frames, smoothed over 250 Hz."""
-    most = int(_SPECTRUM_S * SAMPLE_RATE / FRAME_SAMPLES)
-    starts = np.flatnonzero(levels >= np.percentile(levels, 95) - 20.0) * FRAME_SAMPLES
+def bandwidth_hz(mono: np.ndarray, levels: np.ndarray) -> float:
+    """The frequency above which a clip (N,) at 16 kHz has nothing to hear, at most 8000 Hz.
+
+    Measured over its speech, fricatives included, so that what a clip holds up there at any time counts.
+    """
+    starts = np.flatnonzero(levels >= np.percentile(levels, 95) - _SPEECH_BELOW_LOUD_DB) * FRAME_SAMPLES
     starts = starts[starts <= len(mono) - _FFT_SAMPLES]
     if not len(starts):
-        return np.full(_FFT_SAMPLES // 2 + 1, FLOOR_DB)
-    starts = starts[:: max(1, -(-len(starts) // most))]
+        return SAMPLE_RATE / 2
+    most = int(_SPECTRUM_S * SAMPLE_RATE / FRAME_SAMPLES)
+    starts = starts[:: -(-len(starts) // most)]
     frames = np.lib.stride_tricks.sliding_window_view(mono, _FFT_SAMPLES)[starts]
-    spectrum = np.fft.rfft(frames * _WINDOW, axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=0)
-    smooth = np.convolve(np.pad(power, _BAND_BINS // 2, mode="edge"), np.ones(_BAND_BINS) / _BAND_BINS, "same")
-    smooth = smooth[_BAND_BINS // 2 : _BAND_BINS // 2 + len(power)]
-    return 10.0 * np.log10(np.maximum(smooth, 10.0 ** (FLOOR_DB / 10)))
+    spectrum = np.fft.rfft((frames - frames.mean(axis=1, keepdims=True)) * _WINDOW, axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=0) * _TO_FULL_SCALE
+    above = np.cumsum(power[::-1])[::-1]
+    nothing = max(above[0] * 10 ** (-_INAUDIBLE_DB / 10), 10 ** (_QUANTISATION_DB / 10))
+    heard = np.flatnonzero(above > nothing)
+    return float(heard[-1]) * SAMPLE_RATE / _FFT_SAMPLES if len(heard) else SAMPLE_RATE / 2
 
 
 _WINDOW = np.hanning(_FFT_SAMPLES).astype(np.float32)
-
-
-def bandwidth_hz(mono: np.ndarray, levels: np.ndarray) -> float:
-    """The highest frequency with anything to hear, at most 8000 Hz.
-
-    Where the spectrum of the loud frames falls off a cliff and does not come up again, that is the edge of the
-    filter of an older, narrower recording; else where it sinks into the noise of 16-bit samples.
-    """
-    spectrum = long_term_spectrum(mono, levels)
-    hz = SAMPLE_RATE / _FFT_SAMPLES
-    above = np.maximum.accumulate(spectrum[::-1])[::-1]  # the loudest at or above each frequency
-    falls = spectrum[:-_CLIFF_BINS] - above[_CLIFF_BINS:]
-    first = int(1000 / hz)
-    nothing_beyond = above[_CLIFF_BINS:] <= spectrum.max() - _BEYOND_CLIFF_DB
-    cliffs = np.flatnonzero((falls >= _CLIFF_DB) & nothing_beyond)
-    cliffs = cliffs[cliffs >= first]
-    audible = np.flatnonzero(spectrum >= spectrum.max() - _INAUDIBLE_DB)
-    highest = float(audible[-1]) * hz if len(audible) else 0.0
-    if len(cliffs):
-        highest = min(highest, float(cliffs[0] + _CLIFF_BINS // 2) * hz)
-    return min(highest, SAMPLE_RATE / 2)
+_TO_FULL_SCALE = 2.0 / (_FFT_SAMPLES * float((_WINDOW**2).sum()))  # Parseval: to the mean square of the samples
 
 
 def _channel_layout(samples: np.ndarray, rate: int) -> str:

@@ -14,9 +14,12 @@ from goama.audit.findings import ClipFacts, Finding, of
 FEWEST_CLIPS = 20
 """A line through fewer clips says nothing about the language."""
 
-FAR_DEVIATIONS, LEAST_RATIO = 5.0, 1.8
-"""A clip is far from the line when log(seconds) is off by more than five robust standard deviations of clips of its
+FAR_DEVIATIONS, LEAST_RATIO = 4.0, 1.8
+"""A clip is far from the line when log(seconds) is off by more than four robust standard deviations of clips of its
 length, and its speed by more than 1.8 times: nobody who reads aloud changes speed so much."""
+
+FEWEST_LETTERS = 4
+"""Shorter texts are no measure of too much text: a quick "si" takes a tenth of a second."""
 
 _LEAST_DEVIATION = 0.12
 """Of log(seconds): how steadily a trained speaker reads; a line is never trusted to be finer."""
@@ -142,7 +145,7 @@ def _off_the_line(clips: Sequence[ClipFacts]) -> list[Finding | None]:
     scores = residuals / deviations
     far = (np.abs(scores) > FAR_DEVIATIONS) & (np.abs(residuals) > np.log(LEAST_RATIO))
     expected = line.seconds(characters)
-    usual = 1 / line.seconds_per_character
+    usual = float(np.median(characters / seconds))
 
     def details(indices: np.ndarray) -> dict[str, str]:
         ordered = sorted(indices.tolist(), key=lambda index: -abs(residuals[index]))
@@ -152,7 +155,7 @@ def _off_the_line(clips: Sequence[ClipFacts]) -> list[Finding | None]:
             for index in ordered
         }
 
-    fast, slow = details(np.flatnonzero(far & (residuals < 0))), details(np.flatnonzero(far & (residuals > 0)))
+    fast, slow = details(np.flatnonzero(far & (residuals < 0) & (characters >= FEWEST_LETTERS))), details(np.flatnonzero(far & (residuals > 0)))
     return [
         Finding(
             "pair-too-much-text",

@@ -114,10 +114,10 @@ def _same_speaker(clips: Sequence[ClipFacts]) -> Finding | None:
 def _too_small(clips: Sequence[ClipFacts], split: str) -> Finding | None:
     members = [clip for clip in clips if clip.split == split]
     words = sum(clip.words for clip in members)
-    if not members or words >= WORDS_NEEDED:
+    there = round(100 * INTERVAL * (WORDS_NEEDED / max(1, words)) ** 0.5)
+    if not members or there <= 100 * INTERVAL:
         return None
     seconds = sum(clip.seconds or 0.0 for clip in members)
-    there = 100 * 1.96 * (ASSUMED_WER * (1 - ASSUMED_WER) * DESIGN_EFFECT / max(1, words)) ** 0.5
     needed = f"{WORDS_NEEDED} words"
     if seconds and words:
         needed += f", about {seconds / words * WORDS_NEEDED / 60:.0f} minutes in this corpus"
@@ -126,7 +126,7 @@ def _too_small(clips: Sequence[ClipFacts], split: str) -> Finding | None:
         "warning" if split == "test" else "info",
         (),
         f"{split} has {words} words in {seconds / 60:.1f} minutes: a word error rate of 30 % would be known to "
-        f"±{there:.0f} points only",
+        f"±{there} points only",
         "Two models that differ by less than that cannot be told apart.",
         f"For ±3 points it takes {needed}: move clips from train, or record more.",
         {},
