@@ -32,8 +32,9 @@ recorded a little too loudly a few."""
 
 NARROW_HZ = 5700.0
 NARROW_SPEECH_S = 0.5
+NARROW_LEVEL_DB = -45.0
 """Below it s and f cannot be told apart; 8 and 11 kHz recordings end at 4.0 and 5.5 kHz. Half a second of speech at
-least: a short "oh" holds nothing that high."""
+least: a short "oh" holds nothing that high. And not too faint, or all that is high drowns in 16-bit rounding."""
 
 WHOLE_CORPUS_SHARE = 0.9
 """What nearly all clips have is the corpus's own kind, not a slip."""
@@ -109,6 +110,8 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
     steady = _steady(audible)
     audible = [(facts, sound) for facts, sound in audible if facts.id not in steady]
     total = len(heard)
+    empty = _nearly_empty(audible, total)
+    audible = [(facts, sound) for facts, sound in audible if not empty or facts.id not in empty.details]
     found += [
         _made(
             "audio-silent",
@@ -134,7 +137,7 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
             "Speech goes up and down; this does not.",
             "Listen to these clips; record them again, or remove them.",
         ),
-        _nearly_empty(audible, total),
+        empty,
         _clipped(audible, total),
         _two_speakers(audible, total),
         _one_channel(audible, total),

@@ -101,19 +101,19 @@ def check(audited: Sequence[AuditedClip], normaliser: Normaliser) -> list[Findin
     """All findings on clips that have been looked at, in no order."""
     facts = [clip.facts for clip in audited]
     of_sound = check_audio(audited)
-    mute = {
-        clip_id
-        for finding in of_sound
-        if finding.name in ("audio-silent", "audio-channels-cancel", "audio-no-speech")
-        for clip_id in finding.clips
-    }
+    mute = _clips_of(of_sound, "audio-silent", "audio-channels-cancel", "audio-no-speech", "audio-nearly-empty")
+    twice = check_duplicates(audited, mute)
     return [
         *of_sound,
-        *check_duplicates(audited, frozenset(mute)),
+        *twice,
         *check_text(facts, normaliser),
         *pairs.check_pairs([clip for clip in facts if clip.id not in mute]),
-        *sets.check_sets(facts),
+        *sets.check_sets(facts, _clips_of(twice, "duplicate-in-two-splits")),
     ]
+
+
+def _clips_of(findings: Iterable[Finding], *names: str) -> frozenset[str]:
+    return frozenset(clip_id for finding in findings if finding.name in names for clip_id in finding.clips)
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

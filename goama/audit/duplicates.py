@@ -13,21 +13,26 @@ SHORTEST_S = 0.4
 """Of sound: shorter copies cannot be told from short words that sound alike."""
 
 
+_Pair = tuple[AuditedClip, AuditedClip]
+"""A copy, and the first clip with its sound."""
+
+
 def check_duplicates(clips: Sequence[AuditedClip], mute: frozenset[str]) -> list[Finding]:
     """`mute`: ids of clips without speech, which are all alike."""
     heard = [clip for clip in clips if clip.sound and not clip.facts.fault and clip.facts.id not in mute]
     exact, again = _exact(heard), _encoded_again(heard)
     other_text = {
-        clip.facts.id: f"as {first.facts.id}, whose text is: {first.facts.text[:40]}"
+        clip.facts.id: f"{clip.facts.text[:40]!r}, but {first.facts.id}: {first.facts.text[:40]!r}"
         for clip, first in [*exact, *again]
-        if clip.facts.normalised != first.facts.normalised
+        if not _same_text(clip, first)
     }
-    surely = any(copy.facts.id in other_text for copy, _ in exact)
-    across = {}
+    surely = any(not _same_text(clip, first) for clip, first in exact)
+    across: dict[str, str] = {}
     for clip, first in [*exact, *again]:
         if clip.facts.split and first.facts.split and clip.facts.split != first.facts.split:
             held_out, other = (clip, first) if clip.facts.split != "train" else (first, clip)
             across[held_out.facts.id] = f"in {held_out.facts.split}, and {other.facts.id} in {other.facts.split}"
+    said = {*other_text, *across}
     found = [
         Finding(
             "duplicate-in-two-splits",
@@ -47,14 +52,18 @@ def check_duplicates(clips: Sequence[AuditedClip], mute: frozenset[str]) -> list
             "Listen, keep the row whose text is right, and remove the other.",
             other_text,
         ),
-        _copies("duplicate-exact", "the very same sound as another clip", exact, len(clips)),
-        _copies("duplicate-encoded-again", "the sound of another clip in another encoding", again, len(clips)),
+        _copies("duplicate-exact", "the very same sound as another clip", exact, said, len(clips)),
+        _copies("duplicate-encoded-again", "the sound of another clip in another encoding", again, said, len(clips)),
     ]
     return [finding for finding in found if finding.clips]
 
 
-def _copies(name: str, what: str, pairs: list[tuple[AuditedClip, AuditedClip]], total: int) -> Finding:
-    details = {clip.facts.id: f"as {first.facts.id}" for clip, first in pairs}
+def _same_text(clip: AuditedClip, first: AuditedClip) -> bool:
+    return clip.facts.normalised == first.facts.normalised
+
+
+def _copies(name: str, what: str, pairs: Sequence[_Pair], said: set[str], total: int) -> Finding:
+    details = {clip.facts.id: f"as {first.facts.id}" for clip, first in pairs if clip.facts.id not in said}
     return Finding(
         name,
         "warning",
@@ -66,8 +75,7 @@ def _copies(name: str, what: str, pairs: list[tuple[AuditedClip, AuditedClip]], 
     )
 
 
-def _exact(clips: Sequence[AuditedClip]) -> list[tuple[AuditedClip, AuditedClip]]:
-    """(copy, first clip with that sound)"""
+def _exact(clips: Sequence[AuditedClip]) -> list[_Pair]:
     by_digest: dict[bytes, list[AuditedClip]] = defaultdict(list)
     for clip in clips:
         if clip.sound:
@@ -75,7 +83,7 @@ def _exact(clips: Sequence[AuditedClip]) -> list[tuple[AuditedClip, AuditedClip]
     return [(copy, members[0]) for members in by_digest.values() for copy in members[1:]]
 
 
-def _encoded_again(clips: Sequence[AuditedClip]) -> list[tuple[AuditedClip, AuditedClip]]:
+def _encoded_again(clips: Sequence[AuditedClip]) -> list[_Pair]:
     first_of: dict[bytes, AuditedClip] = {}
     for clip in clips:
         if clip.sound and clip.sound.speech_s >= SHORTEST_S:

@@ -49,9 +49,9 @@ class ClipFacts:
     text:                as people wrote it; `normalised` as training will see it
     seconds:             of sound, or what the manifest says where the sound was not read
     native_rate:         Hz, before conversion to 16 kHz
-    peak_db, rms_db, noise_db:  dB relative to digital full scale; rms of the loud frames, noise of the quietest
+    peak_db, rms_db, noise_db:  dB relative to digital full scale; rms of the speech, noise of the quietest frames
     snr_db:              rms_db - noise_db
-    clipped_share:       share of the loud samples that lie on a flat top, 0 to 1
+    clipped_share:       share of the samples that lie on flat tops, 0 to 1
     silence_share:       share of the clip without speech, 0 to 1
     leading_silence_s, trailing_silence_s:  before the first and after the last speech
     bandwidth_hz:        highest frequency at which the clip has anything to hear, at most 8000

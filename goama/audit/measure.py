@@ -50,7 +50,7 @@ _TURN_SHARE = 0.15
 class Sound:
     """What is left of a clip's sound. Levels are dB relative to digital full scale.
 
-    rms_db:         of the loud frames (the 90th percentile)
+    rms_db:         of the frames with speech
     noise_db:       of the quietest frames (the 5th percentile)
     modulation_db:  between the 95th and the 5th percentile of frames: speech goes up and down, hiss does not
     clipped_share:  share of samples in flat tops; clipped_runs: how many flat tops
@@ -96,7 +96,7 @@ def measure(samples: np.ndarray, rate: int) -> tuple[Sound, np.ndarray]:
         native_rate=rate,
         channels=samples.shape[1],
         peak_db=_db(float(np.abs(samples).max()) ** 2),
-        rms_db=float(np.percentile(levels, 90)),
+        rms_db=10.0 * float(np.log10(np.mean(10.0 ** (levels[speech] / 10.0)))) if len(spoken) else loud,
         noise_db=quiet,
         modulation_db=loud - quiet,
         clipped_share=clipped,

@@ -21,14 +21,18 @@ WORDS_NEEDED = round(1.96**2 * ASSUMED_WER * (1 - ASSUMED_WER) / INTERVAL**2 * D
 LARGEST_SPEAKER_SHARE = 0.5
 """Of the speech: one of several speakers with more than that, and the model is mostly theirs."""
 
+ENOUGH_SPEAKERS = 8
+"""From so many on `goama prepare` keeps whole speakers apart."""
+
 _FEW_WORDS = 3
 """Sentences shorter than that (yes; good morning) meet in two splits by nature."""
 
 
-def check_sets(clips: Sequence[ClipFacts]) -> list[Finding]:
+def check_sets(clips: Sequence[ClipFacts], copies: frozenset[str] = frozenset()) -> list[Finding]:
+    """`copies`: ids of clips that are the recording of another, which is said already."""
     usable = [clip for clip in clips if clip.normalised and not clip.fault]
     found = [
-        _same_text(usable),
+        _same_text([clip for clip in usable if clip.id not in copies]),
         _same_speaker(usable),
         *(_too_small(usable, split) for split in ("test", "dev")),
         _missing_split(usable),
@@ -99,11 +103,12 @@ def _same_speaker(clips: Sequence[ClipFacts]) -> Finding | None:
         return None
     everybody = {clip.speaker for clip in clips if clip.speaker}
     names = ", ".join(map(str, shared[:4])) + (f" and {len(shared) - 4} more" if len(shared) > 4 else "")
+    how_many = f"{len(shared)} of {len(everybody)} speakers are" if len(everybody) > 1 else "the only speaker is"
     return Finding(
         "split-same-speaker",
-        "info" if len(everybody) < 8 or len(shared) == len(everybody) else "warning",
+        "info" if len(everybody) < ENOUGH_SPEAKERS else "warning",
         (),
-        f"{len(shared)} of {len(everybody)} speakers are in train and in dev or test: {names}",
+        f"{how_many} in train and in dev or test: {names}",
         "The score then tells how well known voices are recognised; a new voice is harder.",
         "With few speakers there is no other way; with eight or more keep whole speakers apart (remove the split "
         "column, and goama does).",

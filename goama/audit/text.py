@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from goama.audit.findings import ClipFacts, Finding, Letter, of
 from goama.audit.letters import TWINS, alike_in, name, named, script, scripts_of, shown
@@ -262,6 +263,7 @@ def _symbols(texts: _Texts, normaliser: Normaliser) -> Finding | None:
 def _is_read_out(character: str, normaliser: Normaliser) -> bool:
     return (
         unicodedata.category(character)[0] in "SP"
+        and character != "\ufffd"
         and character not in normaliser.tables.kept_inside_words + "'"
         and not any(character in rule.letter for rule in normaliser.tables.letter_rules)
         and not (unicodedata.category(character) == "Sk" and ord(character) > 0x2E0)  # tone letters
@@ -431,10 +433,12 @@ def _capitals(texts: _Texts) -> Finding | None:
 
 def _acronyms(texts: _Texts) -> Finding | None:
     details = {}
+    ordinary = {word for clip in texts.clips for word in _WORD.findall(clip.text) if word.islower()}  # MY is emphasis
     for clip in texts.clips:
         if clip.text.isupper() or clip.text.islower():
             continue
-        found = [w for w in _WORD.findall(clip.text) if 2 <= len(w) <= 5 and w.isupper() and not _is_roman(w)]
+        words = [word for word in _WORD.findall(clip.text) if 2 <= len(word) <= 5 and word.isupper()]
+        found = [word for word in words if word.lower() not in ordinary and not set(word) <= set("IVXLC")]
         if found:
             details[clip.id] = " ".join(found[:4])
     return _finding(
@@ -446,10 +450,6 @@ def _acronyms(texts: _Texts) -> Finding | None:
         "Abbreviations that are spelled out letter by letter sound like several words; a recogniser hears their names.",
         "If they are spelled out when spoken, write them so (es em es); if they are spoken as words, leave them.",
     )
-
-
-def _is_roman(word: str) -> bool:
-    return set(word) <= set("IVXLC")
 
 
 def _rare(clips: Sequence[ClipFacts]) -> Finding | None:
@@ -491,7 +491,7 @@ def _marks_alone(clips: Sequence[ClipFacts]) -> Finding | None:
         usual = max(by_text, key=lambda text: len(by_text[text]))
         for text, ids in by_text.items():
             for clip_id in ids if text != usual else ():
-                details[clip_id] = f"{text[:40]} / {usual[:40]}"
+                details[clip_id] = _difference(text, usual)
     return _finding(
         "text-marks-differ",
         "warning",
@@ -504,8 +504,19 @@ def _marks_alone(clips: Sequence[ClipFacts]) -> Finding | None:
     )
 
 
+def _difference(text: str, other: str) -> str:
+    """The words in which two texts differ."""
+    matcher = SequenceMatcher(None, text.split(), other.split(), autojunk=False)
+    here, there = [], []
+    for tag, i, j, k, m in matcher.get_opcodes():
+        if tag != "equal":
+            here += text.split()[i:j]
+            there += other.split()[k:m]
+    return f"{' '.join(here)[:40]} / {' '.join(there)[:40]}"
+
+
 def _bare(text: str) -> str:
-    """Letters and digits alone: no accents, vowel points, apostrophes, hyphens or spaces."""
+    """No accents, vowel points, apostrophes, hyphens or spaces."""
     if text.isascii() and text.isalpha():
         return text
     return "".join(c for c in unicodedata.normalize("NFD", text) if _is_bare(c))
@@ -515,7 +526,7 @@ def _is_bare(character: str) -> bool:
     """Vowel signs of the Indic scripts are letters; accents, and the points of Arabic and Hebrew, are marks."""
     if unicodedata.category(character)[0] == "M":
         return not _MARKS.match(character)
-    return unicodedata.category(character)[0] in "LN" and unicodedata.category(character) != "Lm"
+    return not (character.isspace() or character in "'·" or unicodedata.category(character) in ("Pd", "Lm"))
 
 
 def _around(text: str, needle: str) -> str:
