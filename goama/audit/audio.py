@@ -264,11 +264,7 @@ def _narrow(heard: _Heard, total: int) -> list[Finding | None]:
     low = {facts.id: f"{sound.native_rate} Hz" for facts, sound in heard if sound.native_rate < SAMPLE_RATE}
     narrow = _worst_first(
         heard,
-        lambda facts, sound: (
-            -sound.bandwidth_hz
-            if facts.id not in low and sound.bandwidth_hz < NARROW_HZ and sound.speech_s >= NARROW_SPEECH_S
-            else None
-        ),
+        lambda facts, sound: -sound.bandwidth_hz if facts.id not in low and _is_narrow(sound) else None,
     )
     details = {facts.id: f"nothing above {sound.bandwidth_hz / 1000:.1f} kHz" for facts, sound in narrow}
     rates = ", ".join(rate for rate, _ in Counter(low.values()).most_common(3))
@@ -299,6 +295,11 @@ def _narrow(heard: _Heard, total: int) -> list[Finding | None]:
             "Look for the original recordings; converting to a higher rate brings nothing back.",
         ),
     ]
+
+
+def _is_narrow(sound: Sound) -> bool:
+    heard_well = sound.speech_s >= NARROW_SPEECH_S and sound.rms_db >= NARROW_LEVEL_DB
+    return heard_well and sound.bandwidth_hz < NARROW_HZ
 
 
 def _mixed_rates(heard: _Heard) -> Finding | None:

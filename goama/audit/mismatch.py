@@ -69,7 +69,9 @@ def _scores(recogniser: Recogniser, batch: Sequence[tuple[str, np.ndarray, str]]
     recognised = emissions(recogniser.network, recogniser.log_mel, [waveform for _, waveform, _ in batch])
     for (clip_id, _, text), other, emission in zip(batch, others, recognised, strict=True):
         best = -float(emission.max(-1).values.sum())
-        own, swapped = (_nats(emission, vocabulary.encode(t), vocabulary.blank_id) for t in (text, other))
+        own, swapped = (
+            negative_log_likelihood(emission, vocabulary.encode(t), vocabulary.blank_id) for t in (text, other)
+        )
         yield TextScore(
             clip_id,
             (own - best) / max(1, len(vocabulary.encode(text))),
@@ -88,8 +90,8 @@ def _swapped(texts: Sequence[str]) -> list[str]:
     return swapped
 
 
-def _nats(emission: torch.Tensor, labels: Sequence[int], blank_id: int) -> float:
-    """Negative log-likelihood of the labels; infinite where they do not fit."""
+def negative_log_likelihood(emission: torch.Tensor, labels: Sequence[int], blank_id: int) -> float:
+    """Of the labels given an emission (T, V) of log-probabilities, in nats; infinite where they do not fit."""
     if not labels:
         return float("inf")
     return float(

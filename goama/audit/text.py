@@ -289,7 +289,7 @@ def _foreign_letters(texts: _Texts) -> list[Finding | None]:
     for clip in texts.clips:
         if clip.text.isascii() and main == "LATIN":
             continue
-        for word in _WORD.findall(unicodedata.normalize("NFC", clip.text)):
+        for word in _WORD.findall(unicodedata.normalize("NFC", _without_annotations(clip.text))):
             scripts = scripts_of("".join(c for c in word if c not in usual))
             if not scripts or scripts == {main}:
                 continue
