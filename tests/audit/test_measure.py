@@ -21,7 +21,7 @@ def voices(speech: Path) -> list[np.ndarray]:
     clips = [read_audio(file).samples for file in sorted((speech / "audio").glob("*.ogg"))]
     hiss = np.random.default_rng(0)
     return [
-        (0.5 * clip / np.abs(clip).max() + 3e-4 * hiss.standard_normal(len(clip))).astype(np.float32) for clip in clips
+        (0.5 * clip / np.abs(clip).max() + 1e-3 * hiss.standard_normal(len(clip))).astype(np.float32) for clip in clips
     ]
 
 
