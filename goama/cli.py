@@ -7,6 +7,8 @@ import json
 import os
 import shlex
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -128,6 +130,68 @@ def voices_get(
         out.print(f"{left_out} recordings left out ({most}); all named in {output / 'left-out.jsonl'}", markup=False)
     out.print(f"licence: {folder.voice.licence}; see {output / 'ATTRIBUTION.md'}", markup=False)
     _next("prepare", output, "-o", "corpus")
+
+
+@app.command()
+def check(
+    source: Annotated[str, typer.Argument(help="What `goama prepare` takes, or a corpus it made.")],
+    language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file.")] = None,
+    facts: Annotated[Path | None, typer.Option(help="Write what was measured of each clip to this JSONL file.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with status 2 if there are errors.")] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="A trained model: also name clips whose text is probably not what is said.")
+    ] = None,
+    text_only: Annotated[bool, typer.Option("--text-only", help="Do not read the sound; quick.")] = False,
+    audio_column: Annotated[str | None, typer.Option(help="Column with the sound file.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column with the transcript.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column with the clip's id.")] = None,
+    speaker_column: Annotated[str | None, typer.Option(help="Column with the speaker.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Column with train, dev or test.")] = None,
+    name: Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")] = None,
+) -> None:
+    """Say what is wrong with recordings and transcripts, and what mends it, before anything is trained."""
+    if text_only and model:
+        raise GoamaError("--text-only and --model: a model judges the sound, which --text-only leaves unread")
+    for option, file in (("--json", json_file), ("--facts", facts)):
+        if file is not None and not file.parent.is_dir():
+            raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
+    from operator import length_hint
+
+    from goama.audit.audit import audit
+    from goama.audit.screen import lines
+    from goama.corpus.corpus import CORPUS_FILE
+    from goama.corpus.source import Columns, read_source
+
+    columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
+    clips = read_source(source, columns, name=name)
+    recogniser = None
+    if model is not None:
+        _quiet_libraries()
+        from goama.recognition.recogniser import Recogniser
+
+        recogniser = Recogniser.load(model)
+    with _Spinner() as status:
+        found = audit(
+            clips,
+            source=source,
+            language=language,
+            read_sound=not text_only,
+            recogniser=recogniser,
+            model=str(model or ""),
+            progress=_countdown(status, "checking", length_hint(clips)),
+        )
+    for line in lines(found):
+        out.print(line, markup=False)
+    if json_file is not None:
+        write_beside(json_file, json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n")
+    if facts is not None:
+        write_beside(facts, "".join(json.dumps(c.to_json(), ensure_ascii=False) + "\n" for c in found.clips))
+    is_corpus = (Path(source) / CORPUS_FILE).is_file()
+    _next(*(["train", source, "-o", "run"] if is_corpus else ["prepare", source, "-o", "corpus"]))
+    if strict and found.has_errors:
+        err.print("goama: there are errors (--strict)")
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -432,6 +496,20 @@ def _quiet_libraries() -> None:
 def _side_by_side(reference: str, hypothesis: str) -> None:
     out.print(f"  reference   {reference}", markup=False)
     out.print(f"  hypothesis  {hypothesis or '(nothing)'}", markup=False)
+
+
+def _countdown(status: Callable[[str], None], what: str, total: int) -> Callable[[int], None]:
+    """Shows "checking, clip 12 of 400, 0:31 left"; `total` 0: not known."""
+    started = time.monotonic()
+
+    def show(done: int) -> None:
+        line = f"{what}, clip {done}"
+        if total:
+            left = round((time.monotonic() - started) / done * (total - done))
+            line += f" of {total}, {left // 60}:{left % 60:02d} left"
+        status(line)
+
+    return show
 
 
 class _Spinner:

@@ -26,6 +26,9 @@ MAX_SECONDS = 12 * 3600
 _RATES = range(1_000, 1_000_001)
 """Hz; a header that claims another rate is damaged, and would ask for absurd amounts of memory."""
 
+_MOST_VALUES_A_SECOND = 800_000
+"""All channels together (8 at 96 kHz): more is no recording of speech, and a few kB of such silence fill the memory."""
+
 _HEADERLESS = {".g722": "g722", ".gsm": "gsm"}
 """Formats without a header of their own, and the name FFmpeg's demuxer gives them."""
 
@@ -37,6 +40,18 @@ _CONTAINERS = (
 
 _SEEKABLE = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64"}  # to the very sample, unlike MP3
 _UNKNOWN_FRAMES = 1 << 62  # what libsndfile says of a FLAC that was made by a pipe; it cannot read those
+
+
+class TruncatedSoundError(GoamaError):
+    """A part of the recording is missing."""
+
+
+class TooLongSoundError(GoamaError):
+    """Longer than the caller takes in one piece."""
+
+
+class OutsideRecordingError(GoamaError):
+    """The piece wanted does not lie within its recording."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,7 @@ class _Wanted:
         """`total`: seconds that the recording has, as far as they are known before decoding."""
         end = total if self.duration is None else self.offset + self.duration
         if (self.offset and self.offset >= total) or end > total + 0.05:
-            raise GoamaError(
+            raise OutsideRecordingError(
                 f"{self.name}: the clip from {self.offset:.2f} s to {end:.2f} s does not lie within the "
                 f"recording's {total:.2f} s"
             )
@@ -79,7 +94,7 @@ class _Wanted:
         if seconds > self.longest_s:
             long = f"{seconds / 3600:.0f} h" if seconds >= 3 * 3600 else f"{seconds:.0f} s"
             most = f"{self.longest_s / 3600:.0f} h" if self.longest_s >= 3600 else f"{self.longest_s:.0f} s"
-            raise GoamaError(f"{self.name}: {long} in one piece; cut it into pieces of at most {most}")
+            raise TooLongSoundError(f"{self.name}: {long} in one piece; cut it into pieces of at most {most}")
 
 
 def read_audio(
@@ -99,6 +114,23 @@ def read_audio(
     Raises `GoamaError` when the file is missing, empty, not sound, truncated, too long, or holds no samples.
     """
     name = name or (str(source) if not isinstance(source, bytes) else "audio bytes")
+    samples, rate = decode_audio(source, offset=offset, duration=duration, longest_s=longest_s, name=name)
+    mono = to_16_khz_mono(samples, rate)
+    if not len(mono):
+        raise GoamaError(f"{name}: the recording holds no samples; remove this clip or record it again")
+    return Audio(mono, rate, samples.shape[1])
+
+
+def decode_audio(
+    source: Path | str | bytes,
+    *,
+    offset: float = 0.0,
+    duration: float | None = None,
+    longest_s: float = MAX_SECONDS,
+    name: str | None = None,
+) -> tuple[np.ndarray, int]:
+    """(N, channels) float32 and its rate: the sound as its file has it; arguments and errors as `read_audio`'s."""
+    name = name or (str(source) if not isinstance(source, bytes) else "audio bytes")
     if not (math.isfinite(offset) and offset >= 0) or not (duration is None or 0 < duration < math.inf):
         raise GoamaError(f"{name}: a clip from {offset} s that lasts {duration} s is not possible")
     if not isinstance(source, bytes):
@@ -107,15 +139,15 @@ def read_audio(
     try:
         if isinstance(source, Path):
             _require_file(source)
-        samples, rate = _decode(source, wanted)
+        return _decode(source, wanted)
     except OSError as error:  # permissions, names that no file system takes, a disk that fails
         raise GoamaError(f"{name}: the file cannot be read ({error.strerror or error})") from error
-    channels = samples.shape[1]
-    mono = samples.mean(axis=1) if channels > 1 else samples[:, 0]
-    mono = _to_16_khz(mono, rate) if len(mono) else mono
-    if not len(mono):
-        raise GoamaError(f"{name}: the recording holds no samples; remove this clip or record it again")
-    return Audio(mono, rate, channels)
+
+
+def to_16_khz_mono(samples: np.ndarray, rate: int) -> np.ndarray:
+    """(N, channels) at `rate` becomes (M,) float32 at 16 kHz: channels averaged."""
+    mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+    return _to_16_khz(mono, rate) if len(mono) else mono
 
 
 def write_flac(path: Path, samples: np.ndarray) -> None:
@@ -170,8 +202,8 @@ def _decode(source: Path | bytes, wanted: _Wanted) -> tuple[np.ndarray, int]:
         return _decode_with_av(handle, wanted, None)
 
 
-def _truncated(name: str, how: str) -> GoamaError:
-    return GoamaError(f"{name}: truncated, {how}; copy the file again from its origin")
+def _truncated(name: str, how: str) -> TruncatedSoundError:
+    return TruncatedSoundError(f"{name}: truncated, {how}; copy the file again from its origin")
 
 
 def _only(seconds: float, of_seconds: float) -> str:
@@ -181,17 +213,18 @@ def _only(seconds: float, of_seconds: float) -> str:
 def _decode_with_soundfile(file: Any, wanted: _Wanted) -> np.ndarray:
     import soundfile
 
-    rate = _plausible(file.samplerate, wanted.name)
+    rate = _plausible(file.samplerate, file.channels, wanted.name)
     wanted.check(file.frames / rate)
     start = round(wanted.offset * rate)
     most = file.frames - start if wanted.duration is None else min(round(wanted.duration * rate), file.frames - start)
-    skip = 0 if file.format in _SEEKABLE else start
+    seekable = file.format in _SEEKABLE and file.seekable()  # GSM 6.10 in a WAV is not
+    skip = 0 if seekable else start
     try:
-        if not skip:
+        if start and seekable:
             file.seek(start)
         samples = file.read(skip + most, dtype="float32", always_2d=True)[skip:]
     except soundfile.SoundFileError as error:
-        raise GoamaError(
+        raise TruncatedSoundError(
             f"{wanted.name}: the sound breaks off in the middle (truncated or damaged file); "
             "copy the file again from its origin"
         ) from error
@@ -216,7 +249,7 @@ def _decode_with_av(handle: BinaryIO, wanted: _Wanted, demuxer: str | None) -> t
             stream = container.streams.audio[0]
             if stream.codec_context is None:
                 raise GoamaError(f"{name}: the sound is coded in a way that cannot be read; convert it to WAV or FLAC")
-            rate = _plausible(stream.rate, name)
+            rate = _plausible(stream.rate, stream.channels, name)
             if container.duration and wanted.duration is None:
                 wanted.refuse_if_too_long(container.duration / 1e6 - wanted.offset)
             exact = "mp4" in container.format.name and stream.duration and stream.time_base
@@ -232,7 +265,7 @@ def _decode_with_av(handle: BinaryIO, wanted: _Wanted, demuxer: str | None) -> t
                     break
     except (av.FFmpegError, ValueError) as error:  # ValueError: the rate or the channels change on the way
         if pieces:
-            raise GoamaError(
+            raise TruncatedSoundError(
                 f"{name}: the sound breaks off after {read / rate:.2f} s (truncated or damaged file: {_cause(error)})"
             ) from error
         raise GoamaError(f"{name}: this is not a sound file that can be read ({_cause(error)})") from error
@@ -246,9 +279,11 @@ def _decode_with_av(handle: BinaryIO, wanted: _Wanted, demuxer: str | None) -> t
     return np.ascontiguousarray(np.concatenate(pieces, axis=1).T[start:end]), rate
 
 
-def _plausible(rate: int | None, name: str) -> int:
+def _plausible(rate: int | None, channels: int, name: str) -> int:
     if rate not in _RATES:
         raise GoamaError(f"{name}: a sample rate of {rate} Hz is not sound; the file is damaged")
+    if rate * channels > _MOST_VALUES_A_SECOND:  # type: ignore[operator]
+        raise GoamaError(f"{name}: {channels} channels at {rate} Hz are more than speech needs; convert it to one")
     return int(rate)  # type: ignore[arg-type]
 
 

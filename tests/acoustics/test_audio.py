@@ -92,6 +92,7 @@ def test_not_a_number_becomes_silence(voice: np.ndarray) -> None:
         ("WAV", "PCM_24"),
         ("WAV", "ULAW"),
         ("WAV", "IMA_ADPCM"),
+        ("WAV", "GSM610"),
         ("FLAC", "PCM_16"),
         ("OGG", "VORBIS"),
         ("OGG", "OPUS"),

@@ -1,0 +1,255 @@
+"""A folder of real speech with defects in known clips, to find out whether an audit finds them and nothing else.
+
+Every defect is made of an untouched clip of the folder; what it should be found as stands beside it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from goama.acoustics.audio import SAMPLE_RATE, read_audio
+
+
+@dataclass
+class Planted:
+    """`expected`: finding -> ids of the clips that must be in it. `clean`: ids of clips left as they were."""
+
+    folder: Path
+    expected: dict[str, set[str]]
+    clean: set[str]
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """What a defect is made of: a sentence, its sound (N,) float32 at 16 kHz, and its row."""
+
+    samples: np.ndarray
+    text: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a defect leaves: bytes of a sound file (None: no file), its suffix, and columns that change."""
+
+    sound: bytes | None
+    suffix: str = "wav"
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+_Make = Callable[[_Clip, _Clip], _Made]
+"""Makes a defect of a clip, with another clip at hand."""
+
+
+def encoded(
+    samples: np.ndarray, rate: int = SAMPLE_RATE, container: str = "WAV", encoding: str | None = None, **options: Any
+) -> bytes:
+    """The bytes of a sound file; `samples` (N,) or (N, channels) at `rate`."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=container, subtype=encoding, **options)
+    return file.getvalue()
+
+
+def _at(samples: np.ndarray, rate: int) -> np.ndarray:
+    return soxr.resample(samples, SAMPLE_RATE, rate)
+
+
+def _narrowed(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Through a narrower rate and back: nothing above half of it is left."""
+    narrow = soxr.resample(_at(samples, rate), rate, SAMPLE_RATE)
+    return np.pad(narrow, (0, max(0, len(samples) - len(narrow))))[: len(samples)]
+
+
+def _noise(seconds: float, level: float) -> np.ndarray:
+    return (np.random.default_rng(0).standard_normal(round(seconds * SAMPLE_RATE)) * level).astype(np.float32)
+
+
+def _two_voices(clip: _Clip, other: _Clip) -> bytes:
+    pause = np.zeros(SAMPLE_RATE // 4, np.float32)
+    left = np.concatenate([clip.samples, pause, np.zeros_like(other.samples)])
+    right = np.concatenate([np.zeros_like(clip.samples), pause, other.samples])
+    return encoded(np.stack([left, right], axis=1))
+
+
+def _header_of(seconds: float, samples: np.ndarray) -> bytes:
+    """A WAV whose header promises `seconds` of sound, and that ends where `samples` do."""
+    whole = bytearray(encoded(samples, encoding="PCM_16"))
+    at = whole.index(b"data") + 4
+    whole[at : at + 4] = struct.pack("<I", min(int(seconds * SAMPLE_RATE) * 2, 0xFFFFF000))
+    return bytes(whole)
+
+
+def _text(make: Callable[[str], str]) -> _Make:
+    return lambda clip, _: _Made(encoded(clip.samples), columns={"text": make(clip.text)})
+
+
+def _sound(make: Callable[[np.ndarray], bytes], suffix: str = "wav") -> _Make:
+    return lambda clip, _: _Made(make(clip.samples), suffix)
+
+
+def _cyrillic(text: str) -> str:
+    return text.translate(str.maketrans("oaecp", "оаеср"))
+
+
+def _copy(**columns: Any) -> _Make:
+    return lambda clip, _: _Made(encoded(clip.samples), columns=columns)
+
+
+def _other_text(clip: _Clip, other: _Clip) -> _Made:
+    return _Made(encoded(clip.samples), columns={"text": other.text})
+
+
+def _same_sentence_in_test(clip: _Clip, other: _Clip) -> _Made:
+    return _Made(encoded(_another(other.samples, 23)), columns={"text": clip.text, "split": "test"})
+
+
+def _other_accents(clip: _Clip, other: _Clip) -> _Made:
+    return _Made(encoded(_another(other.samples, 25)), columns={"text": clip.text.replace("e", "é")})
+
+
+def _impossible_text(clip: _Clip, _: _Clip) -> _Made:
+    """Sixty letters for every second."""
+    letters = int(60 * len(clip.samples) / SAMPLE_RATE) + 20
+    return _Made(encoded(clip.samples), columns={"text": ((clip.text.rstrip(".?!") + " ") * 50)[:letters]})
+
+
+# name of the defect, finding, how it is made of a clip (and of another one)
+DEFECTS: tuple[tuple[str, str, _Make], ...] = (
+    ("missing-file", "audio-unreadable", lambda clip, _: _Made(None)),
+    ("not-sound", "audio-unreadable", _sound(lambda _: b"<html>404</html>" * 99)),
+    ("empty-file", "audio-unreadable", _sound(lambda _: b"")),
+    ("cut-wav", "audio-truncated", _sound(lambda x: encoded(x)[: len(x)])),
+    ("cut-flac", "audio-truncated", _sound(lambda x: (f := encoded(x, container="FLAC"))[: len(f) // 2], "flac")),
+    ("cut-ogg", "audio-truncated", _sound(lambda x: (f := encoded(x, container="OGG"))[: int(len(f) * 0.6)], "ogg")),
+    ("giant-header", "audio-truncated", _sound(lambda x: _header_of(60_000.0, x))),
+    ("hours-of-silence", "audio-too-long", _sound(lambda _: _hours_of_silence(), "flac")),
+    ("two-minutes", "audio-too-long", _sound(lambda x: encoded(np.tile(x, 1 + 120 * SAMPLE_RATE // len(x))))),
+    ("a-click", "audio-too-short", _sound(lambda x: encoded(x[8000:8800]))),
+    ("digital-silence", "audio-silent", _sound(lambda x: encoded(np.zeros_like(x)))),
+    ("faint-hiss", "audio-silent", _sound(lambda x: encoded(_noise(len(x) / SAMPLE_RATE, 1e-4)))),
+    ("hum", "audio-no-speech", _sound(lambda x: encoded(0.2 * np.sin(np.arange(len(x)) * 0.02)))),
+    ("loud-hiss", "audio-no-speech", _sound(lambda x: encoded(_noise(len(x) / SAMPLE_RATE, 0.05)))),
+    ("stopped-at-once", "audio-nearly-empty", _sound(lambda x: encoded(np.pad(x[6000:9000], (8000, 40_000))))),
+    ("overloaded", "audio-clipped", _sound(lambda x: encoded(np.clip(6 * x, -0.9, 0.9)))),
+    ("overloaded-then-quiet", "audio-clipped", _sound(lambda x: encoded(0.3 * np.clip(6 * x, -0.9, 0.9)))),
+    ("telephone", "audio-low-rate", _sound(lambda x: encoded(_at(x, 8000), 8000))),
+    ("telephone-mu-law", "audio-low-rate", _sound(lambda x: encoded(_at(x, 8000), 8000, encoding="ULAW"))),
+    ("telephone-made-wide", "audio-band-limited", _sound(lambda x: encoded(_narrowed(x, 8000)))),
+    ("narrow-made-wide", "audio-band-limited", _sound(lambda x: encoded(_narrowed(x, 10_000)))),
+    ("other-rate", "audio-mixed-rates", _sound(lambda x: encoded(_at(x, 44_100), 44_100))),
+    ("two-voices", "audio-two-speakers", lambda clip, other: _Made(_two_voices(clip, other))),
+    ("one-channel", "audio-one-channel-silent", _sound(lambda x: encoded(np.stack([x, 0 * x], axis=1)))),
+    ("mirror-images", "audio-channels-cancel", _sound(lambda x: encoded(np.stack([x, -x], axis=1)))),
+    ("far-away", "audio-loudness", _sound(lambda x: encoded(0.02 * x))),
+    ("in-noise", "audio-noisy", _sound(lambda x: encoded(0.3 * x + _noise(len(x) / SAMPLE_RATE, 0.02)))),
+    ("long-pause-first", "audio-long-silence", _sound(lambda x: encoded(np.pad(x, (3 * SAMPLE_RATE, 0))))),
+    ("copy", "duplicate-exact", _sound(lambda x: encoded(x, container="FLAC"), "flac")),
+    ("copy-as-mp3", "duplicate-encoded-again", _sound(lambda x: encoded(x, container="MP3"), "mp3")),
+    ("copy-as-telephone", "duplicate-encoded-again", _sound(lambda x: encoded(_at(0.5 * x, 8000), 8000))),
+    ("copy-with-other-text", "duplicate-with-other-text", _other_text),
+    ("copy-in-test", "duplicate-in-two-splits", _copy(split="test")),
+    ("same-sentence-in-test", "split-same-text", _same_sentence_in_test),
+    ("no-text", "text-empty", _text(lambda _: "  ")),
+    ("signs-only", "text-nothing-left", _text(lambda _: "...?!")),
+    ("digits", "text-digits", _text(lambda t: t + " 12")),
+    ("laughter", "text-annotations", _text(lambda t: "[rires] " + t)),
+    ("laughter-in-parentheses", "text-annotations", _text(lambda t: t + " (lacht)")),
+    ("cough", "text-annotations", _text(lambda t: "*cough* " + t)),
+    ("unknown-word", "text-annotations", _text(lambda t: "<unk> " + t)),
+    ("lost-bracket", "text-annotations", _text(lambda t: t + " (of")),
+    ("address", "text-url", _text(lambda t: t + " www.goama.org")),
+    ("mail", "text-url", _text(lambda t: t + " info@goama.org")),
+    ("web-code", "text-markup", _text(lambda t: t.replace(" ", "&nbsp;", 1))),
+    ("mojibake", "text-damaged", _text(lambda t: t + " één".encode().decode("cp1252"))),
+    ("lost-letter", "text-damaged", _text(lambda t: t.replace("e", "\ufffd", 1))),
+    ("percent", "text-symbols", _text(lambda t: t + " %")),
+    ("cyrillic-letters", "text-look-alikes", _text(_cyrillic)),
+    ("two-alphabets", "text-mixed-scripts", _text(lambda t: t + " жde")),
+    ("russian-word", "text-other-script", _text(lambda t: t + " привет")),
+    ("two-letters-alike", "text-twin-letters", _text(lambda t: t + " đa ɖe")),
+    ("decomposed", "text-unicode-forms", _text(lambda t: unicodedata.normalize("NFD", t + " één"))),
+    ("zero-width", "text-invisible", _text(lambda t: t.replace(" ", " \u200b", 1))),
+    ("shouting", "text-capitals", _text(str.upper)),
+    ("abbreviation", "text-acronyms", _text(lambda t: "De KLM. " + t)),
+    ("other-accents", "text-marks-differ", _other_accents),
+    ("false-text", "pair-too-much-text", _text(lambda t: (t.rstrip(".") + " ") * 3)),
+    ("half-the-text", "pair-too-little-text", _sound(lambda x: encoded(np.tile(x, 3)))),
+    ("impossible-text", "pair-no-room", _impossible_text),
+    ("outside", "audio-outside-recording", _copy(offset=99.0, duration=1.0)),
+    ("no-number", "row-faulty", _copy(offset="soon")),
+)  # fmt: skip
+
+
+def _hours_of_silence() -> bytes:
+    """Three hours in 30 kB; written in pieces, read by nobody."""
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", 1000, 1, format="FLAC") as flac:
+        for _ in range(18):
+            flac.write(np.zeros(600 * 1000, np.int16))
+    return file.getvalue()
+
+
+BRINGS = {
+    "copy-as-telephone": {"audio-low-rate", "audio-mixed-rates"},
+    "telephone": {"audio-mixed-rates"},
+    "telephone-mu-law": {"audio-mixed-rates"},
+    "overloaded": {"audio-loudness"},
+    "two-voices": {"pair-too-little-text"},
+    "false-text": {"pair-no-room-at-40-ms"},
+}
+"""What else is true of a defect."""
+
+_NEEDS_ITS_ORIGINAL = {"copy", "copy-as-mp3", "copy-as-telephone", "copy-with-other-text", "copy-in-test"}
+
+
+def plant(speech: Path, folder: Path, *, clean: int = 24) -> Planted:
+    """Copy an audiofolder of real speech as 16 kHz WAV, and add one clip for each defect.
+
+    The copies get the faint hiss (-70 dB) that every room has: compressed speech lacks its highest sounds.
+
+    Defects are made of the clips in turn, reversed in time so that none is a copy of its original, unless a copy
+    is the defect. `clean`: how many clips of the folder are taken; they stay as they are.
+    """
+    rows = [json.loads(line) for line in (speech / "metadata.jsonl").read_text(encoding="utf-8").splitlines()][:clean]
+    (folder / "audio").mkdir(parents=True)
+    originals = []
+    written = []
+    for row in rows:
+        samples = read_audio(speech / row["file_name"]).samples
+        samples = 0.5 * samples / max(0.05, float(np.abs(samples).max())) + _noise(len(samples) / SAMPLE_RATE, 3e-4)
+        row = {"id": row["id"], "file_name": f"audio/{row['id']}.wav", "text": row["text"], "split": "train"}
+        (folder / row["file_name"]).write_bytes(encoded(samples))
+        originals.append(_Clip(read_audio(folder / row["file_name"]).samples, row["text"], row))
+        written.append(row)
+    expected: dict[str, set[str]] = {}
+    for number, (name, finding, make) in enumerate(DEFECTS):
+        clip, other = (originals[(number + shift) % len(originals)] for shift in (0, 7))
+        if name not in _NEEDS_ITS_ORIGINAL:
+            clip = _Clip(_another(clip.samples, number), clip.text, clip.row)
+        made = make(clip, other)
+        row = {"id": name, "file_name": f"audio/{name}.{made.suffix}", "text": clip.text, "split": "train"}
+        if made.sound is not None:
+            (folder / row["file_name"]).write_bytes(made.sound)
+        written.append(row | made.columns)
+        expected.setdefault(finding, set()).add(name)
+    (folder / "metadata.jsonl").write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in written), encoding="utf-8"
+    )
+    return Planted(folder, expected, {row["id"] for row in rows})
+
+
+def _another(samples: np.ndarray, number: int) -> np.ndarray:
+    """A recording of its own with the levels, the pauses and the spectrum of speech: reversed, and a little slower."""
+    slower = soxr.resample(samples[::-1], SAMPLE_RATE, SAMPLE_RATE * (1.0 + 0.005 * (2 + number % 29)))
+    return np.ascontiguousarray(slower, dtype=np.float32)

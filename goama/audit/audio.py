@@ -1,0 +1,383 @@
+"""What is wrong with the sound of the clips."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.audit.findings import ClipFacts, Finding, of
+from goama.audit.measure import Sound
+from goama.corpus.prepare import LONGEST_S, SHORTEST_S
+
+SILENT_DB = -60.0
+SILENT_MODULATION_DB = 10.0
+DEAD_DB = -85.0
+"""Nothing to hear: no loud frame above −60 dB and no ups and downs of 10 dB; or below −85 dB, the noise of 16-bit
+samples. Faint speech (−70 dB in a 24-bit file) has its ups and downs and is not silence."""
+
+_PEAK_OVER_LEVEL_DB = 12.0  # a click that is louder than its frame by more is something to hear
+
+STEADY_MODULATION_DB = 6.0
+STEADY_SECONDS = 0.5
+"""Between the loudest and the quietest frames: hiss and hum have 2 dB, the most even vowel of half a second has more
+than 6, speech 15 to 70."""
+
+CLIPPED_RUNS, CLIPPED_SHARE = 8, 0.001
+"""Flat tops: eight of them and one sample in 1000 can be heard. A wave that was never clipped has none, one that was
+recorded a little too loudly a few."""
+
+NARROW_HZ = 5700.0
+NARROW_SPEECH_S = 0.5
+NARROW_LEVEL_DB = -45.0
+"""Below it s and f cannot be told apart; 8 and 11 kHz recordings end at 4.0 and 5.5 kHz. Half a second of speech at
+least: a short "oh" holds nothing that high. And not too faint, or all that is high drowns in 16-bit rounding."""
+
+WHOLE_CORPUS_SHARE = 0.9
+"""What nearly all clips have is the corpus's own kind, not a slip."""
+
+LOUDNESS_DB, LOUDNESS_DEVIATIONS = 12.0, 4.0
+"""From the corpus's median, in dB and in robust standard deviations."""
+
+NOISY_DB, NOISY_SECONDS = 12.0, 1.0
+"""Speech over pauses; in shorter clips there may be no pause to measure the noise in."""
+
+NEARLY_EMPTY_SILENCE = 0.7
+NEARLY_EMPTY_CHARACTERS = 10
+NEARLY_EMPTY_RATE = 40.0
+"""Characters a second: twice what the fastest speakers reach (about 20), in a clip that is mostly silence."""
+
+LONG_SILENCE_S = 2.0
+
+_FEWEST = 10  # clips, for a median to mean something
+
+
+@dataclass(frozen=True)
+class AuditedClip:
+    """A clip with its facts, and what was heard of it. `fault_kind` says which finding its fault belongs to."""
+
+    facts: ClipFacts
+    sound: Sound | None = None
+    fault_kind: str | None = None
+
+
+_FAULTS = {
+    "row-faulty": (
+        "with a row that cannot be used",
+        "`goama prepare` leaves such a clip out.",
+        "Correct the row of the manifest.",
+    ),
+    "audio-unreadable": (
+        "whose sound cannot be read",
+        "`goama prepare` leaves such a clip out.",
+        "Check the path, copy the file again, or convert it: ffmpeg -i FILE clip.wav",
+    ),
+    "audio-truncated": (
+        "whose sound file is cut off",
+        "The end of the sentence is missing; `goama prepare` leaves such a clip out.",
+        "Copy the file again from its origin.",
+    ),
+    "audio-outside-recording": (
+        "cut at times that do not lie within their recording",
+        "The times belong to another recording, or are not in seconds; `goama prepare` leaves such a clip out.",
+        "Correct the offset and the duration of the clip.",
+    ),
+    "audio-too-long": (
+        f"longer than {LONGEST_S:.0f} s",
+        "Text and sound cannot be aligned over such a length, and one of them fills the memory of a graphics card; "
+        "`goama prepare` leaves such a clip out.",
+        "Cut them at pauses into sentences of 2 to 20 s.",
+    ),
+    "audio-too-short": (
+        f"shorter than {SHORTEST_S} s",
+        "No word fits; `goama prepare` leaves such a clip out.",
+        "Check how the clip was cut, or remove it.",
+    ),
+}
+
+
+def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
+    """Findings on the sound; those on measured sound only where it was read."""
+    found: list[Finding | None] = [_faults(clips, kind) for kind in _FAULTS]
+    heard = [(clip.facts, clip.sound) for clip in clips if clip.sound and not clip.facts.fault]
+    silent = _silent(heard)
+    cancelled = _layout(heard, "cancel")
+    mute = {*silent, *cancelled}
+    audible = [(facts, sound) for facts, sound in heard if facts.id not in mute]
+    steady = _steady(audible)
+    audible = [(facts, sound) for facts, sound in audible if facts.id not in steady]
+    total = len(heard)
+    empty = _nearly_empty(audible, total)
+    audible = [(facts, sound) for facts, sound in audible if not empty or facts.id not in empty.details]
+    found += [
+        _made(
+            "audio-silent",
+            "error",
+            silent,
+            f"{of(len(silent), total)} with nothing to hear",
+            "The model would learn that words are silent.",
+            "Record these clips again, or remove them.",
+        ),
+        _made(
+            "audio-channels-cancel",
+            "error",
+            cancelled,
+            f"{of(len(cancelled), total)} with two channels that are mirror images: their average is silence",
+            "Channels are averaged, and these cancel each other out.",
+            "Keep one channel: ffmpeg -i FILE -af pan=mono|c0=c0 clip.wav",
+        ),
+        _made(
+            "audio-no-speech",
+            "warning",
+            steady,
+            f"{of(len(steady), total)} with a steady sound (hiss, hum, a tone) and no speech",
+            "Speech goes up and down; this does not.",
+            "Listen to these clips; record them again, or remove them.",
+        ),
+        empty,
+        _clipped(audible, total),
+        _two_speakers(audible, total),
+        _one_channel(audible, total),
+        *_narrow(audible, total),
+        _mixed_rates(heard),
+        _loudness(audible, total),
+        _noisy(audible, total),
+        _long_silence(audible, total),
+    ]
+    return [finding for finding in found if finding]
+
+
+_Heard = Sequence[tuple[ClipFacts, Sound]]
+
+
+def _made(name: str, severity: str, details: dict[str, str], message: str, why: str, remedy: str) -> Finding | None:
+    return Finding(name, severity, tuple(details), message, why, remedy, details) if details else None
+
+
+def _worst_first(heard: _Heard, badness: Callable[[ClipFacts, Sound], float | None]) -> list[tuple[ClipFacts, Sound]]:
+    """Clips for which `badness` is a number, the greatest first."""
+    bad = [(value, index) for index, pair in enumerate(heard) if (value := badness(*pair)) is not None]
+    return [heard[index] for _, index in sorted(bad, key=lambda entry: (-entry[0], entry[1]))]
+
+
+def _faults(clips: Sequence[AuditedClip], kind: str) -> Finding | None:
+    details = {clip.facts.id: clip.facts.fault or "" for clip in clips if clip.fault_kind == kind}
+    what, why, remedy = _FAULTS[kind]
+    return _made(kind, "error", details, f"{of(len(details), len(clips))} {what}", why, remedy)
+
+
+def _silent(heard: _Heard) -> dict[str, str]:
+    return {
+        facts.id: f"its loudest parts are at {sound.rms_db:.0f} dB"
+        for facts, sound in heard
+        if sound.channel_layout != "cancel" and _is_silent(sound)
+    }
+
+
+def _is_silent(sound: Sound) -> bool:
+    if sound.rms_db > SILENT_DB or sound.peak_db > SILENT_DB + _PEAK_OVER_LEVEL_DB:
+        return False
+    return sound.modulation_db < SILENT_MODULATION_DB or sound.peak_db <= DEAD_DB + _PEAK_OVER_LEVEL_DB
+
+
+def _layout(heard: _Heard, layout: str) -> dict[str, str]:
+    return {facts.id: f"{sound.channels} channels" for facts, sound in heard if sound.channel_layout == layout}
+
+
+def _steady(heard: _Heard) -> dict[str, str]:
+    return {
+        facts.id: f"{sound.modulation_db:.1f} dB between its loudest and its quietest parts"
+        for facts, sound in heard
+        if sound.modulation_db < STEADY_MODULATION_DB and sound.seconds >= STEADY_SECONDS
+    }
+
+
+def _nearly_empty(heard: _Heard, total: int) -> Finding | None:
+    details = {
+        facts.id: f"{sound.speech_s:.2f} s of sound in {sound.seconds:.1f} s, for {facts.characters} letters"
+        for facts, sound in heard
+        if sound.silence_share > NEARLY_EMPTY_SILENCE
+        and facts.characters >= NEARLY_EMPTY_CHARACTERS
+        and facts.characters > NEARLY_EMPTY_RATE * sound.speech_s
+    }
+    return _made(
+        "audio-nearly-empty",
+        "warning",
+        details,
+        f"{of(len(details), total)} with hardly any sound for their text",
+        "A click or a breath, but not the words: the recording was stopped too early, or the wrong part was cut.",
+        "Listen to these clips; record them again, or remove them.",
+    )
+
+
+def _clipped(heard: _Heard, total: int) -> Finding | None:
+    bad = _worst_first(
+        heard,
+        lambda _, sound: (
+            sound.clipped_share if sound.clipped_runs >= CLIPPED_RUNS and sound.clipped_share >= CLIPPED_SHARE else None
+        ),
+    )
+    details = {
+        facts.id: f"{100 * sound.clipped_share:.2f} % of the samples lie on {sound.clipped_runs} flat tops at "
+        f"{min(sound.peak_db, 0.0):.1f} dB"
+        for facts, sound in bad
+    }
+    return _made(
+        "audio-clipped",
+        "warning",
+        details,
+        f"{of(len(details), total)} recorded too loudly: the tops of the waves are cut off",
+        "Clipping adds sounds like s and f to every loud vowel; it cannot be undone.",
+        "Keep them if speech like that will be recognised too; record new clips with less gain, peaks at −12 to −6 dB.",
+    )
+
+
+def _two_speakers(heard: _Heard, total: int) -> Finding | None:
+    details = _layout(heard, "two-speakers")
+    return _made(
+        "audio-two-speakers",
+        "warning",
+        details,
+        f"{of(len(details), total)} with a different voice on each of two channels",
+        "Channels are averaged, and the text would have to be that of both voices at once.",
+        "Make two clips, one of each channel, each with its own text: "
+        "ffmpeg -i FILE -af pan=mono|c0=c0 left.wav; c0=c1 for the right.",
+    )
+
+
+def _one_channel(heard: _Heard, total: int) -> Finding | None:
+    details = _layout(heard, "one-silent")
+    return _made(
+        "audio-one-channel-silent",
+        "info",
+        details,
+        f"{of(len(details), total)} with sound on one of their channels only",
+        "Averaging with a silent channel makes the clip half as loud; recognition does not depend on loudness.",
+        "Nothing to do.",
+    )
+
+
+def _narrow(heard: _Heard, total: int) -> list[Finding | None]:
+    low = {facts.id: f"{sound.native_rate} Hz" for facts, sound in heard if sound.native_rate < SAMPLE_RATE}
+    narrow = _worst_first(
+        heard,
+        lambda facts, sound: -sound.bandwidth_hz if facts.id not in low and _is_narrow(sound) else None,
+    )
+    details = {facts.id: f"nothing above {sound.bandwidth_hz / 1000:.1f} kHz" for facts, sound in narrow}
+    rates = ", ".join(rate for rate, _ in Counter(low.values()).most_common(3))
+
+    def severity(count: int) -> str:
+        return "info" if count >= WHOLE_CORPUS_SHARE * total else "warning"
+
+    why = (
+        "s, f and sh differ above 4 kHz. If all recordings are so, those to be transcribed should be so too; if some "
+        "are, the model learns two kinds of sound."
+    )
+    return [
+        _made(
+            "audio-low-rate",
+            severity(len(low)),
+            low,
+            f"{of(len(low), total)} recorded at a low sample rate ({rates}); nothing above half of it can be heard",
+            why,
+            "Look for the original recordings; converting to a higher rate brings nothing back.",
+        ),
+        _made(
+            "audio-band-limited",
+            severity(len(details)),
+            details,
+            f"{of(len(details), total)} with a higher sample rate than their sound: nothing above "
+            + (f"{np.median([sound.bandwidth_hz for _, sound in narrow]) / 1000:.1f} kHz" if narrow else ""),
+            "They were telephone or strongly compressed recordings once. " + why,
+            "Look for the original recordings; converting to a higher rate brings nothing back.",
+        ),
+    ]
+
+
+def _is_narrow(sound: Sound) -> bool:
+    heard_well = sound.speech_s >= NARROW_SPEECH_S and sound.rms_db >= NARROW_LEVEL_DB
+    return heard_well and sound.bandwidth_hz < NARROW_HZ
+
+
+def _mixed_rates(heard: _Heard) -> Finding | None:
+    rates = Counter(sound.native_rate for _, sound in heard)
+    if len(rates) < 2:
+        return None
+    usual = rates.most_common(1)[0][0]
+    details = {facts.id: f"{sound.native_rate} Hz" for facts, sound in heard if sound.native_rate != usual}
+    listed = ", ".join(f"{rate} Hz ({count})" for rate, count in rates.most_common(5))
+    return _made(
+        "audio-mixed-rates",
+        "info",
+        details,
+        f"several sample rates: {listed}",
+        "Clips from several sources may differ in more than their rate.",
+        "Nothing to do: goama converts everything to 16 kHz.",
+    )
+
+
+def _loudness(heard: _Heard, total: int) -> Finding | None:
+    if len(heard) < _FEWEST:
+        return None
+    levels = np.array([sound.rms_db for _, sound in heard])
+    usual = float(np.median(levels))
+    deviation = max(1.0, 1.4826 * float(np.median(np.abs(levels - usual))))
+    limit = max(LOUDNESS_DB, LOUDNESS_DEVIATIONS * deviation)
+    bad = _worst_first(heard, lambda _, sound: abs(sound.rms_db - usual) if abs(sound.rms_db - usual) > limit else None)
+    details = {
+        facts.id: f"{abs(sound.rms_db - usual):.0f} dB {'louder' if sound.rms_db > usual else 'quieter'} than usual"
+        for facts, sound in bad
+    }
+    return _made(
+        "audio-loudness",
+        "warning",
+        details,
+        f"{of(len(details), total)} far louder or quieter than the others (usual: {usual:.0f} dB)",
+        "Loudness itself does no harm (features are levelled), but such a clip is often of another microphone, a "
+        "distant voice, or no speech at all.",
+        "Listen to these clips; remove those that cannot be understood.",
+    )
+
+
+def _noisy(heard: _Heard, total: int) -> Finding | None:
+    bad = _worst_first(
+        heard,
+        lambda _, sound: (
+            -(sound.rms_db - sound.noise_db)
+            if sound.rms_db - sound.noise_db < NOISY_DB and sound.seconds >= NOISY_SECONDS
+            else None
+        ),
+    )
+    details = {
+        facts.id: f"speech {sound.rms_db - sound.noise_db:.0f} dB above its quietest parts" for facts, sound in bad
+    }
+    return _made(
+        "audio-noisy",
+        "info",
+        details,
+        f"{of(len(details), total)} with noise or music nearly as loud as the speech",
+        "A recogniser copes with noise that it has met in training, and learns slowly from speech it can hardly hear.",
+        "Listen to these clips; remove those that you do not understand yourself.",
+    )
+
+
+def _long_silence(heard: _Heard, total: int) -> Finding | None:
+    def silence(sound: Sound) -> float:
+        return max(sound.leading_silence_s, sound.trailing_silence_s)
+
+    bad = _worst_first(heard, lambda _, sound: silence(sound) if silence(sound) > LONG_SILENCE_S else None)
+    details = {
+        facts.id: f"{sound.leading_silence_s:.1f} s before and {sound.trailing_silence_s:.1f} s after the speech"
+        for facts, sound in bad
+    }
+    return _made(
+        "audio-long-silence",
+        "info",
+        details,
+        f"{of(len(details), total)} with more than {LONG_SILENCE_S:.0f} s of silence before or after the speech",
+        "Harmless in small amounts, but it costs training time, and sometimes words are missing from the recording.",
+        "Listen whether something is missing; cut the silence off if there is much of it.",
+    )

@@ -1,0 +1,209 @@
+"""One clip's sound becomes a few numbers and a fingerprint: levels, silence, flat tops, bandwidth, channels.
+
+Nothing here judges: the thresholds that make a finding of a number stand in the checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from goama.acoustics.audio import SAMPLE_RATE, to_16_khz_mono
+from goama.audit.fingerprint import Fingerprint, fingerprint
+
+FRAME_SAMPLES = 320
+"""20 ms at 16 kHz: energies are taken of frames this long."""
+
+FLOOR_DB = -120.0
+"""Below anything a recorder can write; what digital silence is given as."""
+
+_SPEECH_ABOVE_NOISE_DB = 6.0
+_SPEECH_BELOW_LOUD_DB = 30.0
+"""A frame is speech that is louder than both the pauses and 30 dB under the loud frames: the range between the
+open vowels and the weak consonants of one speaker (Fletcher 1953 gives 28 dB)."""
+
+_LONGEST_GAP_FRAMES = 15  # 0.3 s: stops and short pauses within speech belong to it
+
+_FLAT_RUN = 3
+"""Samples in a row at the same extreme: of a speech wave, no more than two are within one step of its peak."""
+
+_FLAT_STEP = 1.5 / 32768  # of 16-bit samples, with the rounding after a change of gain
+_QUIETEST_PEAK = 0.01  # −40 dB: below it, a few quantisation steps are the whole wave
+
+_FFT_SAMPLES = 512
+_SPECTRUM_S = 20.0
+"""Seconds of speech that the bandwidth is measured from: a long-term spectrum needs no more."""
+
+_INAUDIBLE_DB = 60.0
+_QUANTISATION_DB = -93.0
+"""The bandwidth ends where all that lies above is 60 dB under the whole (no voice, but what resampling leaves), or is
+no louder than the rounding of 16-bit samples, -98 dB."""
+
+_DOMINATES_DB = 10.0
+_TURN_SHARE = 0.15
+"""Two people, one on each channel: each louder by 10 dB than the other in at least 15 % of the loud frames."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What is left of a clip's sound. Levels are dB relative to digital full scale.
+
+    rms_db:         of the frames with speech
+    noise_db:       of the quietest frames (the 5th percentile)
+    modulation_db:  between the 95th and the 5th percentile of frames: speech goes up and down, hiss does not
+    clipped_share:  share of samples in flat tops; clipped_runs: how many flat tops
+    channel_layout: `mono`, `same`, `one-silent`, `cancel`, `two-speakers` or `different`
+    digest:         equal for clips with the same samples at 16 kHz
+    """
+
+    seconds: float
+    native_rate: int
+    channels: int
+    peak_db: float
+    rms_db: float
+    noise_db: float
+    modulation_db: float
+    clipped_share: float
+    clipped_runs: int
+    silence_share: float
+    leading_silence_s: float
+    trailing_silence_s: float
+    bandwidth_hz: float
+    channel_layout: str
+    digest: bytes
+    fingerprint: Fingerprint
+
+    @property
+    def speech_s(self) -> float:
+        return self.seconds * (1.0 - self.silence_share)
+
+
+def measure(samples: np.ndarray, rate: int) -> tuple[Sound, np.ndarray]:
+    """The facts of (N, channels) float32 at `rate`, and the clip as training hears it: (M,) at 16 kHz."""
+    samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    mono = to_16_khz_mono(samples, rate)
+    levels = frame_levels(mono)
+    loud, quiet = (float(np.percentile(levels, share)) for share in (95, 5))
+    speech = speech_frames(levels)
+    spoken = np.flatnonzero(speech)
+    leading, trailing = (spoken[0], len(speech) - 1 - spoken[-1]) if len(spoken) else (len(speech), len(speech))
+    clipped, runs = _flat_tops(samples)
+    frame_s = FRAME_SAMPLES / SAMPLE_RATE
+    sound = Sound(
+        seconds=len(mono) / SAMPLE_RATE,
+        native_rate=rate,
+        channels=samples.shape[1],
+        peak_db=_db(float(np.abs(samples).max()) ** 2),
+        rms_db=10.0 * float(np.log10(np.mean(10.0 ** (levels[speech] / 10.0)))) if len(spoken) else loud,
+        noise_db=quiet,
+        modulation_db=loud - quiet,
+        clipped_share=clipped,
+        clipped_runs=runs,
+        silence_share=1.0 - float(speech.mean()),
+        leading_silence_s=float(leading) * frame_s,
+        trailing_silence_s=float(trailing) * frame_s,
+        bandwidth_hz=min(bandwidth_hz(mono, levels), rate / 2),
+        channel_layout=_channel_layout(samples, rate),
+        digest=hashlib.blake2b((mono * 32767).astype(np.int16).tobytes(), digest_size=16).digest(),
+        fingerprint=fingerprint(mono),
+    )
+    return sound, mono
+
+
+def frame_levels(mono: np.ndarray) -> np.ndarray:
+    """dB of each 20 ms frame, DC removed; at least one frame."""
+    frames = max(1, len(mono) // FRAME_SAMPLES)
+    whole = mono[: frames * FRAME_SAMPLES].reshape(frames, -1)
+    power = np.einsum("ij,ij->i", whole, whole) / whole.shape[1]
+    return 10.0 * np.log10(np.maximum(power - float(mono.mean()) ** 2, 10.0 ** (FLOOR_DB / 10)))
+
+
+def speech_frames(levels: np.ndarray) -> np.ndarray:
+    """Which frames are speech, by their energy; gaps of up to 0.3 s within speech belong to it."""
+    loud, quiet = np.percentile(levels, [95, 5])
+    threshold = max(quiet + _SPEECH_ABOVE_NOISE_DB, loud - _SPEECH_BELOW_LOUD_DB)
+    speech = levels > min(threshold, loud - 3.0)  # speech without a pause has no quiet frames to compare with
+    spoken = np.flatnonzero(speech)
+    for gap in np.flatnonzero(np.diff(spoken) > 1):
+        if spoken[gap + 1] - spoken[gap] <= _LONGEST_GAP_FRAMES:
+            speech[spoken[gap] : spoken[gap + 1]] = True
+    return speech
+
+
+def _flat_tops(samples: np.ndarray) -> tuple[float, int]:
+    """Share of samples, and number of runs, that stay at the highest or the lowest value of their channel.
+
+    Relative to the clip's own extremes, so that what was clipped and then made quieter is found too.
+    """
+    worst, most_runs = 0.0, 0
+    for channel in np.clip(samples, -1.0, 1.0).T:  # as 16-bit files hold it; lossy decoders overshoot
+        flat, runs = 0, 0
+        for wave in (channel, -channel):
+            peak = float(wave.max())
+            if peak < _QUIETEST_PEAK:
+                continue
+            at_peak = np.flatnonzero(wave >= peak - _FLAT_STEP)
+            if len(at_peak) < _FLAT_RUN:
+                continue
+            ends = np.flatnonzero(np.diff(at_peak) > 1)
+            lengths = np.diff(np.concatenate(([-1], ends, [len(at_peak) - 1])))
+            long = lengths[lengths >= _FLAT_RUN]
+            flat, runs = flat + int(long.sum()), runs + len(long)
+        worst, most_runs = max(worst, flat / len(channel)), max(most_runs, runs)
+    return worst, most_runs
+
+
+def bandwidth_hz(mono: np.ndarray, levels: np.ndarray) -> float:
+    """The frequency above which a clip (N,) at 16 kHz has nothing to hear, at most 8000 Hz.
+
+    Measured over its speech, fricatives included, so that what a clip holds up there at any time counts.
+    """
+    starts = np.flatnonzero(levels >= np.percentile(levels, 95) - _SPEECH_BELOW_LOUD_DB) * FRAME_SAMPLES
+    starts = starts[starts <= len(mono) - _FFT_SAMPLES]
+    if not len(starts):
+        return SAMPLE_RATE / 2
+    most = int(_SPECTRUM_S * SAMPLE_RATE / FRAME_SAMPLES)
+    starts = starts[:: -(-len(starts) // most)]
+    frames = np.lib.stride_tricks.sliding_window_view(mono, _FFT_SAMPLES)[starts]
+    spectrum = np.fft.rfft((frames - frames.mean(axis=1, keepdims=True)) * _WINDOW, axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=0) * _TO_FULL_SCALE
+    above = np.cumsum(power[::-1])[::-1]
+    nothing = max(above[0] * 10 ** (-_INAUDIBLE_DB / 10), 10 ** (_QUANTISATION_DB / 10))
+    heard = np.flatnonzero(above > nothing)
+    return float(heard[-1]) * SAMPLE_RATE / _FFT_SAMPLES if len(heard) else SAMPLE_RATE / 2
+
+
+_WINDOW = np.hanning(_FFT_SAMPLES).astype(np.float32)
+_TO_FULL_SCALE = 2.0 / (_FFT_SAMPLES * float((_WINDOW**2).sum()))  # Parseval: to the mean square of the samples
+
+
+def _channel_layout(samples: np.ndarray, rate: int) -> str:
+    if samples.shape[1] < 2:
+        return "mono"
+    frame = max(1, rate // 50)
+    frames = max(1, len(samples) // frame)
+    whole = samples[: frames * frame].reshape(frames, -1, samples.shape[1])
+    power = np.einsum("ijk,ijk->ik", whole, whole) / whole.shape[1]
+    energy = power.mean(axis=0)
+    mixed = float((samples.mean(axis=1) ** 2).mean())
+    loudest = float(energy.max())
+    if loudest < 10.0 ** (FLOOR_DB / 10):
+        return "same"
+    if mixed < 0.01 * loudest:
+        return "cancel" if float(energy.min()) > 0.25 * loudest else "one-silent"
+    if float(np.sort(energy)[-2]) < 1e-4 * loudest:
+        return "one-silent"
+    difference = samples[:, 0] - samples[:, 1]
+    if float((difference**2).mean()) < 0.1 * loudest:
+        return "same"
+    level = 10.0 * np.log10(np.maximum(power[:, :2], 10.0 ** (FLOOR_DB / 10)))
+    loud = level[level.max(axis=1) >= level.max() - _SPEECH_BELOW_LOUD_DB]
+    first = float((loud[:, 0] - loud[:, 1] > _DOMINATES_DB).mean())
+    second = float((loud[:, 1] - loud[:, 0] > _DOMINATES_DB).mean())
+    return "two-speakers" if min(first, second) >= _TURN_SHARE else "different"
+
+
+def _db(power: float) -> float:
+    return 10.0 * float(np.log10(max(power, 10.0 ** (FLOOR_DB / 10))))

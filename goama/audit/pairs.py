@@ -1,0 +1,201 @@
+"""Whether text and sound can belong together: how fast somebody would have spoken, and whether CTC can align them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.audit.findings import ClipFacts, Finding, of
+
+FEWEST_CLIPS = 20
+"""A line through fewer clips says nothing about the language."""
+
+FAR_DEVIATIONS, LEAST_RATIO = 4.0, 1.8
+"""A clip is far from the line when log(seconds) is off by more than four robust standard deviations of clips of its
+length, and its speed by more than 1.8 times: nobody who reads aloud changes speed so much."""
+
+FEWEST_LETTERS = 4
+"""Shorter texts are no measure of too much text: a quick "si" takes a tenth of a second."""
+
+IMPOSSIBLE_RATE = 32.0
+"""Letters a second of speech, in texts of ten letters and more: the fastest auctioneers reach 25."""
+
+_LEAST_DEVIATION = 0.12
+"""Of log(seconds): how steadily a trained speaker reads; a line is never trusted to be finer."""
+
+_CLIPS_PER_LENGTH = 100  # short clips scatter more than long ones: each length has its own deviation
+_SLOPES = 20_000  # pairs of clips that the Theil-Sen slope is the median of
+
+FRAME_MS = (20, 40)
+"""Wav2Vec2-BERT's frames without and with the stride-2 adapter."""
+
+TIGHT_FRAMES_PER_LABEL = 1.25
+"""Frames per label that the tightest hundredth of the clips must keep at 40 ms, as `goama train` decides."""
+
+
+@dataclass(frozen=True)
+class RateLine:
+    """seconds of speech = pause_s + seconds_per_character * characters, by Theil and Sen."""
+
+    pause_s: float
+    seconds_per_character: float
+
+    def seconds(self, characters: np.ndarray) -> np.ndarray:
+        return np.maximum(self.pause_s + self.seconds_per_character * characters, 0.02)
+
+
+def check_pairs(clips: Sequence[ClipFacts]) -> list[Finding]:
+    paired = [clip for clip in clips if clip.characters and clip.seconds and not clip.fault]
+    found = [_no_room(paired, 20), _no_room(paired, 40), *_off_the_line(paired)]
+    return [finding for finding in found if finding]
+
+
+def frames(seconds: float, frame_ms: int) -> int:
+    """Frames that the encoder makes of a clip, as `LogMel(2)` and the stride-2 adapter count them."""
+    samples = round(seconds * SAMPLE_RATE)
+    mel = max(0, (samples - 400) // 160 + 1)
+    stacked = max(0, min((mel + mel % 2) // 2, (mel - 2) // 2 + 1))
+    return stacked if frame_ms == 20 or not stacked else (stacked - 1) // 2 + 1
+
+
+def fit_line(characters: np.ndarray, seconds: np.ndarray, *, seed: int = 0) -> RateLine:
+    """Theil-Sen: the median of the slopes between pairs of clips; a third of false pairs does not bend it."""
+    generator = np.random.default_rng(seed)
+    first, second = generator.integers(0, len(characters), (2, _SLOPES))
+    differ = np.abs(characters[first] - characters[second]) >= 1
+    if not differ.any():
+        return RateLine(0.0, float(np.median(seconds) / np.median(characters)))
+    first, second = first[differ], second[differ]
+    slope = float(np.median((seconds[first] - seconds[second]) / (characters[first] - characters[second])))
+    if slope <= 0:
+        return RateLine(0.0, float(np.median(seconds / characters)))
+    return RateLine(max(0.0, float(np.median(seconds - slope * characters))), slope)
+
+
+def summary(clips: Sequence[ClipFacts]) -> dict[str, Any]:
+    """Speaking rate, sound per label and room for CTC; empty where nothing is paired."""
+    paired = [clip for clip in clips if clip.characters and clip.seconds and not clip.fault]
+    if not paired:
+        return {}
+    labels = sum(clip.labels for clip in paired)
+    room: dict[str, Any] = {}
+    for frame_ms in FRAME_MS:
+        per_label = [frames(clip.seconds or 0.0, frame_ms) / clip.frames_needed for clip in paired]
+        room[f"{frame_ms} ms"] = {
+            "clips_without_room": sum(ratio < 1 for ratio in per_label),
+            "frames_per_label": round(float(np.median(per_label)), 2),
+            "frames_per_label_in_the_tightest_hundredth": round(float(np.percentile(per_label, 1)), 2),
+        }
+    tight = room["40 ms"]["frames_per_label_in_the_tightest_hundredth"]
+    return {
+        "characters_per_second": round(
+            float(np.median([clip.characters / max(0.02, _spoken_s(clip)) for clip in paired])), 2
+        ),
+        "audio_ms_per_label": round(1000 * sum(clip.seconds or 0.0 for clip in paired) / labels, 1),
+        "frames": room,
+        "adapter": tight >= TIGHT_FRAMES_PER_LABEL,
+    }
+
+
+def _spoken_s(clip: ClipFacts) -> float:
+    return clip.seconds or 0.0 if clip.speech_s is None else clip.speech_s
+
+
+def _no_room(clips: Sequence[ClipFacts], frame_ms: int) -> Finding | None:
+    lacking = {}
+    for clip in clips:
+        there = frames(clip.seconds or 0.0, frame_ms)
+        if there < clip.frames_needed and not (frame_ms == 40 and frames(clip.seconds or 0.0, 20) < clip.frames_needed):
+            lacking[clip.id] = (there - clip.frames_needed, f"{there} frames for {clip.frames_needed}")
+    ids = sorted(lacking, key=lambda clip_id: lacking[clip_id][0])
+    details = {clip_id: lacking[clip_id][1] for clip_id in ids}
+    if not details:
+        return None
+    if frame_ms == 20:
+        return Finding(
+            "pair-no-room",
+            "error",
+            tuple(ids),
+            f"{of(len(ids), len(clips))} with more letters than CTC can place in their sound, even at 20 ms a frame",
+            "Each letter needs a frame of its own; such a clip has an infinite loss and training leaves it out. Nobody "
+            "speaks 50 letters in a second: the text or the cut is wrong.",
+            "Listen to these clips: correct the text, or the times at which the clip was cut.",
+            details,
+        )
+    return Finding(
+        "pair-no-room-at-40-ms",
+        "info",
+        tuple(ids),
+        f"{of(len(ids), len(clips))} with room for their letters at 20 ms a frame but not at 40 ms (with the adapter)",
+        "Fast speech, or a long spelling: the stride-2 adapter halves the frames and would lose these clips.",
+        "`goama train` measures this and chooses; `-s model.adapter=false` keeps 20 ms whatever it measures.",
+        details,
+    )
+
+
+def _off_the_line(clips: Sequence[ClipFacts]) -> list[Finding | None]:
+    if len(clips) < FEWEST_CLIPS:
+        return []
+    characters = np.array([clip.characters for clip in clips], dtype=float)
+    seconds = np.maximum([_spoken_s(clip) for clip in clips], 0.02)
+    line = fit_line(characters, seconds)
+    residuals = np.log(seconds) - np.log(line.seconds(characters))
+    deviations = _deviations(characters, residuals)
+    far = (np.abs(residuals) > FAR_DEVIATIONS * deviations) & (np.abs(residuals) > np.log(LEAST_RATIO))
+    room = np.array([frames(clip.seconds or 0.0, 20) >= clip.frames_needed for clip in clips])  # else it is said
+    impossible = (characters >= 10) & (characters / seconds > IMPOSSIBLE_RATE)
+    too_much = room & (residuals < 0) & (characters >= FEWEST_LETTERS) & (far | impossible)
+    expected = line.seconds(characters)
+    usual = float(np.median(characters / seconds))
+
+    def details(indices: np.ndarray) -> dict[str, str]:
+        ordered = sorted(indices.tolist(), key=lambda index: -abs(residuals[index]))
+        return {
+            clips[index].id: f"{clips[index].characters} letters in {seconds[index]:.1f} s of speech, "
+            f"{expected[index]:.1f} s would be usual"
+            for index in ordered
+        }
+
+    fast, slow = details(np.flatnonzero(too_much)), details(np.flatnonzero(far & (residuals > 0)))
+    return [
+        Finding(
+            "pair-too-much-text",
+            "warning",
+            tuple(fast),
+            f"{of(len(fast), len(clips))} with far more text than their sound can hold (usual in this corpus: "
+            f"{usual:.0f} letters a second)",
+            "The transcript probably belongs to another recording, or the recording was cut off; the model would learn "
+            "letters that nobody said.",
+            "Listen to these clips; correct the text or the cut. If the voice sounds like a cartoon's, the file's "
+            "sample rate is wrong.",
+            fast,
+        )
+        if fast
+        else None,
+        Finding(
+            "pair-too-little-text",
+            "warning",
+            tuple(slow),
+            f"{of(len(slow), len(clips))} with far more speech than their text tells (usual in this corpus: "
+            f"{usual:.0f} letters a second)",
+            "Something is said (or laughed, or played) that is not written; the model would learn to leave words out.",
+            "Listen to these clips; write what is missing, or cut it off.",
+            slow,
+        )
+        if slow
+        else None,
+    ]
+
+
+def _deviations(characters: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """For each clip 1.4826 times the median absolute deviation of clips of about its length."""
+    order = np.argsort(characters, kind="stable")
+    deviations = np.empty(len(order))
+    for part in np.array_split(order, max(1, len(order) // _CLIPS_PER_LENGTH)):
+        around = residuals[part] - np.median(residuals[part])
+        deviations[part] = max(_LEAST_DEVIATION, 1.4826 * float(np.median(np.abs(around))))
+    return deviations

@@ -1,0 +1,93 @@
+"""An audit in a few lines for a terminal: the corpus, then the findings, worst first."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from goama.audit.findings import Audit, Finding
+
+_NAMED_CLIPS = 3
+_NAMED_SPEAKERS = 4
+_WIDTH = 110
+_INDENT = " " * 9
+
+
+def lines(audit: Audit) -> Iterator[str]:
+    """Plain lines without markup."""
+    yield from _corpus(audit)
+    for finding in audit.findings:
+        yield ""
+        yield from _lines_of(finding)
+    yield ""
+    counts = {
+        severity: sum(f.severity == severity for f in audit.findings) for severity in ("error", "warning", "info")
+    }
+    if not audit.findings:
+        yield "nothing found that would harm training"
+    else:
+        said = (f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count)
+        yield ", ".join(said) + " (info: nothing to mend)" * bool(counts["info"])
+
+
+def _corpus(audit: Audit) -> Iterator[str]:
+    summary = audit.summary
+    hours = f"{_time(3600 * summary['hours'])} of sound" if summary["hours"] else "sound of unknown length"
+    if summary["speech_hours"]:
+        hours += f", {_time(3600 * summary['speech_hours'])} of it speech"
+    yield f"{_count(summary['clips'], 'clip')}, {hours}, {_count(summary['words'], 'word')}, language " + (
+        audit.language or "not given"
+    )
+    for name, split in summary["splits"].items():
+        yield (
+            f"{name:9}{split['clips']:6d} clips  {split['seconds'] / 60:7.1f} min"
+            + (f"  {_count(split['speakers'], 'speaker')}" if split["speakers"] else "")
+        )
+    speakers = summary["speakers"]
+    if speakers:
+        named = [f"{name} {_time(entry['seconds'])}" for name, entry in list(speakers.items())[:_NAMED_SPEAKERS]]
+        more = f" and {len(speakers) - _NAMED_SPEAKERS} more" if len(speakers) > _NAMED_SPEAKERS else ""
+        yield "speakers " + ", ".join(named) + more
+    if summary.get("frames"):
+        yield _frames(summary)
+
+
+def _frames(summary: dict[str, Any]) -> str:
+    room = summary["frames"]["40 ms"]["frames_per_label_in_the_tightest_hundredth"]
+    return (
+        f"{summary['characters_per_second']:.1f} letters a second, {summary['audio_ms_per_label']:.0f} ms of sound per "
+        f"label; {room:.2f} frames of 40 ms per label in the tightest hundredth: "
+        + ("room for" if summary["adapter"] else "too tight for")
+        + " the adapter"
+    )
+
+
+def _lines_of(finding: Finding) -> Iterator[str]:
+    yield from _wrapped(f"{finding.severity:8} {finding.message}  [{finding.name}]")
+    if finding.clips:
+        named = [
+            clip_id + (f" ({finding.details[clip_id]})" if finding.details.get(clip_id) else "")
+            for clip_id in finding.clips[:_NAMED_CLIPS]
+        ]
+        more = len(finding.clips) - len(named)
+        for line in named:
+            yield from _wrapped(_INDENT + line)
+        if more:
+            yield f"{_INDENT}and {more} more"
+    yield from _wrapped(f"{_INDENT}→ {finding.remedy}")
+
+
+def _wrapped(line: str) -> Iterator[str]:
+    indent = _INDENT + "  " * line.startswith(f"{_INDENT}→")
+    yield from textwrap.wrap(
+        line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

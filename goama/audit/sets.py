@@ -1,0 +1,194 @@
+"""Whether train, dev and test are apart, large enough, and by whom they are spoken."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from goama.audit.findings import ClipFacts, Finding, of
+
+SPLITS = ("train", "dev", "test")
+
+INTERVAL = 0.03
+ASSUMED_WER = 0.3
+DESIGN_EFFECT = 1.6
+"""A WER of 30 % is measured to ±3 points (95 %) with 1.96² · 0.3 · 0.7 / 0.03² independent words; errors come in
+clusters, which widens the interval as if there were 1.6 times fewer words."""
+
+WORDS_NEEDED = round(1.96**2 * ASSUMED_WER * (1 - ASSUMED_WER) / INTERVAL**2 * DESIGN_EFFECT)
+
+LARGEST_SPEAKER_SHARE = 0.5
+"""Of the speech: one of several speakers with more than that, and the model is mostly theirs."""
+
+ENOUGH_SPEAKERS = 8
+"""From so many on `goama prepare` keeps whole speakers apart."""
+
+_FEW_WORDS = 3
+"""Sentences shorter than that (yes; good morning) meet in two splits by nature."""
+
+
+def check_sets(clips: Sequence[ClipFacts], copies: frozenset[str] = frozenset()) -> list[Finding]:
+    """`copies`: ids of clips that are the recording of another, which is said already."""
+    usable = [clip for clip in clips if clip.normalised and not clip.fault]
+    found = [
+        _same_text([clip for clip in usable if clip.id not in copies]),
+        _same_speaker(usable),
+        *(_too_small(usable, split) for split in ("test", "dev")),
+        _missing_split(usable),
+        _unbalanced(usable),
+        _without_speaker(usable),
+    ]
+    return [finding for finding in found if finding]
+
+
+def summary(clips: Sequence[ClipFacts]) -> dict[str, Any]:
+    """Clips, seconds and speakers of each split, and seconds of each speaker."""
+    splits: dict[str, dict[str, Any]] = {}
+    for name in (*SPLITS, None):
+        members = [clip for clip in clips if clip.split == name]
+        if members:
+            splits[name or "not split"] = {
+                "clips": len(members),
+                "seconds": round(sum(clip.seconds or 0.0 for clip in members), 2),
+                "words": sum(clip.words for clip in members),
+                "speakers": len({clip.speaker for clip in members if clip.speaker}),
+            }
+    speakers: dict[str, dict[str, Any]] = {}
+    for clip in clips:
+        if clip.speaker:
+            entry = speakers.setdefault(clip.speaker, {"clips": 0, "seconds": 0.0})
+            entry["clips"] += 1
+            entry["seconds"] += clip.seconds or 0.0
+    for entry in speakers.values():
+        entry["seconds"] = round(entry["seconds"], 2)
+    return {
+        "splits": splits,
+        "speakers": dict(sorted(speakers.items(), key=lambda item: -item[1]["seconds"])),
+    }
+
+
+def _same_text(clips: Sequence[ClipFacts]) -> Finding | None:
+    by_text: dict[str, list[ClipFacts]] = defaultdict(list)
+    for clip in clips:
+        if clip.split and clip.words >= _FEW_WORDS:
+            by_text[clip.normalised].append(clip)
+    details = {}
+    for members in by_text.values():
+        trained = next((clip for clip in members if clip.split == "train"), members[0])
+        for clip in members:
+            if clip.split != trained.split:
+                details[clip.id] = f"in {clip.split}, and {trained.id} in {trained.split}: {clip.normalised[:40]}"
+    held_out = sum(clip.split in ("dev", "test") for clip in clips)
+    if not details:
+        return None
+    return Finding(
+        "split-same-text",
+        "warning",
+        tuple(details),
+        f"{len(details)} of the {held_out} clips of dev and test say a sentence that another split has too",
+        "The model has read these sentences in training: it scores better on them than on anything new, and the score "
+        "promises too much.",
+        "Leave them out of dev and test, or let goama split anew: remove the split column, and whole sentences stay "
+        "together.",
+        details,
+    )
+
+
+def _same_speaker(clips: Sequence[ClipFacts]) -> Finding | None:
+    trained = {clip.speaker for clip in clips if clip.split == "train" and clip.speaker}
+    held_out = [clip for clip in clips if clip.split in ("dev", "test") and clip.speaker]
+    shared = sorted({clip.speaker for clip in held_out if clip.speaker in trained})
+    if not shared:
+        return None
+    everybody = {clip.speaker for clip in clips if clip.speaker}
+    names = ", ".join(map(str, shared[:4])) + (f" and {len(shared) - 4} more" if len(shared) > 4 else "")
+    how_many = f"{len(shared)} of {len(everybody)} speakers are" if len(everybody) > 1 else "the only speaker is"
+    return Finding(
+        "split-same-speaker",
+        "info" if len(everybody) < ENOUGH_SPEAKERS else "warning",
+        (),
+        f"{how_many} in train and in dev or test: {names}",
+        "The score then tells how well known voices are recognised; a new voice is harder.",
+        "With few speakers there is no other way; with eight or more keep whole speakers apart (remove the split "
+        "column, and goama does).",
+        {},
+    )
+
+
+def _too_small(clips: Sequence[ClipFacts], split: str) -> Finding | None:
+    members = [clip for clip in clips if clip.split == split]
+    words = sum(clip.words for clip in members)
+    there = round(100 * INTERVAL * (WORDS_NEEDED / max(1, words)) ** 0.5)
+    if not members or there <= 100 * INTERVAL:
+        return None
+    seconds = sum(clip.seconds or 0.0 for clip in members)
+    needed = f"{WORDS_NEEDED} words"
+    if seconds and words:
+        needed += f", about {seconds / words * WORDS_NEEDED / 60:.0f} minutes in this corpus"
+    return Finding(
+        f"split-{split}-too-small",
+        "warning" if split == "test" else "info",
+        (),
+        f"{split} has {words} words in {seconds / 60:.1f} minutes: a word error rate of 30 % would be known to "
+        f"±{there} points only",
+        "Two models that differ by less than that cannot be told apart.",
+        f"For ±3 points it takes {needed}: move clips from train, or record more.",
+        {},
+    )
+
+
+def _missing_split(clips: Sequence[ClipFacts]) -> Finding | None:
+    there = {clip.split for clip in clips if clip.split}
+    if not there or {"train", "test"} <= there:
+        return None
+    missing = [split for split in SPLITS if split not in there]
+    if there == {"train"}:
+        return None  # prepare holds out dev and test by itself
+    return Finding(
+        "split-missing",
+        "warning",
+        (),
+        f"there is no {' and no '.join(missing)} split, but {' and '.join(s for s in SPLITS if s in there)}",
+        "Without test clips that training has never seen nobody knows how good the model is; dev is used for choosing "
+        "the best checkpoint and looks too good.",
+        "Give some clips the split test, or remove the split column and let `goama prepare` choose.",
+        {},
+    )
+
+
+def _unbalanced(clips: Sequence[ClipFacts]) -> Finding | None:
+    seconds: Counter[str] = Counter()
+    for clip in clips:
+        if clip.speaker:
+            seconds[clip.speaker] += clip.seconds or 0.0  # type: ignore[assignment]
+    total = sum(seconds.values())
+    if len(seconds) < 3 or not total:
+        return None
+    name, most = seconds.most_common(1)[0]
+    if most <= LARGEST_SPEAKER_SHARE * total:
+        return None
+    return Finding(
+        "speakers-unbalanced",
+        "info",
+        (),
+        f"{name} speaks {100 * most / total:.0f} % of the corpus, the other {len(seconds) - 1} speakers the rest",
+        "The model will know this voice best, and others much less well.",
+        "Record more of the others, or look at the scores of each speaker apart.",
+        {},
+    )
+
+
+def _without_speaker(clips: Sequence[ClipFacts]) -> Finding | None:
+    unknown = tuple(clip.id for clip in clips if not clip.speaker)
+    if not unknown or len(unknown) == len(clips):
+        return None
+    return Finding(
+        "speaker-unknown",
+        "info",
+        unknown,
+        f"{of(len(unknown), len(clips))} without a speaker",
+        "Whole speakers can be kept apart only where each clip has one.",
+        "Fill the speaker column; a made-up name for each voice is enough.",
+        {},
+    )

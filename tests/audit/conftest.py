@@ -1,0 +1,36 @@
+"""The planted corpus of benchmarks/planted_defects.py, audited once for all tests of this room."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from goama.audit.audit import audit
+from goama.audit.findings import Audit
+from goama.corpus.source import read_source
+
+
+@pytest.fixture(scope="session")
+def planting() -> ModuleType:
+    """benchmarks/planted_defects.py."""
+    file = Path(__file__).parents[2] / "benchmarks" / "planted_defects.py"
+    spec = importlib.util.spec_from_file_location("planted_defects", file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["planted_defects"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def planted(planting: ModuleType, speech: Path, tmp_path_factory: pytest.TempPathFactory):
+    return planting.plant(speech, tmp_path_factory.mktemp("planted") / "speech")
+
+
+@pytest.fixture(scope="session")
+def planted_audit(planted) -> Audit:
+    return audit(read_source(str(planted.folder)), source=str(planted.folder), language="nl")
