@@ -73,8 +73,8 @@ def speed(speech: Path, folder: Path, hours: float) -> dict:
     processor = time.process_time() - processor
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{made / 3600:.1f} h of FLAC, {len(found.clips)} clips: {seconds:.1f} s ({made / seconds:.0f} times as fast as "
-        f"speech), {processor:.1f} s of processor time, {megabytes:.0f} MB at most",
+        f"{made / 3600:.1f} h of FLAC, {len(found.clips)} clips: {seconds:.1f} s ({made / seconds:.0f} times as fast "
+        f"as speech), {processor:.1f} s of processor time, {megabytes:.0f} MB at most",
         flush=True,
     )
     return {"hours": made / 3600, "seconds": seconds, "processor_s": processor, "megabytes": megabytes}

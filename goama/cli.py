@@ -138,6 +138,7 @@ def check(
     language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file.")] = None,
     facts: Annotated[Path | None, typer.Option(help="Write what was measured of each clip to this JSONL file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page to look at and listen to, one HTML file.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 2 if there are errors.")] = False,
     model: Annotated[
         Path | None, typer.Option(help="A trained model: also name clips whose text is probably not what is said.")
@@ -153,18 +154,19 @@ def check(
     """Say what is wrong with recordings and transcripts, and what mends it, before anything is trained."""
     if text_only and model:
         raise GoamaError("--text-only and --model: a model judges the sound, which --text-only leaves unread")
-    for option, file in (("--json", json_file), ("--facts", facts)):
+    for option, file in (("--json", json_file), ("--facts", facts), ("--report", report)):
         if file is not None and not file.parent.is_dir():
             raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
     from operator import length_hint
 
     from goama.audit.audit import audit
     from goama.audit.screen import lines
+    from goama.audit.sounds import Sounds
     from goama.corpus.corpus import CORPUS_FILE
     from goama.corpus.source import Columns, read_source
 
     columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
-    clips = read_source(source, columns, name=name)
+    clips = Sounds(read_source(source, columns, name=name))
     recogniser = None
     if model is not None:
         _quiet_libraries()
@@ -187,6 +189,13 @@ def check(
         write_beside(json_file, json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n")
     if facts is not None:
         write_beside(facts, "".join(json.dumps(c.to_json(), ensure_ascii=False) + "\n" for c in found.clips))
+    if report is not None:
+        from goama.reports.audit_page import write_audit_report
+
+        with _Spinner() as status:
+            status("writing the report")
+            write_audit_report(found, report, sound=clips)
+        out.print(f"report: {report}", markup=False)
     is_corpus = (Path(source) / CORPUS_FILE).is_file()
     _next(*(["train", source, "-o", "run"] if is_corpus else ["prepare", source, "-o", "corpus"]))
     if strict and found.has_errors:

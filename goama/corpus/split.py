@@ -42,8 +42,8 @@ def assign_splits(clips: Sequence[Unsplit], seed: int = 0, by: str | None = None
     Without, splits that the source gives are kept; only a missing dev split is taken out of train. A source where
     all is train gives none. Otherwise whole speakers are kept together when there are at least eight and none
     holds half the speech, else whole sentences, so that no sentence is in two splits; and the clips of one
-    recording stay together where there are recordings enough for that. The choice hashes the group's name with `seed`: the order of the clips does not
-    matter, and adding recordings moves as few as can be.
+    recording stay together where there are recordings enough for that. The choice hashes the group's name with
+    `seed`: the order of the clips does not matter, and adding recordings moves as few as can be.
 
     Raises `GoamaError` when `by` cannot be done: clips without a speaker, too few speakers or recordings.
     """

@@ -1,0 +1,52 @@
+"""Clips pass through here on their way to the audit, and can be heard again afterwards for its page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from operator import length_hint
+from pathlib import Path
+
+from goama.acoustics.audio import SAMPLE_RATE, read_audio
+from goama.audit.findings import ClipFacts
+from goama.corpus.source import SourceClip
+from goama.errors import GoamaError
+
+_MOST_BYTES = 256_000_000  # of sound that lies inside a data set, not in files of its own
+
+
+class Sounds:
+    """Iterate over it as over the clips it is given; call it with a clip's facts for its sound."""
+
+    def __init__(self, clips: Iterator[SourceClip]):
+        self._clips = clips
+        self._places: dict[str, tuple[Path | bytes, float | None, float | None]] = {}
+        self._kept_bytes = 0
+
+    def __iter__(self) -> Iterator[SourceClip]:
+        for clip in self._clips:
+            if isinstance(clip.audio, bytes):
+                self._kept_bytes += len(clip.audio)
+            if isinstance(clip.audio, Path) or self._kept_bytes <= _MOST_BYTES:
+                self._places[clip.id] = (clip.audio, clip.offset, clip.duration)
+            yield clip
+
+    def __length_hint__(self) -> int:
+        return length_hint(self._clips)
+
+    def __call__(self, facts: ClipFacts) -> bytes | None:
+        """A sound file's bytes; None where the sound cannot be read or was not kept."""
+        import soundfile
+
+        if facts.id not in self._places:
+            return None
+        audio, offset, duration = self._places[facts.id]
+        try:
+            if offset is None and duration is None:
+                return audio.read_bytes() if isinstance(audio, Path) else audio
+            samples = read_audio(audio, offset=offset or 0.0, duration=duration).samples
+        except (GoamaError, OSError):
+            return None
+        piece = io.BytesIO()
+        soundfile.write(piece, samples, SAMPLE_RATE, format="WAV")
+        return piece.getvalue()
