@@ -134,7 +134,10 @@ def voices_get(
 def prepare(
     source: Annotated[
         str,
-        typer.Argument(help="Folder with metadata.jsonl or .csv, a JSONL/CSV/TSV manifest, or a Hub data set id."),
+        typer.Argument(
+            help="Folder (audiofolder, Common Voice, Kaldi, LJSpeech, ELAN, Praat, subtitles, parquet), one of their "
+            "files, a CSV, TSV, JSONL or XLSX table, or a Hub data set id."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Corpus folder to make.")],
     language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
@@ -143,6 +146,19 @@ def prepare(
     id_column: Annotated[str | None, typer.Option(help="Column with the clip's id.")] = None,
     speaker_column: Annotated[str | None, typer.Option(help="Column with the speaker.")] = None,
     split_column: Annotated[str | None, typer.Option(help="Column with train, dev or test.")] = None,
+    language_column: Annotated[str | None, typer.Option(help="Column with the language's code.")] = None,
+    start_column: Annotated[str | None, typer.Option(help="Column with a clip's start in its recording (s).")] = None,
+    end_column: Annotated[str | None, typer.Option(help="Column with its end (s).")] = None,
+    duration_column: Annotated[str | None, typer.Option(help="Column with its duration (s).")] = None,
+    tier: Annotated[
+        list[str] | None, typer.Option(help="ELAN, Praat: tier to take, or its type, or 'tx@*'; may be repeated.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="CSV: tab, comma, semicolon, pipe or a character.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="XLSX: sheet to take.")] = None,
+    audio_folder: Annotated[Path | None, typer.Option(help="Where the sound lies, if not in the source.")] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="What to read the source as, where it could be several.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, where the source gives none.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that is there.")] = False,
@@ -152,10 +168,26 @@ def prepare(
 ) -> None:
     """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
     from goama.corpus.prepare import prepare as make_corpus
-    from goama.corpus.source import Columns, read_source
+    from goama.corpus.source import Choices, Columns, read_source
 
-    columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
-    clips = read_source(source, columns, name=name)
+    columns = Columns(
+        id=id_column,
+        audio=audio_column,
+        text=text_column,
+        speaker=speaker_column,
+        split=split_column,
+        language=language_column,
+        offset=start_column,
+        duration=duration_column,
+        end=end_column,
+    )
+    choices = Choices(format_, tuple(tier or ()), delimiter, sheet, audio_folder)
+    with _Spinner() as status:
+        status("reading the source")
+        clips = read_source(source, columns, name=name, choices=choices)
+    out.print(f"read as {clips.taken}", markup=False)
+    for note in clips.notes:
+        out.print(note, markup=False)
     with _Spinner() as status:
         made = make_corpus(
             clips,
