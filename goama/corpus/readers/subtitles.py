@@ -18,7 +18,7 @@ _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s|$)")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]{1,200})>")
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
-_NOT_CUES = ("NOTE", "STYLE", "REGION")
+_NOT_A_CUE = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
 
 
 def read_subtitles(path: Path) -> Annotated:
@@ -51,7 +51,9 @@ def _cues(path: Path, lines: Iterator[str]) -> Iterator[Annotation]:
         if len(raw) > _LONGEST_LINE or cues > _MOST_CUES:
             raise GoamaError(f"{path}:{number}: longer than subtitles are (a line, or their number); not read")
         line = raw.strip()
-        if "-->" in line and not skipped:
+        if not times and _NOT_A_CUE.match(line):
+            skipped = True
+        elif "-->" in line and not skipped:
             if times:  # the blank line between two cues is missing
                 yield _cue(times, texts[:-1] if texts and texts[-1].isdigit() else texts, path)
             found = _TIMES.match(line)
@@ -65,8 +67,6 @@ def _cues(path: Path, lines: Iterator[str]) -> Iterator[Annotation]:
             times, texts, skipped = None, [], False
         elif times:
             texts.append(line)
-        elif line.split()[0] in _NOT_CUES:
-            skipped = True
     if times:
         yield _cue(times, texts, path)
 

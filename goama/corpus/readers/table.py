@@ -210,11 +210,11 @@ def _open_xlsx(path: Path, sheet: str | None) -> Table:
     if sheet is not None and sheet not in titles:
         raise GoamaError(f"{path}: no sheet {sheet!r}; the sheets are: {', '.join(titles[:20])}")
     title = sheet or titles[0]
-    header = next(workbook.rows(title, _MOST_COLUMNS + 1), None)
+    header = next(workbook.rows(title), None)
     if header is None:
         raise GoamaError(f"{path}: the sheet {title!r} is empty; its first row must name the columns")
     names = _column_names(_without_empty_end(header[1]), path, header[0])
-    values = _spooled(workbook.rows(title, len(names) + 1))
+    values = _spooled(workbook.rows(title))
     others = [name for name in titles if name != title]
     how = f"sheet {title!r}" + (f" (--sheet takes another: {', '.join(others[:5])})" if others else "")
     return Table(path, names, lambda: _xlsx_rows(path, values(), names), how)
@@ -247,7 +247,7 @@ def _spooled(rows: Iterable[tuple[int, Sequence[Any]]]) -> Callable[[], Iterator
 def _xlsx_rows(path: Path, rows: Iterator[tuple[int, list[Any]]], names: list[str]) -> Iterator[Row]:
     next(rows)
     for number, values in rows:
-        if len(values) > len(names) and values[len(names)] not in (None, ""):
+        if any(value not in (None, "") for value in values[len(names) :]):
             raise GoamaError(
                 f"{path}:{number}: more cells than the header has; the sheet's first row must name every column"
             )

@@ -48,7 +48,7 @@ def _encoding(path: Path) -> str:
         beginning = file.read(4)
     if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    if beginning[:2] == b"\0o":
+    if beginning[:1] == b"\0":
         return "utf-16-be"
     if beginning[1:2] == b"\0":
         return "utf-16-le"

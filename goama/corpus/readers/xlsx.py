@@ -26,15 +26,16 @@ class Workbook:
     titles: list[str]
     _opened: Any
 
-    def rows(self, title: str, most_columns: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """(number, values) of each row that is not blank, from the top; formulas are what they were last worked out to.
+    def rows(self, title: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """(number, values) of each row that is not blank, from the top, as wide as it is filled; formulas
+        are what they were last worked out to.
 
         Raises `GoamaError` when the sheet is damaged or pretends to be larger than Excel allows.
         """
         worksheet = self._opened[title]
         worksheet.reset_dimensions()  # what a file says of its size may be wrong
         try:
-            for number, values in enumerate(worksheet.iter_rows(values_only=True, max_col=most_columns), start=1):
+            for number, values in enumerate(worksheet.iter_rows(values_only=True), start=1):
                 if number > _MOST_ROWS:
                     raise GoamaError(f"{self.path}: the sheet {title!r} has more rows than Excel itself allows")
                 if any(values):

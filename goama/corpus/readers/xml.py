@@ -64,5 +64,7 @@ def parse_xml(
             if fed - parser.CurrentByteIndex > _LONGEST_TAG:
                 raise GoamaError(f"{name}:{parser.CurrentLineNumber}: a tag longer than {_LONGEST_TAG} bytes; not read")
         parser.Parse(b"", True)
+    except KeyError:  # of those who were called
+        raise
     except (expat.ExpatError, ValueError, LookupError) as error:  # the others: encodings that Python does not know
         raise GoamaError(f"{name}:{parser.CurrentLineNumber}: not XML that can be read ({error})") from error
