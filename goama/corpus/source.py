@@ -44,7 +44,7 @@ _ANNOTATIONS = {
     "srt": ("SubRip subtitles", ".srt", read_subtitles),
     "vtt": ("WebVTT subtitles", ".vtt", read_subtitles),
 }
-FORMATS = ("audiofolder", "ljspeech", "common-voice", "kaldi", "parquet", *_ANNOTATIONS, "table")
+FORMATS = ("ljspeech", "audiofolder", "common-voice", "kaldi", "parquet", *_ANNOTATIONS, "table")
 """What a folder may be, in the order in which they are thought of where it could be several."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -132,8 +132,8 @@ def _kind_of_folder(folder: Path, wanted: str | None) -> tuple[str, list[str]]:
             f"{folder}: no metadata.jsonl or metadata.csv in this folder; write one with the columns "
             "file_name (relative to the folder) and text, or name one of the sources that docs/sources.md lists"
         )
-    if kinds[:2] == ["audiofolder", "common-voice"] or kinds[:2] == ["ljspeech", "audiofolder"]:
-        return kinds[0], kinds[2:]
+    if kinds[0] == "ljspeech":
+        kinds.remove("audiofolder")  # its metadata.csv names no columns
     return kinds[0], [f"{kind} ({len(annotated[kind])} files)" if kind in annotated else kind for kind in kinds[1:]]
 
 

@@ -6,6 +6,7 @@ Tiers are those that the user names, or those that look like the transcription; 
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,11 @@ _USUAL_TIERS = (
 )  # fmt: skip
 """What people call the tier of the transcription, or its linguistic type: the first of these that is there is taken."""
 
-_NEVER_SPEECH = (
-    "translation", "trans", "free", "gloss", "note", "comment", "phone", "phonetic", "segment", "morph", "pos", "ft",
-)  # fmt: skip
-"""Beginnings of the names of tiers that hold something else: taken only when they are named."""
+_NEVER_SPEECH = {
+    "translation", "translations", "gloss", "glosses", "note", "notes", "comment", "comments", "phone", "phones",
+    "phonemes", "segments", "morph", "morphs", "morphemes", "pos", "ft", "ge", "ps",
+}  # fmt: skip
+"""Words in the names of tiers that hold something else: taken only when they are named."""
 
 _TOUCHING_S = 0.05
 """Annotations that overlap by less are neighbours whose border was drawn twice."""
@@ -201,7 +203,9 @@ def _guess(tiers: Sequence[Tier]) -> list[str]:
     """
     texts = {tier.name: tier.texts for tier in tiers if not tier.no_intervals}
     speech = {
-        name: found for name, found in texts.items() if found and not name.strip().casefold().startswith(_NEVER_SPEECH)
+        name: found
+        for name, found in texts.items()
+        if found and _NEVER_SPEECH.isdisjoint(re.findall(r"[^\W\d_]+", name.casefold()))
     } or {name: found for name, found in texts.items() if found}
     characters = {name: sum(len(annotation.text) for annotation in found) for name, found in speech.items()}
     most = max(characters.values(), default=0)

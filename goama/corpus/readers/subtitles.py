@@ -12,7 +12,7 @@ from goama.errors import GoamaError
 
 _LARGEST = 64 << 20  # bytes; a day of speech needs two million
 _LONGEST_LINE = 100_000  # characters
-_MOST_CUES = 500_000
+_MOST_CUES = 100_000
 
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s|$)")

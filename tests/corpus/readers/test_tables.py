@@ -205,7 +205,7 @@ def test_an_option_that_would_change_nothing_is_refused(tmp_path: Path, speech: 
         read(speech, tiers=("tx",))
     with pytest.raises(GoamaError, match="--format elan, but there is no .eaf file in this folder"):
         read(speech, format="elan")
-    with pytest.raises(GoamaError, match="--format eaf: formats are audiofolder, "):
+    with pytest.raises(GoamaError, match="--format eaf: formats are ljspeech, audiofolder, "):
         read(speech, format="eaf")
     with pytest.raises(GoamaError, match="--audio-folder .*: there is no such folder"):
         read(speech, audio_folder=tmp_path / "none")
@@ -278,7 +278,7 @@ def test_a_hundred_hours_of_clips_need_only_what_tells_them_apart(tmp_path: Path
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 4_000
-    assert peak < 3e6
+    assert peak < 4e6
 
 
 def test_thousands_of_files_of_one_name_are_told_apart_without_trying_every_number(tmp_path: Path) -> None:
