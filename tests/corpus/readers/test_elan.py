@@ -308,7 +308,7 @@ def test_long_recordings_cost_little_memory(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 5_000
-    assert peak < 6e6  # one file of 0.7 MB, and 400 bytes of each clip
+    assert peak < 6e6
 
 
 def test_one_clip_knows_all_that_its_tier_says(interview: Path) -> None:
