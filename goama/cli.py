@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,6 +19,9 @@ from rich.table import Table
 from goama import __version__
 from goama.errors import GoamaError
 from goama.files import write_beside
+
+if TYPE_CHECKING:
+    from goama.corpus.source import Source
 
 app = typer.Typer(
     help="An hour of transcribed recordings in any language becomes a speech recogniser.",
@@ -35,6 +38,33 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 _FORMATS = ("txt", "json")  # goama.writers.WRITERS, known before anything heavy is imported
 _UNUSABLE = 0.5  # dev CER above which a person is told so
 _NAMED = 5  # clips named on the screen; the file that names all is said
+
+
+# What says how a source is read: the same for every verb that takes one.
+_Source = Annotated[
+    str,
+    typer.Argument(
+        help="Folder (audiofolder, Common Voice, Kaldi, LJSpeech, ELAN, Praat, subtitles, parquet), one of their "
+        "files, a CSV, TSV, JSONL or XLSX table, or a Hub data set id."
+    ),
+]
+_AudioColumn = Annotated[str | None, typer.Option(help="Column with the sound file.")]
+_TextColumn = Annotated[str | None, typer.Option(help="Column with the transcript.")]
+_IdColumn = Annotated[str | None, typer.Option(help="Column with the clip's id.")]
+_SpeakerColumn = Annotated[str | None, typer.Option(help="Column with the speaker.")]
+_SplitColumn = Annotated[str | None, typer.Option(help="Column with train, dev or test.")]
+_LanguageColumn = Annotated[str | None, typer.Option(help="Column with the language's code.")]
+_StartColumn = Annotated[str | None, typer.Option(help="Column with a clip's start in its recording (s).")]
+_EndColumn = Annotated[str | None, typer.Option(help="Column with its end (s).")]
+_DurationColumn = Annotated[str | None, typer.Option(help="Column with its duration (s).")]
+_Tier = Annotated[
+    list[str] | None, typer.Option(help="ELAN, Praat: tier to take, or its type, or 'tx@*'; may be repeated.")
+]
+_Delimiter = Annotated[str | None, typer.Option(help="CSV: tab, comma, semicolon, pipe or a character.")]
+_Sheet = Annotated[str | None, typer.Option(help="XLSX: sheet to take.")]
+_AudioFolder = Annotated[Path | None, typer.Option(help="Where the sound lies, if not in the source.")]
+_Format = Annotated[str | None, typer.Option("--format", help="What to read the source as, where it could be several.")]
+_HubName = Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")]
 
 
 def main() -> None:
@@ -134,7 +164,7 @@ def voices_get(
 
 @app.command()
 def check(
-    source: Annotated[str, typer.Argument(help="What `goama prepare` takes, or a corpus it made.")],
+    source: _Source,
     language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file.")] = None,
     facts: Annotated[Path | None, typer.Option(help="Write what was measured of each clip to this JSONL file.")] = None,
@@ -144,12 +174,21 @@ def check(
         Path | None, typer.Option(help="A trained model: also name clips whose text is probably not what is said.")
     ] = None,
     text_only: Annotated[bool, typer.Option("--text-only", help="Do not read the sound; quick.")] = False,
-    audio_column: Annotated[str | None, typer.Option(help="Column with the sound file.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column with the transcript.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column with the clip's id.")] = None,
-    speaker_column: Annotated[str | None, typer.Option(help="Column with the speaker.")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Column with train, dev or test.")] = None,
-    name: Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")] = None,
+    audio_column: _AudioColumn = None,
+    text_column: _TextColumn = None,
+    id_column: _IdColumn = None,
+    speaker_column: _SpeakerColumn = None,
+    split_column: _SplitColumn = None,
+    language_column: _LanguageColumn = None,
+    start_column: _StartColumn = None,
+    end_column: _EndColumn = None,
+    duration_column: _DurationColumn = None,
+    tier: _Tier = None,
+    delimiter: _Delimiter = None,
+    sheet: _Sheet = None,
+    audio_folder: _AudioFolder = None,
+    format_: _Format = None,
+    name: _HubName = None,
 ) -> None:
     """Say what is wrong with recordings and transcripts, and what mends it, before anything is trained."""
     if text_only and model:
@@ -157,16 +196,28 @@ def check(
     for option, file in (("--json", json_file), ("--facts", facts), ("--report", report)):
         if file is not None and not file.parent.is_dir():
             raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
-    from operator import length_hint
-
     from goama.audit.audit import audit
     from goama.audit.screen import lines
     from goama.audit.sounds import Sounds
     from goama.corpus.corpus import CORPUS_FILE
-    from goama.corpus.source import Columns, read_source
 
-    columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
-    clips = Sounds(read_source(source, columns, name=name))
+    clips = _read(
+        source,
+        columns={
+            "id": id_column,
+            "audio": audio_column,
+            "text": text_column,
+            "speaker": speaker_column,
+            "split": split_column,
+            "language": language_column,
+            "offset": start_column,
+            "duration": duration_column,
+            "end": end_column,
+        },
+        choices=(format_, tuple(tier or ()), delimiter, sheet, audio_folder),
+        name=name,
+    )
+    sounds = Sounds(clips)
     recogniser = None
     if model is not None:
         _quiet_libraries()
@@ -175,13 +226,13 @@ def check(
         recogniser = Recogniser.load(model)
     with _Spinner() as status:
         found = audit(
-            clips,
+            sounds,
             source=source,
             language=language,
             read_sound=not text_only,
             recogniser=recogniser,
             model=str(model or ""),
-            progress=_countdown(status, "checking", length_hint(clips)),
+            progress=_countdown(status, "checking", _count(source, clips)),
         )
     for line in lines(found):
         out.print(line, markup=False)
@@ -194,7 +245,7 @@ def check(
 
         with _Spinner() as status:
             status("writing the report")
-            write_audit_report(found, report, sound=clips)
+            write_audit_report(found, report, sound=sounds)
         out.print(f"report: {report}", markup=False)
     is_corpus = (Path(source) / CORPUS_FILE).is_file()
     _next(*(["train", source, "-o", "run"] if is_corpus else ["prepare", source, "-o", "corpus"]))
@@ -203,20 +254,39 @@ def check(
         raise typer.Exit(2)
 
 
+def _read(source: str, columns: dict[str, str | None], choices: tuple, name: str | None) -> Source:
+    """The source's clips; says what it was taken for."""
+    from goama.corpus.source import Choices, Columns, read_source
+
+    with _Spinner() as status:
+        status("reading the source")
+        clips = read_source(source, Columns(**columns), name=name, choices=Choices(*choices))
+    out.print(f"read as {clips.taken}", markup=False)
+    for note in clips.notes:
+        out.print(note, markup=False)
+    return clips
+
+
 @app.command()
 def prepare(
-    source: Annotated[
-        str,
-        typer.Argument(help="Folder with metadata.jsonl or .csv, a JSONL/CSV/TSV manifest, or a Hub data set id."),
-    ],
+    source: _Source,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Corpus folder to make.")] = None,
     language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
-    audio_column: Annotated[str | None, typer.Option(help="Column with the sound file.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column with the transcript.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column with the clip's id.")] = None,
-    speaker_column: Annotated[str | None, typer.Option(help="Column with the speaker.")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Column with train, dev or test.")] = None,
-    name: Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")] = None,
+    audio_column: _AudioColumn = None,
+    text_column: _TextColumn = None,
+    id_column: _IdColumn = None,
+    speaker_column: _SpeakerColumn = None,
+    split_column: _SplitColumn = None,
+    language_column: _LanguageColumn = None,
+    start_column: _StartColumn = None,
+    end_column: _EndColumn = None,
+    duration_column: _DurationColumn = None,
+    tier: _Tier = None,
+    delimiter: _Delimiter = None,
+    sheet: _Sheet = None,
+    audio_folder: _AudioFolder = None,
+    format_: _Format = None,
+    name: _HubName = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, be left out and be split; write nothing.")
     ] = False,
@@ -234,7 +304,6 @@ def prepare(
 ) -> None:
     """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
     from goama.corpus.prepare import prepare as make_corpus
-    from goama.corpus.source import Columns, read_source
     from goama.corpus.split import SPLIT_BY
     from goama.model.shipped import small_encoder
     from goama.text.replacements import read_replacements
@@ -242,8 +311,22 @@ def prepare(
     if split_by is not None and split_by not in SPLIT_BY:
         raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
     replacements = read_replacements(replace) if replace else ()
-    columns = Columns(id=id_column, audio=audio_column, text=text_column, speaker=speaker_column, split=split_column)
-    clips = read_source(source, columns, name=name)
+    clips = _read(
+        source,
+        columns={
+            "id": id_column,
+            "audio": audio_column,
+            "text": text_column,
+            "speaker": speaker_column,
+            "split": split_column,
+            "language": language_column,
+            "offset": start_column,
+            "duration": duration_column,
+            "end": end_column,
+        },
+        choices=(format_, tuple(tier or ()), delimiter, sheet, audio_folder),
+        name=name,
+    )
     if dry_run:
         from goama.corpus.dry_run import dry_run as look
         from goama.corpus.dry_run import print_dry_run
@@ -256,7 +339,7 @@ def prepare(
                 seed=seed,
                 split_by=split_by,
                 replacements=replacements,
-                progress=lambda done: status(f"looking, clip {done}"),
+                progress=_countdown(status, "looking", _count(source, clips)),
             )
         print_dry_run(plan, out)
         return
@@ -272,7 +355,7 @@ def prepare(
             split_by=split_by,
             replacements=replacements,
             overwrite=overwrite,
-            progress=lambda done: status(f"preparing, clip {done}"),
+            progress=_countdown(status, "preparing", _count(source, clips)),
         )
     for split, facts in made.corpus.about["splits"].items():
         out.print(f"{split:5}  {facts['clips']:5d} clips  {facts['seconds'] / 60:6.1f} min")
@@ -505,6 +588,11 @@ def _quiet_libraries() -> None:
 def _side_by_side(reference: str, hypothesis: str) -> None:
     out.print(f"  reference   {reference}", markup=False)
     out.print(f"  hypothesis  {hypothesis or '(nothing)'}", markup=False)
+
+
+def _count(source: str, clips: Source) -> int:
+    """The clips of a source on this machine, for the time left; 0 where counting would fetch them."""
+    return sum(1 for _ in clips) if Path(source).exists() else 0
 
 
 def _countdown(status: Callable[[str], None], what: str, total: int) -> Callable[[int], None]:

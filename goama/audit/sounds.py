@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from operator import length_hint
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from goama.acoustics.audio import SAMPLE_RATE, read_audio
@@ -18,7 +17,7 @@ _MOST_BYTES = 256_000_000  # of sound that lies inside a data set, not in files 
 class Sounds:
     """Iterate over it as over the clips it is given; call it with a clip's facts for its sound."""
 
-    def __init__(self, clips: Iterator[SourceClip]):
+    def __init__(self, clips: Iterable[SourceClip]):
         self._clips = clips
         self._places: dict[str, tuple[Path | bytes, float | None, float | None]] = {}
         self._kept_bytes = 0
@@ -30,9 +29,6 @@ class Sounds:
             if isinstance(clip.audio, Path) or self._kept_bytes <= _MOST_BYTES:
                 self._places[clip.id] = (clip.audio, clip.offset, clip.duration)
             yield clip
-
-    def __length_hint__(self) -> int:
-        return length_hint(self._clips)
 
     def __call__(self, facts: ClipFacts) -> bytes | None:
         """A sound file's bytes; None where the sound cannot be read or was not kept."""

@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import goama.errors
-from goama.corpus.source import Columns, SourceClip, find_columns, read_dataset, read_source
+from goama.corpus.readers.columns import find_columns
+from goama.corpus.readers.hub import read_dataset
+from goama.corpus.source import Columns, SourceClip, read_source
 from goama.errors import GoamaError
 
 ROOT = Path(goama.errors.__file__).parents[1]
@@ -175,7 +177,7 @@ def test_a_tsv_that_knows_no_quotes_is_read_line_by_line(tmp_path: Path) -> None
         ("file,text\na.wav,ja\n".encode("utf-16"), r"clips\.csv:1: not (UTF-8 )?text"),
         (b"RIFF\x24\0\0\0WAVEfmt ", r"clips\.csv:1: not text"),
         (b"file,text\ra.wav,ja\rb.wav,nee\r", "not CSV"),
-        (b"file,text\na.wav," + b"a" * 2_000_000, r"clips\.csv:2: this line is not CSV \(field larger"),
+        (b"file,text\na.wav," + b"a" * 2_000_000, r"clips\.csv:2: this line is longer than 1000000 bytes"),
         (b"file,sound\na.wav,ja\n", "which column holds the text.* Name it with --text-column.*: file, sound"),
         (b"sentence,n\nja,1\n", "which column holds the audio"),
     ],

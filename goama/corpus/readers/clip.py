@@ -1,0 +1,99 @@
+"""The nouns of every reader: a clip as its source gives it, the source itself, and what the user said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from goama.errors import GoamaError
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClip:
+    """One clip as its source gives it: text not normalised, audio not decoded."""
+
+    id: str
+    audio: Path | bytes
+    text: str
+    where: str
+    """File and line, tier and time, or data set and row: what a message names."""
+    offset: float | None = None
+    duration: float | None = None
+    speaker: str | None = None
+    split: str | None = None
+    language: str | None = None
+    id_given: bool = True
+    """False: the id was made of the file's name, and may be changed where two files have the same name."""
+    fault: str | None = None
+    """What is wrong with the row itself; such a clip is left out."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Column names the user gave; None: found by its usual names."""
+
+    id: str | None = None
+    audio: str | None = None
+    text: str | None = None
+    speaker: str | None = None
+    split: str | None = None
+    language: str | None = None
+    offset: str | None = None
+    duration: str | None = None
+    end: str | None = None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What else the user said about the source; None or empty: goama finds out and says what it took."""
+
+    format: str | None = None
+    tiers: tuple[str, ...] = ()
+    delimiter: str | None = None
+    sheet: str | None = None
+    audio_folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened source: iterating gives its clips, anew each time, each with an id of its own."""
+
+    taken: str
+    """What it was read as: format, files, columns or tiers."""
+    read: Callable[[], Iterator[SourceClip]]
+    notes: tuple[str, ...] = ()
+    """Sentences: where it could be read otherwise and how, and what in it is no clip."""
+
+    def __iter__(self) -> Iterator[SourceClip]:
+        return _with_ids_of_their_own(self.read())
+
+
+def _with_ids_of_their_own(clips: Iterable[SourceClip]) -> Iterator[SourceClip]:
+    """Refuse an id or a recording that is listed twice; tell apart files that only have the same name.
+
+    Of each clip only its id, its place in the source and a hash of its piece are kept.
+    """
+    first: dict[str, tuple[str, bool, int | None]] = {}
+    copies: dict[str, int] = {}
+    for clip in clips:
+        twin = first.get(clip.id)
+        piece = hash((clip.audio, clip.offset, clip.duration)) if isinstance(clip.audio, Path) else None
+        if twin:
+            where, twin_id_given, twin_piece = twin
+            if clip.id_given and twin_id_given:
+                raise GoamaError(
+                    f"{clip.where}: the id {clip.id!r} is used twice (first at {where}); "
+                    "every clip needs an id of its own"
+                )
+            if isinstance(clip.audio, Path) and not clip.fault and piece == twin_piece:
+                raise GoamaError(
+                    f"{clip.where}: {clip.audio} is listed twice (first at {where}); remove one of the two rows"
+                )
+            number = copies.get(clip.id, 1) + 1
+            while f"{clip.id}-{number}" in first:
+                number += 1
+            copies[clip.id] = number
+            clip = replace(clip, id=f"{clip.id}-{number}")
+        first[clip.id] = (clip.where, clip.id_given, piece)
+        yield clip

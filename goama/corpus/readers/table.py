@@ -1,0 +1,254 @@
+"""A JSONL, CSV, TSV or XLSX file becomes rows with the numbers of their lines; nothing in it is lost without a word.
+
+Files are read row by row, and whoever made them: a line, a header or a sheet without end is refused, not loaded.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goama.corpus.readers.xlsx import open_workbook
+from goama.errors import GoamaError
+
+JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
+XLSX_SUFFIXES = (".xlsx", ".xlsm")
+TABLES = (*JSON_SUFFIXES, ".csv", ".tsv", ".txt", *XLSX_SUFFIXES)
+OLD_SPREADSHEETS = (".xls", ".ods", ".numbers")
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
+
+LONGEST_LINE = 1_000_000  # bytes; a clip's row is a thousand times shorter
+_LONGEST_FIELD = 1_000_000  # characters in one CSV field
+_MOST_COLUMNS = 1_000
+
+Row = tuple[int, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that can be read from its beginning again and again."""
+
+    path: Path
+    columns: list[str]
+    rows: Callable[[], Iterator[Row]]
+    """(number of its first line, row) of every row that is not blank."""
+    how: str = ""
+    """What had to be guessed to read it, in words."""
+
+
+def open_table(
+    path: Path, *, delimiter: str | None = None, sheet: str | None = None, quotes: bool | None = None
+) -> Table:
+    """Find out a table's columns; its rows are read when they are asked for.
+
+    The delimiter is the one that the header has most of, the sheet of a workbook the first, unless they are given.
+    `quotes` None: as the file seems to have them.
+
+    Raises `GoamaError` with the line when the file is not UTF-8, not JSON or CSV, has rows of unequal length or
+    exceeds a limit; of a line that is not the header, when its row is reached.
+    """
+    suffix = path.suffix.lower()
+    if suffix in OLD_SPREADSHEETS:
+        raise GoamaError(f"{path}: {suffix} is not read; save it as .xlsx or CSV")
+    try:
+        if suffix in XLSX_SUFFIXES:
+            return _open_xlsx(path, sheet)
+        if suffix in JSON_SUFFIXES:
+            return _open_json(path)
+        return _open_csv(path, delimiter, quotes)
+    except OSError as error:
+        raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number, line with its end) of a UTF-8 file; `GoamaError` where it is something else or a line has no end."""
+    try:
+        with path.open("rb") as file:
+            number = 0
+            while raw := file.readline(LONGEST_LINE + 1):
+                number += 1
+                if len(raw) > LONGEST_LINE:
+                    raise GoamaError(
+                        f"{path}:{number}: this line is longer than {LONGEST_LINE} bytes; a source has one clip a line"
+                    )
+                yield number, _utf8(raw, path, number)
+    except OSError as error:
+        raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _utf8(raw: bytes, path: Path, number: int) -> str:
+    try:
+        if b"\0" in raw:
+            raise GoamaError(f"{path}:{number}: not text; a source is a folder or a file that docs/sources.md lists")
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise GoamaError(f"{path}:{number}: not UTF-8 text; save the file again with encoding UTF-8") from error
+    return text.removeprefix("\ufeff") if number == 1 else text
+
+
+# --- JSONL
+
+
+def _open_json(path: Path) -> Table:
+    columns: dict[str, None] = {}  # a row may lack what others have
+    for number, row in _json_rows(path):
+        columns.update(dict.fromkeys(row))
+        if len(columns) > _MOST_COLUMNS:
+            raise GoamaError(f"{path}:{number}: more than {_MOST_COLUMNS} different names; this is no table of clips")
+    return Table(path, list(columns), lambda: _json_rows(path))
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    for number, line in text_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+            raise GoamaError(
+                f"{path}:{number}: not a JSON object ({what}); a JSONL manifest has one object a line"
+            ) from error
+        if not isinstance(row, dict):
+            raise GoamaError(
+                f"{path}:{number}: a JSON object is needed, this is a {type(row).__name__}; "
+                "a JSONL manifest has one object a line"
+            )
+        yield number, row
+
+
+# --- CSV
+
+
+def _open_csv(path: Path, delimiter: str | None, quotes: bool | None) -> Table:
+    header = next((line for _, line in text_lines(path)), "")
+    if not header.strip():
+        raise GoamaError(f"{path}: the file is empty; its first line must name the columns")
+    delimiter = delimiter_of(header) if delimiter is None else DELIMITERS.get(delimiter, delimiter)
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        raise GoamaError(f"--delimiter {delimiter}: one character is needed, or one of {', '.join(DELIMITERS)}")
+    if quotes is None:
+        quotes = delimiter != "\t" or _is_quoted(path)
+    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    first = next(_split_csv(path, delimiter, quoting), None)
+    if first is None:
+        raise GoamaError(f"{path}: the file is empty; its first line must name the columns")
+    names = _column_names(first[1], path, first[0])
+    name = next((name for name, character in DELIMITERS.items() if character == delimiter), delimiter)
+    return Table(path, names, lambda: _csv_rows(path, delimiter, quoting, names), f"{name} between the fields")
+
+
+def delimiter_of(header: str) -> str:
+    """The delimiter that a header has most of; a comma where it has none."""
+    return max(",\t;|", key=header.count)
+
+
+def _is_quoted(path: Path) -> bool:
+    """Many TSV files know no quotes: a quote in them is a letter like others."""
+    try:
+        for _ in _split_csv(path, "\t", csv.QUOTE_MINIMAL):
+            pass
+    except _NotCsvError:
+        return False
+    return True
+
+
+def _csv_rows(path: Path, delimiter: str, quoting: Any, names: list[str]) -> Iterator[Row]:
+    rows = _split_csv(path, delimiter, quoting)
+    next(rows)
+    for number, values in rows:
+        if len(values) != len(names):
+            raise GoamaError(
+                f"{path}:{number}: {len(values)} fields where the header has {len(names)}; "
+                "put text that contains the delimiter in quotes"
+            )
+        yield number, dict(zip(names, values, strict=True))
+
+
+class _NotCsvError(GoamaError):
+    pass
+
+
+def _split_csv(path: Path, delimiter: str, quoting: Any) -> Iterator[tuple[int, list[str]]]:
+    """(number of its first line, fields) of each row that is not blank; a quote that never closes is an error."""
+    csv.field_size_limit(_LONGEST_FIELD)
+    lines = (line for _, line in text_lines(path))
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+    number = 1
+    try:
+        for values in reader:
+            if any(values):
+                yield number, values
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise _NotCsvError(
+            f"{path}:{number}: this line is not CSV ({error}); a quote inside quoted text is written twice"
+        ) from error
+
+
+def _column_names(values: list[Any], path: Path, number: int) -> list[str]:
+    if len(values) > _MOST_COLUMNS:
+        raise GoamaError(f"{path}:{number}: more than {_MOST_COLUMNS} columns; this is no table of clips")
+    names = ["" if value is None else str(value).strip() for value in values]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise GoamaError(f"{path}:{number}: two columns are named {twice!r}; give each a name of its own")
+    return names
+
+
+# --- XLSX
+
+
+def _open_xlsx(path: Path, sheet: str | None) -> Table:
+    workbook = open_workbook(path)
+    titles = workbook.titles
+    if sheet is not None and sheet not in titles:
+        raise GoamaError(f"{path}: no sheet {sheet!r}; the sheets are: {', '.join(titles[:20])}")
+    title = sheet or titles[0]
+    header = next(workbook.rows(title), None)
+    if header is None:
+        raise GoamaError(f"{path}: the sheet {title!r} is empty; its first row must name the columns")
+    names = _column_names(_without_empty_end(header[1]), path, header[0])
+    values = _spooled(workbook.rows(title))
+    others = [name for name in titles if name != title]
+    how = f"sheet {title!r}" + (f" (--sheet takes another: {', '.join(others[:5])})" if others else "")
+    return Table(path, names, lambda: _xlsx_rows(path, values(), names), how)
+
+
+def _without_empty_end(values: tuple[Any, ...]) -> list[Any]:
+    filled = [number for number, value in enumerate(values, start=1) if value not in (None, "")]
+    return list(values[: filled[-1]])
+
+
+def _spooled(rows: Iterable[tuple[int, Sequence[Any]]]) -> Callable[[], Iterator[tuple[int, list[Any]]]]:
+    """Rows that can be read again and again without unpacking the workbook again: they wait in a temporary file."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed, and thereby deleted, with its last reader
+    for row in rows:
+        file.write(json.dumps(row, default=str).encode() + b"\n")
+
+    def read() -> Iterator[tuple[int, list[Any]]]:
+        position = 0
+        while True:
+            file.seek(position)
+            if not (line := file.readline()):
+                return
+            position += len(line)
+            number, values = json.loads(line)
+            yield number, values
+
+    return read
+
+
+def _xlsx_rows(path: Path, rows: Iterator[tuple[int, list[Any]]], names: list[str]) -> Iterator[Row]:
+    next(rows)
+    for number, values in rows:
+        if any(value not in (None, "") for value in values[len(names) :]):
+            raise GoamaError(
+                f"{path}:{number}: more cells than the header has; the sheet's first row must name every column"
+            )
+        yield number, dict(zip(names, values, strict=False))
