@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.audit.findings import ClipFacts, Finding, of
+from goama.audit.findings import ClipFacts, Finding, finding_if, of
 from goama.audit.measure import Sound
 from goama.corpus.prepare import LONGEST_S, SHORTEST_S
 
@@ -113,7 +113,7 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
     empty = _nearly_empty(audible, total)
     audible = [(facts, sound) for facts, sound in audible if not empty or facts.id not in empty.details]
     found += [
-        _made(
+        finding_if(
             "audio-silent",
             "error",
             silent,
@@ -121,7 +121,7 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
             "The model would learn that words are silent.",
             "Record these clips again, or remove them.",
         ),
-        _made(
+        finding_if(
             "audio-channels-cancel",
             "error",
             cancelled,
@@ -129,7 +129,7 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
             "Channels are averaged, and these cancel each other out.",
             "Keep one channel: ffmpeg -i FILE -af pan=mono|c0=c0 clip.wav",
         ),
-        _made(
+        finding_if(
             "audio-no-speech",
             "warning",
             steady,
@@ -153,10 +153,6 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
 _Heard = Sequence[tuple[ClipFacts, Sound]]
 
 
-def _made(name: str, severity: str, details: dict[str, str], message: str, why: str, remedy: str) -> Finding | None:
-    return Finding(name, severity, tuple(details), message, why, remedy, details) if details else None
-
-
 def _worst_first(heard: _Heard, badness: Callable[[ClipFacts, Sound], float | None]) -> list[tuple[ClipFacts, Sound]]:
     """Clips for which `badness` is a number, the greatest first."""
     bad = [(value, index) for index, pair in enumerate(heard) if (value := badness(*pair)) is not None]
@@ -166,7 +162,7 @@ def _worst_first(heard: _Heard, badness: Callable[[ClipFacts, Sound], float | No
 def _faults(clips: Sequence[AuditedClip], kind: str) -> Finding | None:
     details = {clip.facts.id: clip.facts.fault or "" for clip in clips if clip.fault_kind == kind}
     what, why, remedy = _FAULTS[kind]
-    return _made(kind, "error", details, f"{of(len(details), len(clips))} {what}", why, remedy)
+    return finding_if(kind, "error", details, f"{of(len(details), len(clips))} {what}", why, remedy)
 
 
 def _silent(heard: _Heard) -> dict[str, str]:
@@ -203,7 +199,7 @@ def _nearly_empty(heard: _Heard, total: int) -> Finding | None:
         and facts.characters >= NEARLY_EMPTY_CHARACTERS
         and facts.characters > NEARLY_EMPTY_RATE * sound.speech_s
     }
-    return _made(
+    return finding_if(
         "audio-nearly-empty",
         "warning",
         details,
@@ -225,7 +221,7 @@ def _clipped(heard: _Heard, total: int) -> Finding | None:
         f"{min(sound.peak_db, 0.0):.1f} dB"
         for facts, sound in bad
     }
-    return _made(
+    return finding_if(
         "audio-clipped",
         "warning",
         details,
@@ -237,7 +233,7 @@ def _clipped(heard: _Heard, total: int) -> Finding | None:
 
 def _two_speakers(heard: _Heard, total: int) -> Finding | None:
     details = _layout(heard, "two-speakers")
-    return _made(
+    return finding_if(
         "audio-two-speakers",
         "warning",
         details,
@@ -250,7 +246,7 @@ def _two_speakers(heard: _Heard, total: int) -> Finding | None:
 
 def _one_channel(heard: _Heard, total: int) -> Finding | None:
     details = _layout(heard, "one-silent")
-    return _made(
+    return finding_if(
         "audio-one-channel-silent",
         "info",
         details,
@@ -277,7 +273,7 @@ def _narrow(heard: _Heard, total: int) -> list[Finding | None]:
         "are, the model learns two kinds of sound."
     )
     return [
-        _made(
+        finding_if(
             "audio-low-rate",
             severity(len(low)),
             low,
@@ -285,7 +281,7 @@ def _narrow(heard: _Heard, total: int) -> list[Finding | None]:
             why,
             "Look for the original recordings; converting to a higher rate brings nothing back.",
         ),
-        _made(
+        finding_if(
             "audio-band-limited",
             severity(len(details)),
             details,
@@ -309,7 +305,7 @@ def _mixed_rates(heard: _Heard) -> Finding | None:
     usual = rates.most_common(1)[0][0]
     details = {facts.id: f"{sound.native_rate} Hz" for facts, sound in heard if sound.native_rate != usual}
     listed = ", ".join(f"{rate} Hz ({count})" for rate, count in rates.most_common(5))
-    return _made(
+    return finding_if(
         "audio-mixed-rates",
         "info",
         details,
@@ -331,7 +327,7 @@ def _loudness(heard: _Heard, total: int) -> Finding | None:
         facts.id: f"{abs(sound.rms_db - usual):.0f} dB {'louder' if sound.rms_db > usual else 'quieter'} than usual"
         for facts, sound in bad
     }
-    return _made(
+    return finding_if(
         "audio-loudness",
         "warning",
         details,
@@ -354,7 +350,7 @@ def _noisy(heard: _Heard, total: int) -> Finding | None:
     details = {
         facts.id: f"speech {sound.rms_db - sound.noise_db:.0f} dB above its quietest parts" for facts, sound in bad
     }
-    return _made(
+    return finding_if(
         "audio-noisy",
         "info",
         details,
@@ -373,7 +369,7 @@ def _long_silence(heard: _Heard, total: int) -> Finding | None:
         facts.id: f"{sound.leading_silence_s:.1f} s before and {sound.trailing_silence_s:.1f} s after the speech"
         for facts, sound in bad
     }
-    return _made(
+    return finding_if(
         "audio-long-silence",
         "info",
         details,

@@ -18,7 +18,8 @@ from goama.audit.audio import AuditedClip, check_audio
 from goama.audit.duplicates import check_duplicates
 from goama.audit.findings import SEVERITIES, Audit, ClipFacts, Finding
 from goama.audit.measure import Sound, measure
-from goama.audit.text import alphabet, check_text
+from goama.audit.spelling import alphabet, check_spelling
+from goama.audit.text import check_text
 from goama.corpus.prepare import LONGEST_S, SHORTEST_S
 from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
@@ -107,6 +108,7 @@ def check(audited: Sequence[AuditedClip], normaliser: Normaliser) -> list[Findin
         *of_sound,
         *twice,
         *check_text(facts, normaliser),
+        *check_spelling(facts),
         *pairs.check_pairs([clip for clip in facts if clip.id not in mute]),
         *sets.check_sets(facts, _clips_of(twice, "duplicate-in-two-splits")),
     ]

@@ -150,3 +150,10 @@ def of(count: int, total: int) -> str:
     if count == total:
         return "the only clip" if total == 1 else f"all {total} clips"
     return f"{count} of {total} clips"
+
+
+def finding_if(
+    name: str, severity: str, details: dict[str, str], message: str, why: str, remedy: str
+) -> Finding | None:
+    """The finding on the clips that `details` has evidence of, in its order; None where it has none."""
+    return Finding(name, severity, tuple(details), message, why, remedy, details) if details else None

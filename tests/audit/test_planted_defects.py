@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 
 from goama.audit.findings import Audit
@@ -58,3 +59,8 @@ def test_the_facts_of_every_clip_are_there(planted, planted_audit: Audit) -> Non
     assert facts["telephone"].native_rate == 8000
     assert facts["telephone-made-wide"].bandwidth_hz is not None
     assert 3500 < facts["telephone-made-wide"].bandwidth_hz < 4100
+
+
+def test_the_documentation_names_every_finding(planted_audit: Audit) -> None:
+    documentation = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    assert [f.name for f in planted_audit.findings if f"`{f.name}`" not in documentation] == []
