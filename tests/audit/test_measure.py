@@ -78,7 +78,7 @@ def test_whatever_a_file_holds_gives_finite_facts(samples: np.ndarray) -> None:
 def test_a_copy_is_known_at_another_gain_rate_and_beginning(
     voices: list[np.ndarray], index: int, gain: float, late: int, rate: int
 ) -> None:
-    voice = np.pad(voices[index], (0, max(0, 2 * SAMPLE_RATE - len(voices[index]))))  # shorter ones are judged harder
+    voice = voices[index]
     copy = soxr.resample(soxr.resample(gain * np.pad(voice, (late, 0)), SAMPLE_RATE, rate), rate, SAMPLE_RATE)
     assert [pair[:2] for pair in find_copies([fingerprint(voice), fingerprint(copy)])] == [(0, 1)]
 
