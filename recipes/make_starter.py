@@ -146,6 +146,7 @@ def training_facts(work: Path, packed: Recogniser, parameters: int) -> dict[str,
     return {
         "languages": sorted({corpus["language"] for corpus in corpora}),
         "parameters": parameters,
+        "frame_shift_ms": round(1000 * packed.frame_shift_s),
         "goama": runs[-1]["versions"]["goama"],
         "corpora": corpora,
         "stages": [stage_facts(stage, work / stage.run) for stage in STAGES],
@@ -197,6 +198,8 @@ def card(facts: dict[str, Any], results: str) -> str:
     return template.substitute(
         language_list="\n".join(f'- "{language}"' for language in facts["languages"]),
         language_count=len(facts["languages"]),
+        stride=facts["frame_shift_ms"] // 10,
+        shift_ms=facts["frame_shift_ms"],
         million=f"{facts['parameters'] / 1e6:.1f}",
         hours=f"{sum(hours.values()):.1f}",
         by_language=", ".join(f"{name} {value:.2f}" for name, value in sorted(hours.items(), key=lambda i: -i[1])),

@@ -214,11 +214,10 @@ def test_it_heard_every_other_voice(training):
 
 
 @needs_the_shipped_folder
-def test_it_is_small_and_its_frames_are_those_of_scratch():
+def test_it_is_small():
     assert (STARTER_FOLDER / "model.safetensors").stat().st_size <= LARGEST_BYTES
     network = load_model_folder(STARTER_FOLDER).network
     assert 6.9e6 <= sum(p.numel() for p in network.parameters()) <= 20e6
-    assert read_config(STARTER).feature_projection_input_dim == read_config(SCRATCH).feature_projection_input_dim
 
 
 @needs_the_shipped_folder
