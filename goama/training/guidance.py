@@ -109,10 +109,14 @@ class Guide:
         *,
         share: float,
         realign: int,
+        saves: bool = True,
     ):
-        """`corpora`: the names and training clips of corpora that are aligned each by itself at first."""
+        """`corpora`: the names and training clips of corpora that are aligned each by itself at first.
+
+        Of several processes, which all come to the same alignments, one `saves` them.
+        """
         self._run, self._corpora, self._vocabulary, self._monitor = run, corpora, vocabulary, monitor
-        self._share, self._realign = share, realign
+        self._share, self._realign, self._saves = share, realign, saves
         self.alignment = Alignment({})
 
     def begin(self, realigned: int) -> None:
@@ -125,7 +129,7 @@ class Guide:
             self.alignment = Alignment.load(path)
         else:
             self.alignment = self._from_flat_start()
-            self.alignment.save(path)
+            self._save(path)
 
     def weight(self, progress: float) -> float:
         return guidance(progress, self._share)
@@ -141,7 +145,7 @@ class Guide:
         cuts = reduce(add, (cuts for _, cuts in self._corpora))
         show = self._shown("the network aligns the letters again", progress)
         self.alignment = align_again(network, log_mel, self._vocabulary, cuts, before, show)
-        self.alignment.save(self._path(realigned))
+        self._save(self._path(realigned))
         self._monitor.say(
             f"the network has aligned the letters again in {clock(time.monotonic() - started)}: "
             f"they moved by {1000 * self.alignment.moved_s(before):.0f} ms on average"
@@ -167,6 +171,10 @@ class Guide:
             self._monitor.show(progress, left, f"{what}: {100 * share:.0f} %")
 
         return show
+
+    def _save(self, path: Path) -> None:
+        if self._saves:
+            self.alignment.save(path)
 
     def _path(self, realigned: int) -> Path:
         return self._run / f"alignment-{realigned}.npz"

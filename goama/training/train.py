@@ -155,7 +155,7 @@ def train(
 
         guide = None
         if recipe.train.flat_start and not state.finished:
-            guide = _guide(run, corpora, vocabulary, plan, monitor)
+            guide = _guide(run, corpora, vocabulary, plan, monitor, accelerator)
             guide.begin(state.realigned)
         loop = TrainingLoop(
             learner,
@@ -217,7 +217,9 @@ def _accelerator(run: Path, precision: str) -> Accelerator:
     )
 
 
-def _guide(run: Path, corpora: Mixture, vocabulary: Vocabulary, plan: Plan, monitor: Monitor) -> Guide:
+def _guide(
+    run: Path, corpora: Mixture, vocabulary: Vocabulary, plan: Plan, monitor: Monitor, accelerator: Accelerator
+) -> Guide:
     parts = [(name, _trained_on(cuts, plan).to_eager()) for name, cuts in corpora.parts("train")]
     train = plan.recipe.train
     return Guide(
@@ -227,6 +229,7 @@ def _guide(run: Path, corpora: Mixture, vocabulary: Vocabulary, plan: Plan, moni
         monitor,
         share=float(train.flat_start),
         realign=train.realign,
+        saves=accelerator.is_main_process,
     )
 
 
