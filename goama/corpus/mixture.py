@@ -79,14 +79,17 @@ class Mixture:
 
         A corpus without that split adds nothing; `GoamaError` when none of them has it.
         """
+        return reduce(add, (cuts for _, cuts in self.parts(split)))
+
+    def parts(self, split: str) -> list[tuple[str, CutSet]]:
+        """What `cuts` joins: of each corpus that has the split, its name and clips."""
         if len(self.corpora) == 1:
-            return self.corpora[0].cuts(split)
+            return [(self.names[0], self.corpora[0].cuts(split))]
         if not self.clips(split):
             there = ", ".join(name for name in SPLITS if self.clips(name)) or "none"
             raise GoamaError(f"{self}: the split {split!r} is empty in all of them (with clips: {there})")
         named = sorted(zip(self.corpora, self.names, strict=True), key=lambda pair: pair[0].fingerprint())
-        parts = [corpus.cuts(split).map(partial(_named, name)) for corpus, name in named if corpus.clips(split)]
-        return reduce(add, parts)
+        return [(name, corpus.cuts(split).map(partial(_named, name))) for corpus, name in named if corpus.clips(split)]
 
     def require_sound(self, *splits: str) -> None:
         """`GoamaError` that names the clips whose sound is gone, or a split that is empty in all corpora."""

@@ -85,7 +85,7 @@ def _sizes_fit(clips: Sequence[Unsplit], splits: Sequence[str], shares: dict[str
     for clip, split in zip(clips, splits, strict=True):
         seconds[split] += clip.seconds
     total = sum(seconds.values())
-    return all(_NEAR[0] * share * total <= seconds[split] <= _NEAR[1] * share * total for split, share in shares.items())
+    return all(_NEAR[0] <= seconds[split] / (share * total) <= _NEAR[1] for split, share in shares.items() if total)
 
 
 def _kept_with_their_recordings(clips: Sequence[Unsplit], names: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from goama.acoustics.log_mel import MEL_BINS, LogMel
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
 from goama.model.encoder import feature_stride, load_for_inference, quiet_transformers
+from goama.model.frame_head import FRAME_HEAD
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
 
@@ -37,7 +38,11 @@ class SpeechModel:
 def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     """Write the folder beside its place and rename it there, so that a reader never meets half a model."""
     partial = empty_partial(folder)
-    state = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
+    state = {
+        name: value.detach().cpu().contiguous()
+        for name, value in model.network.state_dict().items()
+        if not name.startswith(f"{FRAME_HEAD}.")
+    }
     state["lm_head.bias"] = state["lm_head.bias"].clone()
     state["lm_head.bias"][model.vocabulary.unk_id] = _NEVER
     try:

@@ -14,17 +14,20 @@ from accelerate import Accelerator
 from torch import nn
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp_bands
+from goama.acoustics.augment import change_tempo, limit_band, reverberate, spec_augment, warp_bands
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ErrorRates, error_rates
 from goama.interrupt import stop_requests
 from goama.model.encoder import output_frames
+from goama.model.frame_head import frame_logits
 from goama.text.vocabulary import Vocabulary
+from goama.training.alignment import Alignment, frame_targets
 from goama.training.checkpoint import RunState, save_checkpoint
+from goama.training.guidance import Guide
 from goama.training.monitor import Monitor, clock
-from goama.training.objective import ctc_sum, flat_start_sum
+from goama.training.objective import ctc_sum, frame_sum
 from goama.training.optimiser import rate_factor, set_rate
 from goama.training.recipe import AugmentSection, TrainSection
 
@@ -37,14 +40,29 @@ _STOPPING = "stopping after this step, then saving (once more: stop at once, wit
 
 @dataclass(frozen=True)
 class StepResult:
-    """One optimiser step: loss in nats per label, gradient norm before clipping, frames that are blank."""
+    """One optimiser step: loss in nats per label, or per frame while frame labels guide; gradient norm before
+    clipping; frames that are blank; of the frames of letters those whose frame label is right."""
 
     loss: float
     gradient_norm: float
     blank_share: float
+    frames_right: float | None
     audio_s: float
     padded_s: float
     skipped: bool
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the network made of a batch."""
+
+    logits: torch.Tensor
+    lengths: torch.Tensor
+    """(B,) valid frames of `logits`."""
+    frame_logits: torch.Tensor | None
+    frame_lengths: torch.Tensor
+    stretch: float
+    """How many times as slow as they were the clips have become."""
 
 
 class Learner:
@@ -75,30 +93,37 @@ class Learner:
         seed: int,
         clip: float,
         augment: AugmentSection | None = None,
-        flat_start: float = 0.0,
+        alignment: Alignment | None = None,
+        guidance: float = 0.0,
     ) -> StepResult:
         """One optimiser step over `batches`, computed one after the other.
 
         The loss is the sum over all clips of all batches (of all processes) divided by their labels, so that
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
+        With `guidance` > 0 that is the share in the loss of the frame head's labels, which `alignment` holds,
+        in nats per frame.
         """
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         totals = self._total(sum(b.label_count for b in batches), sum(b.samples for b in batches))
         label_total, sample_total = (max(1.0, float(value)) for value in totals)
-        loss_sum, blanks, frames = 0.0, 0, 0
+        loss_sum, blanks, frames, right, spoken = 0.0, 0, 0, 0, 0
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.network):
-                logits, lengths = self._forward(batch, augment, generator)
-                loss = (
-                    (1.0 - flat_start)
-                    * ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum()
-                    / label_total
-                )
-                if flat_start:
-                    per_sample = flat_start_sum(logits, lengths, batch.labels).sum() / sample_total
-                    loss = loss + flat_start * per_sample * self._samples_per_frame
+                heard = self._forward(batch, augment, generator, is_guided=guidance > 0)
+                logits, lengths = heard.logits, heard.lengths
+                loss = torch.zeros((), device=logits.device)
+                if guidance < 1:
+                    ctc = ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum() / label_total
+                    loss = (1.0 - guidance) * ctc.to(loss.device)
+                if heard.frame_logits is not None and alignment is not None:
+                    targets = self._frame_targets(batch, alignment, heard).to(logits.device)
+                    per_sample = frame_sum(heard.frame_logits, targets).sum() / sample_total
+                    loss = loss + guidance * per_sample * self.log_mel.frame_shift_s * SAMPLE_RATE
+                    is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
+                    right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
+                    spoken += int(is_spoken.sum())
                 # DDP averages gradients over processes; the totals above are sums over them
                 self.accelerator.backward(loss * self.accelerator.num_processes)
             loss_sum += float(loss.detach())
@@ -114,19 +139,40 @@ class Learner:
             loss=float(self._total(loss_sum)[0]),
             gradient_norm=norm,
             blank_share=blanks / max(1, frames),
+            frames_right=right / spoken if spoken else None,
             audio_s=sample_total / SAMPLE_RATE,
             padded_s=float(self._total(sum(b.padded_samples for b in batches))[0]) / SAMPLE_RATE,
             skipped=skipped,
         )
 
     def _forward(
-        self, batch: Batch, augment: AugmentSection | None, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        features, mask = self.log_mel(batch.waveforms)
+        self, batch: Batch, augment: AugmentSection | None, generator: torch.Generator, *, is_guided: bool
+    ) -> _Heard:
+        waveforms = batch.waveforms
+        if augment is not None and augment.reverb:
+            waveforms = reverberate(waveforms, generator, augment.reverb)
+        features, mask = self.log_mel(waveforms)
+        frames = features.shape[1]
         if augment is not None:
             features, mask = self._augmented(features, mask, batch, augment, generator)
-        logits = self.network(features, attention_mask=mask.long()).logits
-        return logits, output_frames(self.config, mask.sum(1))
+        output = self.network(features, attention_mask=mask.long(), output_hidden_states=is_guided)
+        return _Heard(
+            logits=output.logits,
+            lengths=output_frames(self.config, mask.sum(1)),
+            frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
+            frame_lengths=mask.sum(1),
+            stretch=features.shape[1] / frames,
+        )
+
+    def _frame_targets(self, batch: Batch, alignment: Alignment, heard: _Heard) -> torch.Tensor:
+        return frame_targets(
+            [alignment.starts[clip] for clip in batch.ids],
+            batch.labels,
+            heard.frame_lengths.tolist(),
+            stride=self.log_mel.stride,
+            stretch=heard.stretch,
+            blank_id=self.vocabulary.blank_id,
+        )
 
     def _augmented(
         self,
@@ -161,11 +207,6 @@ class Learner:
         required = torch.tensor([self.vocabulary.required_frames(labels) for labels in batch.labels])
         return torch.searchsorted(logits, required)
 
-    @property
-    def _samples_per_frame(self) -> float:
-        one = output_frames(self.config, torch.tensor([1000]))
-        return self.log_mel.frame_shift_s * SAMPLE_RATE * 1000 / float(one[0])
-
     def _total(self, *values: float) -> torch.Tensor:
         """Sums over all processes."""
         here = torch.tensor(values, dtype=torch.float64)
@@ -198,10 +239,12 @@ class TrainingLoop:
         state: RunState,
         monitor: Monitor,
         save_model: Callable[[str, RunState], None],
+        guide: Guide | None = None,
     ):
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
+        self.guide = guide
         self._pace = ""
 
     def run(self) -> Outcome:
@@ -212,6 +255,7 @@ class TrainingLoop:
         recent_s = 0.0
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stop_requested():
+                self._maybe_align_again()
                 before, step_started = self._progress(), time.monotonic()
                 place, parts = self._next(stream)
                 result = self._step(parts, before)
@@ -245,15 +289,30 @@ class TrainingLoop:
         return places[-1], list(parts)
 
     def _step(self, parts: list[Batch], progress: float) -> StepResult:
-        flat_end = float(self.train.flat_start)
         set_rate(self.learner.bare_optimiser, rate_factor(progress, self.train.warmup))
         return self.learner.step(
             parts,
             seed=(self.train.seed * 1_000_003 + self.state.step) % 2**63,
             clip=self.train.clip,
             augment=self.augment,
-            flat_start=max(0.0, 1.0 - progress / flat_end) if flat_end else 0.0,
+            alignment=self.guide.alignment if self.guide else None,
+            guidance=self._guidance(progress),
         )
+
+    def _guidance(self, progress: float) -> float:
+        return self.guide.weight(progress) if self.guide else 0.0
+
+    def _maybe_align_again(self) -> None:
+        progress, realigned = self._progress(), self.state.realigned
+        if self.guide is None or not self.guide.is_due(progress, realigned):
+            return
+        network = self.learner.bare_network
+        network.eval()
+        try:
+            self.guide.align_again(network, self.learner.log_mel, progress, realigned + 1)
+        finally:
+            network.train()
+        self.state = replace(self.state, realigned=realigned + 1)
 
     def _progress(self) -> float:
         """The share of the run that is done: of its steps or of its minutes, whichever is further."""
@@ -266,7 +325,12 @@ class TrainingLoop:
         return max(shares)
 
     def _maybe_evaluate(self, before: float, now: float) -> bool:
-        """Evaluate if it is time; True when that gave the best model so far."""
+        """Evaluate if it is time; True when that gave the best model so far.
+
+        While frame labels alone are learnt there is nothing to evaluate: CTC cannot write yet.
+        """
+        if self._guidance(before) == 1.0 and now < 1.0:
+            return False
         if self.train.eval_every is not None:
             due = self.state.step % self.train.eval_every == 0
         else:
@@ -330,6 +394,7 @@ class TrainingLoop:
                 "learning_rate": max(group["lr"] for group in self.learner.bare_optimiser.param_groups),
                 "gradient_norm": max(r.gradient_norm for r in recent),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
+                **_guided(recent),
                 "padding_share": 1 - audio / padded,
                 "audio_s_per_s": audio / seconds,
                 "epoch": self.state.place.epoch,
@@ -342,4 +407,11 @@ class TrainingLoop:
         progress = min(1.0, self._progress())
         left = self.state.elapsed_s * (1 - progress) / progress if progress > 0.01 else None
         line = f"step {self.state.step}  loss {result.loss:.3f}  blank {100 * result.blank_share:.0f} %"
+        if result.frames_right is not None:
+            line += f"  frames right {100 * result.frames_right:.0f} %"
         self.monitor.show(progress, left, line)
+
+
+def _guided(recent: Sequence[StepResult]) -> dict[str, float]:
+    right = [r.frames_right for r in recent if r.frames_right is not None]
+    return {"frames_right": sum(right) / len(right)} if right else {}

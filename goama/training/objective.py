@@ -1,4 +1,4 @@
-"""What training minimises: CTC, and while a network still knows nothing, evenly spread labels."""
+"""What training minimises: CTC, and for a network that begins from nothing, labels of frames."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from torch.nn import functional
+
+from goama.training.alignment import NO_LABEL
 
 
 def ctc_sum(
@@ -31,19 +33,12 @@ def ctc_sum(
     )
 
 
-def flat_start_sum(logits: torch.Tensor, lengths: torch.Tensor, labels: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Cross-entropy against labels spread evenly over a clip's frames, (B,) float32 nats summed over frames.
+def frame_sum(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of frame labels, (B,) float32 nats summed over each clip's frames.
 
-    A wrong alignment, but one that makes a fresh network listen: plain CTC first learns to say nothing,
-    and may stay there for thousands of steps. (The flat start of HMM training, Rabiner 1989.)
+    logits (B, T, V); targets (B, T) int64, `NO_LABEL` where a frame is padding.
     """
-    batch, frames, classes = logits.shape
-    targets = torch.full((batch, frames), -100, dtype=torch.long)
-    for row, (length, ids) in enumerate(zip(lengths.tolist(), labels, strict=True)):
-        if ids:
-            spread = torch.arange(length) * len(ids) // length
-            targets[row, :length] = torch.tensor(ids)[spread]
     losses = functional.cross_entropy(
-        logits.float().reshape(-1, classes), targets.to(logits.device).reshape(-1), reduction="none"
+        logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=NO_LABEL
     )
-    return losses.reshape(batch, frames).sum(1)
+    return losses.unflatten(0, targets.shape).sum(1)

@@ -194,7 +194,7 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     new = "the head (and a new adapter) starts from random values" if encoder != SCRATCH else "all of it is new"
     head_rate = max(rate, 5e-4) if encoder != SCRATCH else rate
     chooser.choose("train", "head_learning_rate", head_rate, new)
-    flat = 0.1 if encoder == SCRATCH else 0.0
+    flat = 0.45 if encoder == SCRATCH else 0.0
     why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
     chooser.choose("train", "flat_start", flat, why)
 

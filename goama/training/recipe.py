@@ -35,7 +35,8 @@ class TrainSection(_Section):
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    flat_start: Share | Auto = Field("auto", description="share of training guided by evenly spread labels")
+    flat_start: Share | Auto = Field("auto", description="share of training on frame labels, before CTC fades in")
+    realign: int = Field(3, ge=0, description="times in it that the network aligns the frame labels again")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="arithmetic of the network")
     eval_every: int | None = Field(None, gt=0, description="steps between evaluations; default: 12 in a run")
     save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
@@ -64,7 +65,7 @@ class ModelSection(_Section):
 
 
 class AugmentSection(_Section):
-    """What is done to the features of training clips."""
+    """What is done to training clips and their features."""
 
     time_masks_per_s: float = Field(0.5, ge=0)
     longest_time_mask_s: float = Field(0.4, gt=0)
@@ -72,6 +73,7 @@ class AugmentSection(_Section):
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
     tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, batch by batch")
     vocal_tract: float = Field(0.0, ge=0, le=0.3, description="frequencies scaled by up to this share, clip by clip")
+    reverb: float = Field(0.0, ge=0, le=1, description="share of clips that are put into a room of 0.1 to 0.8 s")
     band_limit: float = Field(0.0, ge=0, le=1, description="share of clips that lose all above 3.4 to 7.6 kHz")
 
 

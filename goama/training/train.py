@@ -3,6 +3,7 @@
 RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
 RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
 RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
+RUN/alignment-<n>.npz frame labels, from scratch only
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ from goama.model.encoder import (
     read_config,
 )
 from goama.model.folder import SpeechModel, save_model_folder
+from goama.model.frame_head import FRAME_HEAD, add_frame_head
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.checkpoint import RunState, load_newest
+from goama.training.guidance import Guide
 from goama.training.loop import Learner, Outcome, TrainingLoop
 from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import make_optimiser
@@ -119,11 +122,13 @@ def train(
     if accelerator.is_main_process:
         _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
 
+    if recipe.train.flat_start:
+        add_frame_head(loaded.network)
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
-        new_parameters=loaded.new_parameters,
+        new_parameters=(*loaded.new_parameters, FRAME_HEAD),
         betas=recipe.train.betas,
         weight_decay=recipe.train.weight_decay,
     )
@@ -148,6 +153,10 @@ def train(
                 model = SpeechModel(learner.bare_network, learner.log_mel, vocabulary, corpora.normaliser)
                 save_model_folder(run / name, model, card)
 
+        guide = None
+        if recipe.train.flat_start and not state.finished:
+            guide = _guide(run, corpora, vocabulary, plan, monitor, accelerator)
+            guide.begin(state.realigned)
         loop = TrainingLoop(
             learner,
             batches,
@@ -160,6 +169,7 @@ def train(
             state,
             monitor,
             save_model,
+            guide,
         )
         try:
             outcome = loop.run()
@@ -207,12 +217,26 @@ def _accelerator(run: Path, precision: str) -> Accelerator:
     )
 
 
+def _guide(
+    run: Path, corpora: Mixture, vocabulary: Vocabulary, plan: Plan, monitor: Monitor, accelerator: Accelerator
+) -> Guide:
+    parts = [(name, _trained_on(cuts, plan).to_eager()) for name, cuts in corpora.parts("train")]
+    train = plan.recipe.train
+    return Guide(
+        run,
+        [(name, cuts) for name, cuts in parts if len(cuts)],
+        vocabulary,
+        monitor,
+        share=float(train.flat_start),
+        realign=train.realign,
+        saves=accelerator.is_main_process,
+    )
+
+
 def _batches(corpora: Mixture, vocabulary: Vocabulary, plan: Plan, accelerator: Accelerator) -> TrainingBatches:
-    left_out = {clip.id for clip in plan.left_out}
-    cuts = corpora.cuts("train")
     data = plan.recipe.data
     return TrainingBatches(
-        cuts.filter(partial(_is_not_in, left_out)) if left_out else cuts,
+        _trained_on(corpora.cuts("train"), plan),
         vocabulary,
         batch_s=float(data.batch_seconds) / data.accumulate / accelerator.num_processes,
         seed=plan.recipe.train.seed,
@@ -221,6 +245,11 @@ def _batches(corpora: Mixture, vocabulary: Vocabulary, plan: Plan, accelerator: 
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
+
+
+def _trained_on(cuts: Any, plan: Plan) -> Any:
+    left_out = {clip.id for clip in plan.left_out}
+    return cuts.filter(partial(_is_not_in, left_out)) if left_out else cuts
 
 
 def _is_not_in(left_out: set[str], cut: Any) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp_bands
+from goama.acoustics.augment import change_tempo, limit_band, reverberate, spec_augment, warp_bands
 from goama.acoustics.log_mel import LogMel, hertz_of_bins
 
 SETTINGS = {
@@ -153,6 +153,53 @@ def test_a_band_limit_is_what_the_features_of_a_low_sampling_rate_look_like(corp
             < 0.5
         )
         assert float(features[..., high][mask].std()) < 1.1
+
+
+def click(seconds: float = 2.0) -> np.ndarray:
+    waveform = np.zeros(round(16_000 * seconds), np.float32)
+    waveform[1600] = 1.0
+    return waveform
+
+
+def decay_s(response: np.ndarray) -> float:
+    """RT60 from the slope of the energy that is still to come (Schroeder 1965), between -5 and -25 dB."""
+    left = np.cumsum(np.square(response, dtype=np.float64)[::-1])[::-1]
+    decibels = 10 * np.log10(np.maximum(left / left[0], 1e-12))
+    first, last = np.argmax(decibels < -5), np.argmax(decibels < -25)
+    return 3 * (last - first) / 16_000
+
+
+def test_a_room_answers_a_click_with_a_decay_of_its_own():
+    rooms = reverberate([click()] * 60, generator(), 1.0)
+    times, balances = [], []
+    for room in rooms:
+        assert room.dtype == np.float32 and len(room) == 32_000
+        assert np.abs(room[:1600]).max() < 1e-5, "nothing is heard before it sounds"
+        assert room[1600] == pytest.approx(1.0, abs=1e-4)
+        reflections = room[1601:]
+        balances.append(-10 * np.log10(np.square(reflections).sum()))
+        times.append(decay_s(reflections[48:]))
+    assert 0.05 < min(times) < 0.25 and 0.6 < max(times) < 0.95
+    assert -0.1 < min(balances) < 3 and 12 < max(balances) < 15.1
+
+
+def test_reverberation_reaches_its_share_of_the_clips_and_no_other(corpus):
+    waves = [cut.load_audio()[0] for cut in corpus.cuts("test")] * 25
+    heard = reverberate(waves, generator(), 0.3)
+    assert [len(wave) for wave in heard] == [len(wave) for wave in waves]
+    reached = [not np.array_equal(*pair) for pair in zip(waves, heard, strict=True)]
+    assert 0.2 < np.mean(reached) < 0.4
+    assert all(np.array_equal(*pair) for pair in zip(waves, reverberate(waves, generator(), 0.0), strict=True))
+    again = reverberate(waves, generator(), 0.3)
+    assert all(np.array_equal(*pair) for pair in zip(heard, again, strict=True))
+
+
+def test_speech_in_a_room_stays_where_it_is_said(corpus):
+    wave = max((cut.load_audio()[0] for cut in corpus.cuts("test")), key=len)
+    (dry, _), (wet, _) = LogMel(1)([wave]), LogMel(1)(reverberate([wave], generator(1), 1.0))
+    same = float(torch.corrcoef(torch.stack((dry.flatten(), wet.flatten())))[0, 1])
+    moved = float(torch.corrcoef(torch.stack((dry[:, 30:].flatten(), wet[:, :-30].flatten())))[0, 1])
+    assert same > 0.7 > moved
 
 
 def test_augmentation_is_the_same_for_the_same_seed(speech_features):

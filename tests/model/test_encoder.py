@@ -170,10 +170,10 @@ def test_dropout_and_masking_inside_the_network_are_off(tmp_path):
     assert config.layerdrop == config.final_dropout == config.conformer_conv_dropout == config.mask_time_prob == 0.0
 
 
-def test_scratch_is_a_small_encoder_with_40_ms_frames():
+def test_scratch_is_a_small_encoder_with_30_ms_frames():
     config = read_config(SCRATCH)
-    assert feature_stride(config) == 4
-    assert frame_shift_s(config) == pytest.approx(0.04)
+    assert feature_stride(config) == 3
+    assert frame_shift_s(config) == pytest.approx(0.03)
     parameters = sum(p.numel() for p in load_for_training(SCRATCH, VOCABULARY, adapter=False).network.parameters())
     assert 6e6 < parameters < 8e6
 

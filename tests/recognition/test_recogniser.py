@@ -14,12 +14,12 @@ from goama.recognition.recogniser import Recogniser
 from goama.text import Vocabulary
 
 
-@pytest.fixture(scope="module", params=["20 ms frames", "20 ms frames and adapter", "40 ms frames"])
+@pytest.fixture(scope="module", params=["20 ms frames", "20 ms frames and adapter", "30 ms frames"])
 def recogniser(request, corpus, tiny_encoder):
     """A random network babbles in every frame: nothing is more sensitive to a change of its input."""
     torch.manual_seed(2)
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
-    encoder, stride = (SCRATCH, 4) if request.param == "40 ms frames" else (str(tiny_encoder), 2)
+    encoder, stride = (SCRATCH, 3) if request.param == "30 ms frames" else (str(tiny_encoder), 2)
     network = load_for_training(encoder, vocabulary, adapter="adapter" in request.param).network
     with torch.no_grad():
         network.lm_head.weight.mul_(20)

@@ -1,11 +1,11 @@
 """The loss is CTC's own, in sums that any way of batching adds up to."""
 
-import pytest
 import torch
 from torch.nn import functional
 from transformers import Wav2Vec2BertConfig, Wav2Vec2BertForCTC
 
-from goama.training.objective import ctc_sum, flat_start_sum
+from goama.training.alignment import NO_LABEL
+from goama.training.objective import ctc_sum, frame_sum
 
 LABELS = ((3, 4, 4, 5), (6,), (3, 5, 3, 5, 3, 5))
 
@@ -58,15 +58,17 @@ def test_labels_that_do_not_fit_cost_nothing_and_pull_nowhere():
     assert not logits.grad.any()
 
 
-def test_a_flat_start_wants_each_label_in_its_share_of_the_frames():
-    logits = torch.zeros(1, 8, 6)
-    logits[0, :4, 2] = 50.0
-    logits[0, 4:, 5] = 50.0
-    assert float(flat_start_sum(logits, torch.tensor([8]), ((2, 5),))) == pytest.approx(0.0, abs=1e-4)
-    assert float(flat_start_sum(logits, torch.tensor([8]), ((5, 2),))) > 100
+def test_frame_labels_cost_what_cross_entropy_says_summed_over_a_clips_frames():
+    logits, lengths = logits_and_lengths()
+    targets = torch.randint(0, 8, (3, 30), generator=torch.Generator().manual_seed(1))
+    targets[torch.arange(30) >= lengths[:, None]] = NO_LABEL
+    losses = frame_sum(logits, targets)
+    for row, length in enumerate(lengths):
+        alone = functional.cross_entropy(logits[row, :length], targets[row, :length], reduction="sum")
+        torch.testing.assert_close(losses[row], alone)
 
 
-def test_a_flat_start_ignores_padding():
-    logits = torch.randn(1, 8, 6)
-    short = flat_start_sum(logits[:, :5], torch.tensor([5]), ((2, 5),))
-    torch.testing.assert_close(flat_start_sum(logits, torch.tensor([5]), ((2, 5),)), short)
+def test_padding_costs_nothing_and_pulls_nowhere():
+    logits = torch.randn(1, 8, 6, requires_grad=True)
+    frame_sum(logits, torch.tensor([[2, 2, 5, 5, 5, NO_LABEL, NO_LABEL, NO_LABEL]])).sum().backward()
+    assert logits.grad[0, :5].any(1).all() and not logits.grad[0, 5:].any()

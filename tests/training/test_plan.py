@@ -53,9 +53,14 @@ def test_every_choice_has_a_reason_and_the_users_own_stand(corpus, tiny_encoder)
     assert all(reason for _, reason in reasons.values())
 
 
-def test_dutch_has_room_for_the_adapter_and_40_ms_frames_have_not(corpus, tiny_encoder):
+def test_dutch_has_room_for_the_adapter_and_30_ms_frames_have_not(corpus, tiny_encoder):
     assert plan(corpus, str(tiny_encoder)).recipe.model.adapter is True
     assert plan(corpus, SCRATCH).recipe.model.adapter is False
+
+
+def test_only_a_network_from_scratch_is_guided_by_frame_labels(corpus, tiny_encoder):
+    assert plan(corpus, SCRATCH).recipe.train.flat_start == 0.45
+    assert plan(corpus, str(tiny_encoder)).recipe.train.flat_start == 0.0
 
 
 def test_fast_speech_turns_the_adapter_down(corpus, tiny_encoder, tmp_path):

@@ -37,6 +37,8 @@ def test_overrides_win_over_the_file(tmp_path):
         ("train.epochs=0", r"train\.epochs = 0 does not fit"),
         ("train.betas=[2,3]", r"train\.betas"),
         ("train.flat_start=1", r"train\.flat_start = 1 does not fit"),
+        ("train.realign=-1", r"train\.realign = -1 does not fit"),
+        ("augment.reverb=2", r"augment\.reverb = 2 does not fit"),
         ("data.batch_seconds=0", r"data\.batch_seconds = 0 does not fit"),
         ("data.workers=-1", r"data\.workers = -1 does not fit"),
         ("minutes=10", r"section\.key=value"),
