@@ -21,6 +21,7 @@ from torch import nn
 from goama.acoustics.batches import DataPlace
 from goama.errors import GoamaError
 from goama.files import empty_partial, recover_folder, replace_folder
+from goama.training.guard import GuardState
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 
@@ -38,6 +39,7 @@ class RunState:
     best_cer: float | None = None
     best_step: int | None = None
     skipped_steps: int = 0
+    guard: GuardState = field(default_factory=GuardState)
     scaler: dict[str, Any] = field(default_factory=dict)
     """The fp16 gradient scaler's state; empty in other precisions."""
 
@@ -72,7 +74,18 @@ def save_checkpoint(
 def list_checkpoints(run: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
     found = [path for path in run.glob("checkpoint-*") if _NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+    return sorted(found, key=_step)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def drop_later(run: Path, step: int) -> None:
+    """Drop the checkpoints after `step`, but never the oldest there is: a diverging run may have written them."""
+    for folder in list_checkpoints(run)[1:]:
+        if _step(folder) > step:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[RunState, list[Path]]:
@@ -90,7 +103,7 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
             weights = load_file(folder / "network.safetensors")
             moments = load_file(folder / "optimiser.safetensors")
             facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-            state = RunState(**{**facts, "place": DataPlace(**facts["place"])})
+            state = _state(facts)
             network.load_state_dict(weights)
             _unflatten(network, optimiser, moments)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
@@ -102,6 +115,12 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
             f"{run}: none of its {len(checkpoints)} checkpoints can be read; train again into another folder"
         )
     return RunState(), damaged
+
+
+def _state(facts: dict[str, Any]) -> RunState:
+    guard = dict(facts.get("guard", {}))
+    guard["losses"] = tuple(guard.get("losses", ()))
+    return RunState(**{**facts, "place": DataPlace(**facts["place"]), "guard": GuardState(**guard)})
 
 
 def _flatten(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

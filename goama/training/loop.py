@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -18,12 +18,14 @@ from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
-from goama.evaluation.scores import ErrorRates, error_rates
+from goama.evaluation.scores import ClipScore, error_rates
 from goama.interrupt import stop_requests
 from goama.model.encoder import output_frames
 from goama.text.vocabulary import Vocabulary
-from goama.training.checkpoint import RunState, save_checkpoint
-from goama.training.monitor import Monitor, clock
+from goama.training import guard
+from goama.training.checkpoint import RunState, drop_later, load_newest, save_checkpoint
+from goama.training.culprits import culprits
+from goama.training.monitor import Monitor, clock, evaluation_line
 from goama.training.objective import ctc_sum, flat_start_sum
 from goama.training.optimiser import rate_factor, set_rate
 from goama.training.recipe import AugmentSection, TrainSection
@@ -32,6 +34,7 @@ EVALUATIONS = 12
 """Evaluations in a run, evenly spaced, when the recipe does not say how often."""
 
 _LOG_EVERY = 10  # steps
+_SAID = 5  # skipped steps that the screen explains; metrics.jsonl has all
 _STOPPING = "stopping after this step, then saving (once more: stop at once, without saving)"
 
 
@@ -198,11 +201,15 @@ class TrainingLoop:
         state: RunState,
         monitor: Monitor,
         save_model: Callable[[str, RunState], None],
+        diagnose: Callable[[RunState, bool], None],
     ):
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
+        self.diagnose = diagnose
         self._pace = ""
+        self._unsound: set[str] = set()
+        self._why_skipped = ""
 
     def run(self) -> Outcome:
         """Train until steps or minutes are used up, or the first Ctrl-C (or SIGTERM), which saves."""
@@ -210,6 +217,8 @@ class TrainingLoop:
         stream = self.batches.starting_at(self.state.place)
         recent: list[StepResult] = []
         recent_s = 0.0
+        if self.state.step == 0:
+            self._save()  # what the guard goes back to when the first steps already go wrong
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stop_requested():
                 before, step_started = self._progress(), time.monotonic()
@@ -224,6 +233,7 @@ class TrainingLoop:
                     skipped_steps=self.state.skipped_steps + result.skipped,
                 )
                 recent.append(result)
+                self._guard(result, parts, before)
                 if self.state.step % _LOG_EVERY == 0 or self._progress() >= 1.0:
                     self._log(recent, recent_s)
                     recent, recent_s = [], 0.0
@@ -238,15 +248,27 @@ class TrainingLoop:
         self._save()
         if self.state.step:
             self.save_model("last", self.state)
+            self.diagnose(self.state, not interrupted)
         return Outcome(self.state, interrupted)
 
     def _next(self, stream: Iterator[tuple[DataPlace, Batch]]) -> tuple[DataPlace, list[Batch]]:
         places, parts = zip(*(next(stream) for _ in range(self.accumulate)), strict=True)
-        return places[-1], list(parts)
+        return places[-1], [self._sound(batch) for batch in parts]
+
+    def _sound(self, batch: Batch) -> Batch:
+        """Without clips whose samples are not finite, each of them named once."""
+        batch, unsound = guard.without_unsound(batch)
+        new = sorted(set(unsound) - self._unsound)
+        if new:
+            self._unsound |= set(new)
+            self.monitor.log(self.state.step, {"event": "unsound", "clips": [{"id": name} for name in new]})
+            self.monitor.say(f"not trained on, some samples of their sound are not finite: {', '.join(new)}")
+        return batch
 
     def _step(self, parts: list[Batch], progress: float) -> StepResult:
         flat_end = float(self.train.flat_start)
-        set_rate(self.learner.bare_optimiser, rate_factor(progress, self.train.warmup))
+        left = guard.rate(self.state.guard, self.state.step)
+        set_rate(self.learner.bare_optimiser, left * rate_factor(progress, self.train.warmup))
         return self.learner.step(
             parts,
             seed=(self.train.seed * 1_000_003 + self.state.step) % 2**63,
@@ -254,6 +276,75 @@ class TrainingLoop:
             augment=self.augment,
             flat_start=max(0.0, 1.0 - progress / flat_end) if flat_end else 0.0,
         )
+
+    def _guard(self, result: StepResult, parts: list[Batch], progress: float) -> None:
+        """Remember the step; explain one that was skipped or odd; undo a spike, or stop when that helps no more."""
+        is_odd = not result.skipped and guard.is_odd(self.state.guard, result.loss)
+        scaled = self.learner.accelerator.scaler is not None
+        self.state = replace(
+            self.state,
+            guard=guard.after_step(
+                self.state.guard, result.loss, skipped=result.skipped, guided=self._is_guided(progress)
+            ),
+        )
+        if is_odd or (result.skipped and not scaled):
+            self._explain_step(result, parts)
+        found = guard.trouble(self.state.guard, scaled=scaled)
+        if found is not None:
+            self._go_back(found)
+
+    def _is_guided(self, progress: float) -> bool:
+        """Whether something else than CTC alone made the loss."""
+        return progress < float(self.train.flat_start)
+
+    def _explain_step(self, result: StepResult, parts: list[Batch]) -> None:
+        learner = self.learner
+        named = culprits(learner.bare_network, learner.log_mel, learner.vocabulary, parts)
+        line = {
+            "event": "skipped" if result.skipped else "odd batch",
+            "batch_loss": result.loss,
+            "batch_gradient_norm": result.gradient_norm,
+            "clips": [asdict(clip) for clip in named],
+        }
+        self.monitor.log(self.state.step, line)
+        if result.skipped:
+            why = "; ".join(f"{clip.id}: {clip.why}" for clip in named) or "no single clip explains it"
+            self._why_skipped = why
+            if self.state.skipped_steps <= _SAID:
+                self.monitor.say(f"step {self.state.step} was skipped, its gradients were not finite ({why})")
+
+    def _go_back(self, found: guard.Trouble) -> None:
+        """To the weights of the newest checkpoint from before the trouble; time and data go on."""
+        learner, before = self.learner, self.state.guard
+        rates = [group["lr"] for group in learner.bare_optimiser.param_groups]
+        drop_later(self.run_folder, self.state.step - found.steps)
+        restored, _ = load_newest(self.run_folder, learner.bare_network, learner.bare_optimiser)
+        why = f"{found} ({self._why_skipped})" if found.kind == "not finite" and self._why_skipped else str(found)
+        line = {
+            "kind": found.kind,
+            "since_step": self.state.step - found.steps,
+            "to_step": restored.step,
+            "usual_loss": found.usual,
+            "loss_now": found.now,
+            "learning_rate": max(rates),
+            "reason": why,
+        }
+        if before.rollbacks < self.train.rollbacks:
+            after = guard.after_rollback(before, restored.guard, self.state.step)
+            self.monitor.log(self.state.step, {"event": "rolled back", **line, "guard_rate": after.rate})
+            self.monitor.say(
+                f"step {self.state.step}: {why}; back to the weights of step {restored.step}, "
+                f"at {guard.RATE_CUT:g} times the learning rate"
+            )
+            self.state = replace(self.state, guard=after)
+            self._save()
+        else:
+            self.monitor.log(self.state.step, {"event": "stopped", **line})
+            self._end("guard", guard.stopped(why, before))
+
+    def _end(self, by: Literal["guard", "patience"], reason: str) -> None:
+        self.monitor.say(f"step {self.state.step}: {reason}")
+        self.state = replace(self.state, finished=True, guard=replace(self.state.guard, ended_by=by, reason=reason))
 
     def _progress(self) -> float:
         """The share of the run that is done: of its steps or of its minutes, whichever is further."""
@@ -274,27 +365,38 @@ class TrainingLoop:
         if not (due or now >= 1.0):
             return False
         started = time.monotonic()
-        result = self._evaluate()
+        clips = self._evaluate()
+        result = error_rates(clips)
         self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, time.monotonic() - started))
-        is_best = self.state.best_cer is None or result.cer < self.state.best_cer
-        self.monitor.log(
-            self.state.step,
-            {"dev_cer": result.cer, "dev_wer": result.wer, "dev_clips": result.clips, "best": is_best},
-        )
+        is_sane = guard.is_calm(self.state.guard) and result.loss is not None and self._is_finite()
+        is_best = is_sane and (self.state.best_cer is None or result.cer < self.state.best_cer)
+        self.monitor.log(self.state.step, evaluation_line(clips, best=is_best, sane=is_sane))
+        told = "  (best so far)" if is_best else "" if is_sane else "  (not kept: the training is out of order)"
         self.monitor.say(
             f"step {self.state.step:5d}  {clock(self.state.elapsed_s):>7}  dev CER {100 * result.cer:5.1f} %  "
-            f"WER {100 * result.wer:5.1f} %{self._pace}{'  (best so far)' if is_best else ''}"
+            f"WER {100 * result.wer:5.1f} %{self._pace}{told}"
         )
         if is_best:
             self.state = replace(self.state, best_cer=result.cer, best_step=self.state.step)
             self.save_model("best", self.state)
+        self.state = replace(
+            self.state, guard=guard.after_evaluation(self.state.guard, cer=result.cer, is_best=is_best)
+        )
+        self.diagnose(self.state, False)
+        without_gain = self.state.guard.without_gain
+        if self.train.patience is not None and without_gain >= self.train.patience and now < 1.0:
+            self.monitor.log(self.state.step, {"event": "stopped early", "evaluations": without_gain})
+            self._end("patience", f"no better dev CER in {without_gain} evaluations (train.patience): stopped early")
         return is_best
 
-    def _evaluate(self) -> ErrorRates:
+    def _is_finite(self) -> bool:
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.learner.bare_network.parameters())
+
+    def _evaluate(self) -> list[ClipScore]:
         network = self.learner.bare_network
         network.eval()
         try:
-            return error_rates(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts))
+            return list(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts))
         finally:
             network.train()
 
@@ -304,7 +406,7 @@ class TrainingLoop:
             due = self.state.step % self.train.save_every == 0
         else:
             due = int(before * EVALUATIONS) < int(now * EVALUATIONS)
-        if (due or is_best) and now < 1.0:
+        if (due or is_best) and now < 1.0 and guard.is_calm(self.state.guard):  # the guard goes back to it
             self._save()
 
     def _save(self) -> None:
@@ -323,18 +425,24 @@ class TrainingLoop:
     def _log(self, recent: list[StepResult], seconds: float) -> None:
         audio, padded = sum(r.audio_s for r in recent), sum(r.padded_s for r in recent)
         self._pace = f"  {audio / seconds:4.0f} audio-s/s, {100 * (1 - audio / padded):2.0f} % padding"
+        taken = [r for r in recent if not r.skipped] or recent
+        progress = min(1.0, self._progress())
         self.monitor.log(
             self.state.step,
             {
-                "loss": sum(r.loss for r in recent) / len(recent),
+                "loss": sum(r.loss for r in taken) / len(taken),
                 "learning_rate": max(group["lr"] for group in self.learner.bare_optimiser.param_groups),
-                "gradient_norm": max(r.gradient_norm for r in recent),
+                "gradient_norm": max(r.gradient_norm for r in taken),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
                 "padding_share": 1 - audio / padded,
                 "audio_s_per_s": audio / seconds,
                 "epoch": self.state.place.epoch,
                 "elapsed_s": round(self.state.elapsed_s, 2),
                 "skipped_steps": self.state.skipped_steps,
+                "progress": round(progress, 4),
+                "guided": self._is_guided(progress),
+                "guard_rate": self.state.guard.rate,
+                "rollbacks": self.state.guard.rollbacks,
             },
         )
 

@@ -3,6 +3,7 @@
 RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
 RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
 RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
+RUN/diagnosis.json    what is wrong, why it is said, what to do
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ from goama.model.encoder import (
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.checkpoint import RunState, load_newest
+from goama.training.diagnosis import diagnose, save_diagnoses
+from goama.training.facts import gather_facts
 from goama.training.loop import Learner, Outcome, TrainingLoop
-from goama.training.monitor import Monitor, clock
+from goama.training.monitor import Monitor, clock, read_metrics
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
 from goama.training.recipe import Recipe, read_recipe
@@ -140,6 +143,14 @@ def train(
         accelerator.scaler.load_state_dict(state.scaler)
     batches = _batches(corpora, vocabulary, plan, accelerator)
     total_steps = _total_steps(recipe, batches)
+    facts = gather_facts(
+        corpora,
+        vocabulary,
+        plan,
+        loaded.network.config,
+        encoder=encoder,
+        steps_per_epoch=batches.in_first_epoch() / recipe.data.accumulate,
+    )
     with Monitor(run, accelerator, console, from_step=state.step) as monitor:
 
         def save_model(name: str, state: RunState) -> None:
@@ -147,6 +158,13 @@ def train(
                 card = _card(corpora, encoder, plan, learner, state)
                 model = SpeechModel(learner.bare_network, learner.log_mel, vocabulary, corpora.normaliser)
                 save_model_folder(run / name, model, card)
+
+        def explain(state: RunState, at_end: bool) -> None:
+            if accelerator.is_main_process:
+                found = diagnose(read_metrics(run), facts, at_end=at_end)
+                new = save_diagnoses(run, found, finished=state.finished, reason=state.guard.reason)
+                for diagnosis in found if at_end else new:
+                    monitor.say(str(diagnosis))
 
         loop = TrainingLoop(
             learner,
@@ -160,6 +178,7 @@ def train(
             state,
             monitor,
             save_model,
+            explain,
         )
         try:
             outcome = loop.run()
