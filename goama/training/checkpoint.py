@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from goama.files import empty_partial, recover_folder, replace_folder
 from goama.training.guard import GuardState
 
 _NAME = re.compile(r"checkpoint-(\d+)")
+_TENSORS = ("network.safetensors", "optimiser.safetensors")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def save_checkpoint(
             f"{partial}: the checkpoint cannot be written ({error}); if the disk is full, free some space and go on "
             "with --resume: earlier checkpoints are whole"
         ) from error
-    (partial / "state.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    facts = asdict(state) | {"checksums": {name: _checksum(partial / name) for name in _TENSORS}}
+    (partial / "state.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     for file in partial.iterdir():
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -100,9 +103,11 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
     checkpoints = list_checkpoints(run)
     for folder in reversed(checkpoints):
         try:
+            facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            if any(_checksum(folder / name) != checksum for name, checksum in facts.pop("checksums", {}).items()):
+                raise ValueError("its files are not as they were written")
             weights = load_file(folder / "network.safetensors")
             moments = load_file(folder / "optimiser.safetensors")
-            facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
             state = _state(facts)
             network.load_state_dict(weights)
             _unflatten(network, optimiser, moments)
@@ -117,9 +122,17 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
     return RunState(), damaged
 
 
+def _checksum(path: Path) -> int:
+    """CRC-32: safetensors would not notice a block that a crash left full of zeros."""
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 24):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
 def _state(facts: dict[str, Any]) -> RunState:
-    guard = dict(facts.get("guard", {}))
-    guard["losses"] = tuple(guard.get("losses", ()))
+    guard = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.get("guard", {}).items()}
     return RunState(**{**facts, "place": DataPlace(**facts["place"]), "guard": GuardState(**guard)})
 
 

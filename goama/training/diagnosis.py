@@ -136,14 +136,20 @@ def _not_finite(history: _History) -> Iterable[Diagnosis]:
 
 def _rate(history: _History) -> Iterable[Diagnosis]:
     """A loss that rose for good: undone by the guard, or slowly over hundreds of steps."""
-    spikes = [line for line in history.of("rolled back") + history.of("stopped") if line["kind"] == "spike"]
-    if spikes:
-        first = spikes[0]
+    undone = [line for line in history.of("rolled back") + history.of("stopped") if line["kind"] != "not finite"]
+    if undone:
+        first = undone[0]
         since, rate = first["since_step"], first["learning_rate"]
-        evidence = (
-            f"from step {since} on the loss rose from {first['usual_loss']:.2f} to {first['loss_now']:.2f} nats per "
-            f"label, at a rate of {rate:.1e}; {_count(len(history.of('rolled back')), 'roll-back')}"
-        )
+        back = _count(len(history.of("rolled back")), "roll-back")
+        evidence = f"from step {since} on {first['reason']}, at a rate of up to {rate:.1e}; {back}"
+        if first["kind"] == "grown weights":
+            yield Diagnosis(
+                "learning-rate-too-high",
+                "The learning rate was too high: the steps were larger than the weights.",
+                evidence,
+                f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
+            )
+            return
     else:
         drift = _drift([(line["step"], line["loss"]) for line in history.by_ctc_alone])
         if drift is None or _still_gains(history):

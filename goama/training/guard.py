@@ -1,4 +1,4 @@
-"""The guard: what is not finite is skipped and explained; a loss that has risen and stays up is undone at a lower rate.
+"""The guard: what is not finite is skipped and explained; what goes wrong for good is undone at a lower rate.
 
 All of it are pure functions of `GuardState`, which the loop keeps and checkpoints hold: a resumed run is guarded
 as the run that was never stopped.
@@ -26,6 +26,12 @@ _LEAST_RISE = math.log(1.25)  # a loss a quarter over the usual; less comes and 
 _DEVIATIONS = 4.0  # of single steps; the median of 16 deviates four times less
 _NEGLIGIBLE = 0.25  # nats per label: between 0.05 and 0.1 there is no spike
 _ODD_RISE, _ODD_DEVIATIONS = math.log(1.5), 6.0
+_OPENING, _LOST = 8, 3.0
+MEASURED_EVERY = 10
+"""Steps between two measurements of the weights' scale."""
+
+_SCALES = 11  # a hundred steps
+_GROWTH, _CALM_GROWTH = 3.0, 2.0  # the rate that taught a small network best made its weights 1.9 times as large
 _SKIPS_IN_A_ROW = 10
 _SKIPS_OF_A_SCALER = 30  # fp16: the scaler halves its factor at each, from 2 ** 16; more of them are no search any more
 _RAMP_STEPS = 30  # over which the rate rises again after a roll-back
@@ -38,11 +44,17 @@ class GuardState:
 
     losses: tuple[float, ...] = ()
     """The last finite losses, nats per label, of steps that CTC alone guides."""
+    opening: tuple[float, ...] = ()
+    """The first eight losses: what a network knows that has learnt nothing yet."""
+    recent: tuple[float, ...] = ()
+    """The last sixteen losses, whatever guided them."""
     rate: float = 1.0
     """The share of the planned learning rate that is left."""
     rollbacks: int = 0
     rolled_back_at: int | None = None
     skipped_in_a_row: int = 0
+    scales: tuple[float, ...] = ()
+    """The scale of the weights before the first step and every ten steps since, the last eleven."""
     without_gain: int = 0
     """Evaluations since the best one."""
     ended_by: Literal["", "guard", "patience"] = ""
@@ -52,16 +64,18 @@ class GuardState:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A reason to go back: `spike` or `not finite`; it began `steps` steps ago."""
+    """A reason to go back; it began `steps` steps ago. `usual` and `now` are losses, or sizes of weights."""
 
-    kind: Literal["spike", "not finite"]
+    kind: Literal["spike", "not finite", "grown weights"]
     steps: int
     usual: float | None = None
     now: float | None = None
 
     def __str__(self) -> str:
         if self.kind == "spike":
-            return f"the loss rose from {self.usual:.2f} to {self.now:.2f} and stayed there for {self.steps} steps"
+            return f"the loss rose from {self.usual:.2f} to {self.now:.2f} nats per label in {self.steps} steps"
+        if self.kind == "grown weights":
+            return f"the weights grew to {self.now:.1f} times their size within {self.steps} steps"
         return f"{self.steps} steps in a row had no finite gradients"
 
 
@@ -69,20 +83,41 @@ def after_step(guard: GuardState, loss: float, *, skipped: bool, guided: bool) -
     """Remember a step. While something else than CTC guides the network, its losses are no history to judge by."""
     if skipped:
         return replace(guard, skipped_in_a_row=guard.skipped_in_a_row + 1)
-    if guided:
-        return replace(guard, losses=(), skipped_in_a_row=0)
-    return replace(guard, losses=(*guard.losses, loss)[-HISTORY - RECENT :], skipped_in_a_row=0)
+    return replace(
+        guard,
+        losses=() if guided else (*guard.losses, loss)[-HISTORY - RECENT :],
+        opening=guard.opening if len(guard.opening) == _OPENING else (*guard.opening, loss),
+        recent=(*guard.recent, loss)[-RECENT:],
+        skipped_in_a_row=0,
+    )
+
+
+def after_measuring(guard: GuardState, scale: float) -> GuardState:
+    """Remember the scale of the weights; measured before the first step and every `MEASURED_EVERY` steps."""
+    return replace(guard, scales=(*guard.scales, scale)[-_SCALES:])
+
+
+def growth(guard: GuardState) -> float:
+    """How much larger the weights are than they were within the last hundred steps."""
+    return guard.scales[-1] / min(guard.scales) if guard.scales else 1.0
 
 
 def trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
-    """A loss that has risen and stays, or too many skipped steps in a row (`scaled`: by an fp16 scaler's search).
+    """A loss that has risen and stays, weights that grow without bounds, or too many skipped steps in a row.
+
+    With an fp16 scaler (`scaled`), whose search skips steps too, more of them are allowed.
 
     The median of the last 16 log losses is compared with the median of the up to 64 before: it has to exceed it
     by a quarter and by four deviations (1.48 times the median absolute one), so that a few odd batches, or a
-    corpus whose batches differ much, are no spike.
+    corpus whose batches differ much, are no spike. Before there is such a history, and while the network is
+    guided, a median of three times the run's first losses is one: worse than knowing nothing.
     """
     if guard.skipped_in_a_row >= (_SKIPS_OF_A_SCALER if scaled else _SKIPS_IN_A_ROW):
         return Trouble("not finite", guard.skipped_in_a_row)
+    if growth(guard) > _GROWTH:
+        return Trouble("grown weights", MEASURED_EVERY * (len(guard.scales) - 1), usual=1.0, now=growth(guard))
+    if len(guard.recent) == RECENT and _is_lost(guard, guard.recent):
+        return Trouble("spike", RECENT, usual=median(guard.opening), now=median(guard.recent))
     before, recent = guard.losses[:-RECENT], guard.losses[-RECENT:]
     if len(before) < FEWEST or _rise(before, median(recent)) <= _threshold(before, _LEAST_RISE, _DEVIATIONS):
         return None
@@ -91,9 +126,11 @@ def trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
 
 def is_calm(guard: GuardState) -> bool:
     """Whether the last few steps were as usual: only such a model may be saved as good or be the best."""
+    if guard.skipped_in_a_row or growth(guard) > _CALM_GROWTH or _is_lost(guard, guard.recent[-RECENT // 2 :]):
+        return False
     before, recent = guard.losses[:-RECENT], guard.losses[-RECENT // 2 :]
-    if guard.skipped_in_a_row or len(before) < FEWEST:
-        return guard.skipped_in_a_row == 0
+    if len(before) < FEWEST:
+        return True
     return _rise(before, median(recent)) <= _threshold(before, _LEAST_RISE, _DEVIATIONS)
 
 
@@ -102,6 +139,13 @@ def is_odd(guard: GuardState, loss: float) -> bool:
     if len(guard.losses) < FEWEST:
         return False
     return _rise(guard.losses, loss) > _threshold(guard.losses, _ODD_RISE, _ODD_DEVIATIONS)
+
+
+def _is_lost(guard: GuardState, recent: Sequence[float]) -> bool:
+    """Whether the network is far worse than one that knows nothing."""
+    if len(guard.opening) < _OPENING or not recent:
+        return False
+    return median(recent) > _LOST * max(1.0, median(guard.opening))
 
 
 def _logs(losses: Sequence[float]) -> list[float]:
@@ -123,10 +167,12 @@ def after_rollback(guard: GuardState, restored: GuardState, step: int) -> GuardS
     return replace(
         guard,
         losses=restored.losses,
+        recent=restored.recent,
         rate=guard.rate * RATE_CUT,
         rollbacks=guard.rollbacks + 1,
         rolled_back_at=step,
         skipped_in_a_row=0,
+        scales=restored.scales[-1:],
     )
 
 

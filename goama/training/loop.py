@@ -27,13 +27,13 @@ from goama.training.checkpoint import RunState, drop_later, load_newest, save_ch
 from goama.training.culprits import culprits
 from goama.training.monitor import Monitor, clock, evaluation_line
 from goama.training.objective import ctc_sum, flat_start_sum
-from goama.training.optimiser import rate_factor, set_rate
+from goama.training.optimiser import rate_factor, set_rate, weight_scale
 from goama.training.recipe import AugmentSection, TrainSection
 
 EVALUATIONS = 12
 """Evaluations in a run, evenly spaced, when the recipe does not say how often."""
 
-_LOG_EVERY = 10  # steps
+_LOG_EVERY = guard.MEASURED_EVERY  # steps
 _SAID = 5  # skipped steps that the screen explains; metrics.jsonl has all
 _STOPPING = "stopping after this step, then saving (once more: stop at once, without saving)"
 
@@ -218,6 +218,7 @@ class TrainingLoop:
         recent: list[StepResult] = []
         recent_s = 0.0
         if self.state.step == 0:
+            self._measure()
             self._save()  # what the guard goes back to when the first steps already go wrong
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stop_requested():
@@ -289,9 +290,15 @@ class TrainingLoop:
         )
         if is_odd or (result.skipped and not scaled):
             self._explain_step(result, parts)
+        if self.state.step % guard.MEASURED_EVERY == 0:
+            self._measure()
         found = guard.trouble(self.state.guard, scaled=scaled)
         if found is not None:
             self._go_back(found)
+
+    def _measure(self) -> None:
+        scale = weight_scale(self.learner.bare_optimiser)
+        self.state = replace(self.state, guard=guard.after_measuring(self.state.guard, scale))
 
     def _is_guided(self, progress: float) -> bool:
         """Whether something else than CTC alone made the loss."""
@@ -324,8 +331,8 @@ class TrainingLoop:
             "kind": found.kind,
             "since_step": self.state.step - found.steps,
             "to_step": restored.step,
-            "usual_loss": found.usual,
-            "loss_now": found.now,
+            "usual": found.usual,
+            "now": found.now,
             "learning_rate": max(rates),
             "reason": why,
         }
@@ -433,6 +440,7 @@ class TrainingLoop:
                 "loss": sum(r.loss for r in taken) / len(taken),
                 "learning_rate": max(group["lr"] for group in self.learner.bare_optimiser.param_groups),
                 "gradient_norm": max(r.gradient_norm for r in taken),
+                "weight_growth": guard.growth(self.state.guard),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
                 "padding_share": 1 - audio / padded,
                 "audio_s_per_s": audio / seconds,

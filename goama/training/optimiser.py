@@ -49,6 +49,17 @@ def rate_factor(progress: float, warmup: float) -> float:
     return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * fall))
 
 
+@torch.no_grad()
+def weight_scale(optimiser: torch.optim.Optimizer) -> float:
+    """The geometric mean of the root mean squares of all matrices; those that begin at zero count as 0.001.
+
+    So no matrix outweighs another, whatever its size and the scale it began with.
+    """
+    matrices = [parameter for group in optimiser.param_groups for parameter in group["params"] if parameter.ndim > 1]
+    logs = [math.log(float(matrix.float().square().mean().sqrt()) + 1e-3) for matrix in matrices]
+    return math.exp(sum(logs) / max(1, len(logs)))
+
+
 def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
     """Scale every group's peak rate."""
     for group in optimiser.param_groups:

@@ -1,0 +1,152 @@
+"""The guard tells a loss that rose for good from odd batches and from noise, and goes back at a lower rate."""
+
+import random
+
+import numpy as np
+import pytest
+
+from goama.acoustics.batches import Batch
+from goama.training import guard
+from goama.training.guard import GuardState
+
+
+def after(losses, start=None) -> GuardState:
+    state = start or GuardState()
+    for loss in losses:
+        state = guard.after_step(state, loss, skipped=False, guided=False)
+    return state
+
+
+def noisy(level: float, count: int, seed: int, spread: float = 0.06) -> list[float]:
+    generator = random.Random(seed)
+    return [level * generator.lognormvariate(0, spread) for _ in range(count)]
+
+
+def first_trouble(losses) -> int | None:
+    """The number of losses after which the guard would have acted."""
+    state = GuardState()
+    for number, loss in enumerate(losses, start=1):
+        state = after([loss], state)
+        if guard.trouble(state):
+            return number
+    return None
+
+
+@pytest.mark.parametrize("level, to", [(0.05, 1.0), (0.4, 1.0), (0.4, 3.0), (2.4, 3.6), (2.4, 30.0)])
+def test_a_loss_that_rises_and_stays_is_noticed_within_a_few_steps(level, to):
+    number = first_trouble(noisy(level, 80, 1) + noisy(to, 30, 2))
+    assert number is not None and 80 < number <= 80 + guard.RECENT
+
+
+def test_the_trouble_says_what_was_usual_and_what_is_now():
+    found = guard.trouble(after(noisy(2.0, 80, 1) + noisy(6.0, 16, 2)))
+    assert found is not None
+    assert found.usual == pytest.approx(2.0, rel=0.05) and found.now == pytest.approx(6.0, rel=0.1)
+    assert str(found) == "the loss rose from 1.98 to 6.05 nats per label in 16 steps"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_a_falling_loss_and_single_odd_batches_are_no_trouble(seed):
+    generator = random.Random(seed)
+    losses = [
+        loss * (0.3 + 4.0 * 0.99**step) * (12.0 if generator.random() < 0.08 else 1.0)  # as rare characters did
+        for step, loss in enumerate(noisy(1.0, 600, seed, spread=0.15))
+    ]
+    assert first_trouble(losses) is None
+
+
+def test_batches_of_unlike_languages_are_no_trouble():
+    """Two levels in blocks, as buckets give them."""
+    losses = [level for _ in range(12) for level in noisy(1.2, 4, 3) + noisy(2.4, 4, 4)]
+    assert first_trouble(losses) is None
+
+
+def test_a_jump_of_five_odd_batches_that_heals_is_no_trouble_but_not_calm():
+    state = after(noisy(2.6, 80, 1) + noisy(6.0, 7, 2))
+    assert guard.trouble(state) is None and not guard.is_calm(state)
+    state = after(noisy(2.6, 16, 3), state)
+    assert guard.trouble(state) is None and guard.is_calm(state)
+
+
+def test_the_end_of_the_flat_start_is_no_spike():
+    state = GuardState()
+    for loss in noisy(2.5, 100, 1):
+        state = guard.after_step(state, loss, skipped=False, guided=True)
+    assert guard.trouble(after(noisy(4.3, 100, 2), state)) is None
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_network_worse_than_one_that_knows_nothing_is_noticed_without_a_history(guided):
+    """The first steps of a run with a learning rate a hundred times too high."""
+    state = GuardState()
+    for loss in noisy(4.8, 10, 1):
+        state = guard.after_step(state, loss, skipped=False, guided=guided)
+    assert guard.trouble(state) is None and guard.is_calm(state)
+    for loss in noisy(60.0, 10, 2):
+        state = guard.after_step(state, loss, skipped=False, guided=guided)
+    assert guard.trouble(state) is not None and not guard.is_calm(state)
+
+
+def test_one_odd_batch_is_seen():
+    state = after(noisy(2.6, 80, 1))
+    assert guard.is_odd(state, 12.6)
+    assert not guard.is_odd(state, 3.0)
+    assert not guard.is_odd(after(noisy(2.6, 5, 1)), 12.6), "too short a history"
+
+
+def test_skipped_steps_in_a_row_are_trouble_later_with_a_scaler():
+    state = GuardState()
+    for _ in range(10):
+        assert guard.trouble(state) is None
+        state = guard.after_step(state, float("nan"), skipped=True, guided=False)
+    assert guard.trouble(state).kind == "not finite"
+    assert guard.trouble(state, scaled=True) is None
+    assert not guard.is_calm(state)
+    assert guard.trouble(after([2.0], state)) is None
+
+
+def test_weights_that_grow_threefold_in_a_hundred_steps_are_trouble():
+    state = guard.after_measuring(GuardState(), 0.02)
+    for scale in (0.03, 0.035, 0.059):
+        state = guard.after_measuring(state, scale)
+        assert guard.trouble(state) is None
+    assert not guard.is_calm(state)
+    found = guard.trouble(guard.after_measuring(state, 0.07))
+    assert found is not None and found.steps == 40
+    assert str(found) == "the weights grew to 3.5 times their size within 40 steps"
+
+
+def test_weights_that_grow_slowly_are_none():
+    state = GuardState()
+    for measurement in range(200):
+        state = guard.after_measuring(state, 0.02 * 1.05**measurement)
+        assert guard.trouble(state) is None and guard.is_calm(state)
+
+
+def test_a_roll_back_takes_the_history_of_its_weights_and_the_rate_rises_again():
+    good = after(noisy(2.0, 90, 1))
+    bad = after(noisy(6.0, 16, 2), good)
+    back = guard.after_rollback(bad, good, step=106)
+    assert guard.trouble(back) is None and back.losses == good.losses
+    assert back.rate == pytest.approx(0.3) and back.rollbacks == 1
+    assert guard.rate(back, 106) < 0.02
+    assert guard.rate(back, 135) == pytest.approx(0.3)
+    assert guard.after_rollback(back, good, step=150).rate == pytest.approx(0.09)
+    assert guard.rate(GuardState(), 0) == 1.0
+
+
+def test_patience_counts_evaluations_without_gain_but_not_those_of_the_plateau():
+    state = GuardState()
+    for cer, is_best in [(1.0, False), (0.99, False), (0.6, True), (0.7, False), (0.65, False)]:
+        state = guard.after_evaluation(state, cer=cer, is_best=is_best)
+    assert state.without_gain == 2
+    assert guard.after_evaluation(state, cer=0.5, is_best=True).without_gain == 0
+
+
+def test_unsound_clips_leave_their_batch():
+    good, bad = np.ones(160, np.float32), np.full(160, np.nan, np.float32)
+    batch = Batch(("a", "b"), (good, bad), ((3,), (4,)), ("x", "y"), (None, None))
+    kept, unsound = guard.without_unsound(batch)
+    assert (kept.ids, kept.texts, unsound) == (("a",), ("x",), ("b",))
+    alone = Batch(("b",), (bad,), ((4,),), ("y",), (None,))
+    assert guard.without_unsound(alone) == (alone, ("b",)), "an empty batch would be none"
