@@ -132,7 +132,8 @@ def _checksum(path: Path) -> int:
 
 
 def _state(facts: dict[str, Any]) -> RunState:
-    guard = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.get("guard", {}).items()}
+    remembered = facts.get("guard", {})
+    guard: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in remembered.items()}
     return RunState(**{**facts, "place": DataPlace(**facts["place"]), "guard": GuardState(**guard)})
 
 

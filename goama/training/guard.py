@@ -1,7 +1,7 @@
 """The guard: what is not finite is skipped and explained; what goes wrong for good is undone at a lower rate.
 
-All of it are pure functions of `GuardState`, which the loop keeps and checkpoints hold: a resumed run is guarded
-as the run that was never stopped.
+Pure functions of `GuardState`, which the loop keeps and every checkpoint holds: a resumed run is guarded like one
+that was never stopped. Time and data go on after a roll-back, as PaLM's did (Chowdhery et al. 2022, section 5.1).
 """
 
 from __future__ import annotations

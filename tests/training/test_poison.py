@@ -35,12 +35,16 @@ def recipe(*more: str, rate: float = RATE, steps: int = 60):
     return read_recipe(None, [*rates, *length, *more])
 
 
+WRONG = 7
+"""The training clip that a poison spoils: it is not in dev, where what is learnt by heart shows."""
+
+
 @pytest.fixture(scope="module")
 def spoken(speech) -> list[SourceClip]:
-    """The twenty shortest sentences, in training and, under other names, in dev: what is learnt by heart shows."""
+    """The twenty shortest sentences in training and nineteen of them, under other names, in dev."""
     clips = sorted(read_source(str(speech)), key=lambda clip: (len(clip.text), clip.id))[:20]
     in_train = [replace(clip, split="train") for clip in clips]
-    return in_train + [replace(clip, id=f"dev-{clip.id}", split="dev") for clip in clips]
+    return in_train + [replace(clip, id=f"dev-{clip.id}", split="dev") for clip in clips if clip is not clips[WRONG]]
 
 
 def corpus_of(clips: list[SourceClip], folder: Path) -> Mixture:
@@ -99,10 +103,10 @@ def test_ten_clips_with_more_labels_than_frames_change_no_weight(clean, spoken, 
 
 def test_a_sound_that_is_not_a_number_costs_that_clip_alone(spoken, tiny_encoder, tmp_path, capsys):
     mixture = corpus_of(spoken, tmp_path / "corpus")
-    with_not_a_number(mixture.corpora[0], spoken[3].id)
+    with_not_a_number(mixture.corpora[0], spoken[WRONG].id)
     trained = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe(steps=20))
     assert trained.outcome.state.skipped_steps == 0
-    assert diagnosed(trained.run)["sound-not-finite"]["clips"] == [spoken[3].id]
+    assert diagnosed(trained.run)["sound-not-finite"]["clips"] == [spoken[WRONG].id]
     assert capsys.readouterr().out.count("some samples of their sound are not finite") == 1
     assert_best_is_sane(trained)
 
@@ -181,33 +185,37 @@ def test_early_stop_ends_a_run_that_gains_no_more(clean, tiny_encoder, tmp_path,
     assert "no better dev CER" in json.loads((tmp_path / "run" / "diagnosis.json").read_text())["reason"]
 
 
-POISONS = ["wrong transcripts", "labels longer than frames", "not a number", "ten times the rate"]
+def mean_cer(mixture: Mixture, folder: Path, encoder: Path, rate: float) -> float:
+    """The best dev CER after 400 steps, over three seeds."""
+    rates = []
+    for seed in range(3):
+        settings = recipe(f"train.seed={seed}", rate=rate, steps=400)
+        trained = train(mixture, folder / f"run-{seed}", encoder=str(encoder), recipe=settings)
+        assert_best_is_sane(trained)
+        rates.append(trained.outcome.state.best_cer)
+    return sum(rates) / len(rates)
+
+
+@pytest.fixture(scope="module")
+def clean_cer(clean, tiny_encoder, tmp_path_factory) -> float:
+    return mean_cer(clean, tmp_path_factory.mktemp("clean-runs"), tiny_encoder, RATE)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "poison", ["wrong transcripts", "labels longer than frames", "not a number", "ten times the rate"]
 )
-def test_a_poisoned_run_comes_within_a_tenth_of_the_clean_one(poison, clean, spoken, tiny_encoder, tmp_path):
-    """The mean dev CER of three seeds after 400 steps; with wrong transcripts, over the clips that have right ones."""
-    clips, rate = list(spoken), RATE
+def test_a_poisoned_run_comes_within_a_tenth_of_the_clean_one(poison, clean_cer, spoken, tiny_encoder, tmp_path):
+    clips = list(spoken)
     if poison == "wrong transcripts":  # one in twenty
-        clips[7] = replace(clips[7], text=clips[12].text)
+        clips[WRONG] = replace(clips[WRONG], text=clips[12].text)
     elif poison == "labels longer than frames":
         clips += too_long_for_their_sound(spoken)
-    elif poison == "ten times the rate":
-        rate *= 10
     spoilt = corpus_of(clips, tmp_path / "corpus")
     if poison == "not a number":
-        with_not_a_number(spoilt.corpora[0], spoken[7].id)
-
-    def mean_cer(mixture: Mixture, name: str, rate: float) -> float:
-        rates = []
-        for seed in range(3):
-            settings = recipe(f"train.seed={seed}", rate=rate, steps=400)
-            trained = train(mixture, tmp_path / f"{name}-{seed}", encoder=str(tiny_encoder), recipe=settings)
-            assert_best_is_sane(trained)
-            rates.append(trained.outcome.state.best_cer)
-        return sum(rates) / 3
-
-    assert mean_cer(spoilt, "spoilt", rate) <= 1.1 * mean_cer(clean, "clean", RATE)
+        with_not_a_number(spoilt.corpora[0], spoken[WRONG].id)
+    rate = 10 * RATE if poison == "ten times the rate" else RATE
+    spoilt_cer = mean_cer(spoilt, tmp_path, tiny_encoder, rate)
+    print(f"{poison}: dev CER {spoilt_cer:.3f}, clean {clean_cer:.3f}")
+    assert spoilt_cer <= 1.1 * clean_cer
