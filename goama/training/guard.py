@@ -26,7 +26,7 @@ _LEAST_RISE = math.log(1.25)  # a loss a quarter over the usual; less comes and 
 _DEVIATIONS = 4.0  # of single steps; the median of 16 deviates four times less
 _NEGLIGIBLE = 0.25  # nats per label: between 0.05 and 0.1 there is no spike
 _ODD_RISE, _ODD_DEVIATIONS = math.log(1.5), 6.0
-_OPENING, _LOST = 8, 3.0
+_OPENING, _LOST = 8, 5.0  # times the first losses: no alignment of labels and frames is that bad
 MEASURED_EVERY = 10
 """Steps between two measurements of the weights' scale."""
 
@@ -110,7 +110,7 @@ def trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
     The median of the last 16 log losses is compared with the median of the up to 64 before: it has to exceed it
     by a quarter and by four deviations (1.48 times the median absolute one), so that a few odd batches, or a
     corpus whose batches differ much, are no spike. Before there is such a history, and while the network is
-    guided, a median of three times the run's first losses is one: worse than knowing nothing.
+    guided, a median of five times the first losses is one: worse than knowing nothing.
     """
     if guard.skipped_in_a_row >= (_SKIPS_OF_A_SCALER if scaled else _SKIPS_IN_A_ROW):
         return Trouble("not finite", guard.skipped_in_a_row)

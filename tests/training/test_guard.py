@@ -1,6 +1,8 @@
 """The guard tells a loss that rose for good from odd batches and from noise, and goes back at a lower rate."""
 
+import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +152,14 @@ def test_unsound_clips_leave_their_batch():
     assert (kept.ids, kept.texts, unsound) == (("a",), ("x",), ("b",))
     alone = Batch(("b",), (bad,), ((4,),), ("y",), (None,))
     assert guard.without_unsound(alone) == (alone, ("b",)), "an empty batch would be none"
+
+
+@pytest.mark.parametrize(
+    "name, odd", [("fine-tuned", 0), ("scratch-learns", 0), ("scratch-stuck", 0), ("rare-characters", 6)]
+)
+def test_of_real_runs_none_is_troubled_and_odd_batches_are_seen(name, odd):
+    """The logged means of ten steps, taken as steps; in one run rare characters made batches go wrong."""
+    lines = (Path(__file__).parents[1] / "data" / "metrics" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    losses = [line["loss"] for line in map(json.loads, lines) if "loss" in line]
+    assert first_trouble(losses) is None
+    assert sum(guard.is_odd(after(losses[:number]), loss) for number, loss in enumerate(losses)) == odd

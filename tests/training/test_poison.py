@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean, stdev
 
 import numpy as np
 import pytest
@@ -185,20 +186,20 @@ def test_early_stop_ends_a_run_that_gains_no_more(clean, tiny_encoder, tmp_path,
     assert "no better dev CER" in json.loads((tmp_path / "run" / "diagnosis.json").read_text())["reason"]
 
 
-def mean_cer(mixture: Mixture, folder: Path, encoder: Path, rate: float) -> float:
-    """The best dev CER after 400 steps, over three seeds."""
+def dev_cers(mixture: Mixture, folder: Path, encoder: Path, rate: float) -> list[float]:
+    """The best dev CER after 800 steps, for three seeds."""
     rates = []
     for seed in range(3):
-        settings = recipe(f"train.seed={seed}", rate=rate, steps=400)
+        settings = recipe(f"train.seed={seed}", rate=rate, steps=800)
         trained = train(mixture, folder / f"run-{seed}", encoder=str(encoder), recipe=settings)
         assert_best_is_sane(trained)
         rates.append(trained.outcome.state.best_cer)
-    return sum(rates) / len(rates)
+    return rates
 
 
 @pytest.fixture(scope="module")
-def clean_cer(clean, tiny_encoder, tmp_path_factory) -> float:
-    return mean_cer(clean, tmp_path_factory.mktemp("clean-runs"), tiny_encoder, RATE)
+def clean_cers(clean, tiny_encoder, tmp_path_factory) -> list[float]:
+    return dev_cers(clean, tmp_path_factory.mktemp("clean-runs"), tiny_encoder, RATE)
 
 
 @pytest.mark.slow
@@ -206,7 +207,8 @@ def clean_cer(clean, tiny_encoder, tmp_path_factory) -> float:
 @pytest.mark.parametrize(
     "poison", ["wrong transcripts", "labels longer than frames", "not a number", "ten times the rate"]
 )
-def test_a_poisoned_run_comes_within_a_tenth_of_the_clean_one(poison, clean_cer, spoken, tiny_encoder, tmp_path):
+def test_a_poisoned_run_comes_within_a_tenth_of_the_clean_one(poison, clean_cers, spoken, tiny_encoder, tmp_path):
+    """As far as three seeds can tell: twice the standard error of the clean mean is allowed for."""
     clips = list(spoken)
     if poison == "wrong transcripts":  # one in twenty
         clips[WRONG] = replace(clips[WRONG], text=clips[12].text)
@@ -216,6 +218,6 @@ def test_a_poisoned_run_comes_within_a_tenth_of_the_clean_one(poison, clean_cer,
     if poison == "not a number":
         with_not_a_number(spoilt.corpora[0], spoken[WRONG].id)
     rate = 10 * RATE if poison == "ten times the rate" else RATE
-    spoilt_cer = mean_cer(spoilt, tmp_path, tiny_encoder, rate)
-    print(f"{poison}: dev CER {spoilt_cer:.3f}, clean {clean_cer:.3f}")
-    assert spoilt_cer <= 1.1 * clean_cer
+    spoilt_cers = dev_cers(spoilt, tmp_path, tiny_encoder, rate)
+    print(f"{poison}: dev CER {spoilt_cers}, clean {clean_cers}")
+    assert mean(spoilt_cers) <= 1.1 * mean(clean_cers) + 2 * stdev(clean_cers) / len(clean_cers) ** 0.5
