@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp_bands
+from goama.acoustics.augment import change_tempo, generators, limit_band, spec_augment, warp_bands
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
@@ -83,14 +83,13 @@ class Learner:
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
         """
         torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
         totals = self._total(sum(b.label_count for b in batches), sum(b.samples for b in batches))
         label_total, sample_total = (max(1.0, float(value)) for value in totals)
         loss_sum, blanks, frames = 0.0, 0, 0
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.network):
-                logits, lengths = self._forward(batch, augment, generator)
+                logits, lengths = self._forward(batch, augment, seed)
                 loss = (
                     (1.0 - flat_start)
                     * ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum()
@@ -119,12 +118,10 @@ class Learner:
             skipped=skipped,
         )
 
-    def _forward(
-        self, batch: Batch, augment: AugmentSection | None, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _forward(self, batch: Batch, augment: AugmentSection | None, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         features, mask = self.log_mel(batch.waveforms)
         if augment is not None:
-            features, mask = self._augmented(features, mask, batch, augment, generator)
+            features, mask = self._augmented(features, mask, batch, augment, seed)
         logits = self.network(features, attention_mask=mask.long()).logits
         return logits, output_frames(self.config, mask.sum(1))
 
@@ -134,19 +131,20 @@ class Learner:
         mask: torch.Tensor,
         batch: Batch,
         augment: AugmentSection,
-        generator: torch.Generator,
+        seed: int,
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        by_clip = generators(seed, batch.ids)
         if augment.tempo:
             needed = self._frames_needed(batch, features.shape[1])
-            features, mask = change_tempo(features, mask, generator, augment.tempo, needed)
+            features, mask = change_tempo(features, mask, by_clip, augment.tempo, needed)
         if augment.vocal_tract:
-            features = warp_bands(features, generator, augment.vocal_tract)
+            features = warp_bands(features, by_clip, augment.vocal_tract)
         if augment.band_limit:
-            features = limit_band(features, mask, generator, augment.band_limit)
+            features = limit_band(features, mask, by_clip, augment.band_limit)
         features = spec_augment(
             features,
             mask,
-            generator,
+            by_clip,
             time_masks_per_s=augment.time_masks_per_s,
             longest_time_mask_s=augment.longest_time_mask_s,
             frequency_masks=augment.frequency_masks,
