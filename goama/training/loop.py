@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -26,12 +27,14 @@ from goama.training.checkpoint import RunState, save_checkpoint
 from goama.training.monitor import Monitor, clock
 from goama.training.objective import ctc_sum, flat_start_sum
 from goama.training.optimiser import rate_factor, set_rate
+from goama.training.processes import Processes
 from goama.training.recipe import AugmentSection, TrainSection
 
 EVALUATIONS = 12
 """Evaluations in a run, evenly spaced, when the recipe does not say how often."""
 
 _LOG_EVERY = 10  # steps
+_SILENCE = Batch(("silence",), (np.zeros(SAMPLE_RATE // 2, np.float32),), ((),), ("",), (None,))
 _STOPPING = "stopping after this step, then saving (once more: stop at once, without saving)"
 
 
@@ -85,10 +88,13 @@ class Learner:
         torch.manual_seed(seed)
         totals = self._total(sum(b.label_count for b in batches), sum(b.samples for b in batches))
         label_total, sample_total = (max(1.0, float(value)) for value in totals)
-        loss_sum, blanks, frames = 0.0, 0, 0
+        loss_sum, blanks, frames = 0.0, 0.0, 0.0
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.network):
+                if not batch.ids:
+                    self.accelerator.backward(self._nothing())
+                    continue
                 logits, lengths = self._forward(batch, augment, seed)
                 loss = (
                     (1.0 - flat_start)
@@ -105,16 +111,18 @@ class Learner:
             blanks += int(((logits.detach().argmax(-1) == self.vocabulary.blank_id) & valid).sum())
             frames += int(valid.sum())
         norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), clip))
+        padded = sum(b.padded_samples for b in batches)
+        loss_sum, blanks, frames, padded = self._total(loss_sum, blanks, frames, padded).tolist()
         skipped = not (torch.isfinite(torch.tensor([norm, loss_sum])).all())
         if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
             self.optimiser.step()
         self.optimiser.zero_grad()
         return StepResult(
-            loss=float(self._total(loss_sum)[0]),
+            loss=loss_sum,
             gradient_norm=norm,
             blank_share=blanks / max(1, frames),
             audio_s=sample_total / SAMPLE_RATE,
-            padded_s=float(self._total(sum(b.padded_samples for b in batches))[0]) / SAMPLE_RATE,
+            padded_s=padded / SAMPLE_RATE,
             skipped=skipped,
         )
 
@@ -124,6 +132,11 @@ class Learner:
             features, mask = self._augmented(features, mask, batch, augment, seed)
         logits = self.network(features, attention_mask=mask.long()).logits
         return logits, output_frames(self.config, mask.sum(1))
+
+    def _nothing(self) -> torch.Tensor:
+        """A loss of 0 from every parameter: what a process without a clip of its own gives to the common gradient."""
+        logits, _ = self._forward(_SILENCE, None, 0)
+        return 0.0 * logits.float().sum()
 
     def _augmented(
         self,
@@ -200,6 +213,7 @@ class TrainingLoop:
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
+        self.processes = Processes()
         self._pace = ""
 
     def run(self) -> Outcome:
@@ -208,27 +222,30 @@ class TrainingLoop:
         stream = self.batches.starting_at(self.state.place)
         recent: list[StepResult] = []
         recent_s = 0.0
+        stopping = False
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
-            while self._progress() < 1.0 and not stop_requested():
+            while self._progress() < 1.0 and not stopping:
                 before, step_started = self._progress(), time.monotonic()
-                place, parts = self._next(stream)
+                place, parts = self.processes.together(lambda: self._next(stream))
                 result = self._step(parts, before)
                 recent_s += time.monotonic() - step_started
+                elapsed_s, stopping = self.processes.agree(time.monotonic() - started, stop_requested())
                 self.state = replace(
                     self.state,
                     step=self.state.step + 1,
                     place=place,
-                    elapsed_s=time.monotonic() - started,
+                    elapsed_s=elapsed_s,
                     skipped_steps=self.state.skipped_steps + result.skipped,
                 )
                 recent.append(result)
                 if self.state.step % _LOG_EVERY == 0 or self._progress() >= 1.0:
                     self._log(recent, recent_s)
                     recent, recent_s = [], 0.0
-                if stop_requested() and self._progress() < 1.0:
+                if stopping and self._progress() < 1.0:
                     break
                 is_best = self._maybe_evaluate(before, self._progress())
-                self.state = replace(self.state, elapsed_s=time.monotonic() - started)
+                elapsed_s, stopping = self.processes.agree(time.monotonic() - started, stop_requested())
+                self.state = replace(self.state, elapsed_s=elapsed_s)
                 self._maybe_save(before, self._progress(), is_best)
                 self._show(result)
             interrupted = self._progress() < 1.0
@@ -273,7 +290,8 @@ class TrainingLoop:
             return False
         started = time.monotonic()
         result = self._evaluate()
-        self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, time.monotonic() - started))
+        spent_s, _ = self.processes.agree(time.monotonic() - started, False)
+        self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, spent_s))
         is_best = self.state.best_cer is None or result.cer < self.state.best_cer
         self.monitor.log(
             self.state.step,
@@ -289,10 +307,13 @@ class TrainingLoop:
         return is_best
 
     def _evaluate(self) -> ErrorRates:
-        network = self.learner.bare_network
+        """Each process recognises its share of the batches; all of them count all clips."""
+        learner, network = self.learner, self.learner.bare_network
+        share = {"rank": self.processes.rank, "world_size": self.processes.count}
         network.eval()
         try:
-            return error_rates(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts))
+            scored = score_batches(network, learner.log_mel, learner.vocabulary, self.dev_cuts, **share)
+            return error_rates(self.processes.gathered(self.processes.together(lambda: list(scored))))
         finally:
             network.train()
 
@@ -306,16 +327,13 @@ class TrainingLoop:
             self._save()
 
     def _save(self) -> None:
-        if not self.learner.accelerator.is_main_process:
-            return
         scaler = self.learner.accelerator.scaler
         self.state = replace(self.state, scaler=scaler.state_dict() if scaler is not None else {})
-        save_checkpoint(
-            self.run_folder,
-            self.state,
-            self.learner.bare_network,
-            self.learner.bare_optimiser,
-            self.train.keep,
+        learner = self.learner
+        self.processes.on_main(
+            lambda: save_checkpoint(
+                self.run_folder, self.state, learner.bare_network, learner.bare_optimiser, self.train.keep
+            )
         )
 
     def _log(self, recent: list[StepResult], seconds: float) -> None:
