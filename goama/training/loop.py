@@ -12,15 +12,17 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import nn
+from transformers import PreTrainedModel
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.augment import change_tempo, limit_band, spec_augment, warp_bands
+from goama.acoustics.augment import change_tempo, limit_band, spec_augment, time_masks, warp_bands
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
+from goama.acoustics.front_end import FrontEnd
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ErrorRates, error_rates
 from goama.interrupt import stop_requests
-from goama.model.encoder import output_frames
+from goama.model.encoder import frame_shift_s, output_frames
 from goama.text.vocabulary import Vocabulary
 from goama.training.checkpoint import RunState, save_checkpoint
 from goama.training.monitor import Monitor, clock
@@ -48,19 +50,19 @@ class StepResult:
 
 
 class Learner:
-    """A network, its features and its optimiser: computes steps, keeps no history."""
+    """A network, its front end and its optimiser: computes steps, keeps no history."""
 
     def __init__(
         self,
         accelerator: Accelerator,
-        network: nn.Module,
+        network: PreTrainedModel,
         optimiser: torch.optim.Optimizer,
-        log_mel: LogMel,
+        front_end: FrontEnd,
         vocabulary: Vocabulary,
     ):
         self.accelerator, self.vocabulary = accelerator, vocabulary
         self.bare_optimiser = optimiser
-        self.log_mel = log_mel.on(accelerator.device)
+        self.front_end = front_end.on(accelerator.device)
         self.network, self.optimiser = accelerator.prepare(network, optimiser)
         self.config = network.config
 
@@ -98,7 +100,7 @@ class Learner:
                 )
                 if flat_start:
                     per_sample = flat_start_sum(logits, lengths, batch.labels).sum() / sample_total
-                    loss = loss + flat_start * per_sample * self._samples_per_frame
+                    loss = loss + flat_start * per_sample * frame_shift_s(self.config) * SAMPLE_RATE
                 # DDP averages gradients over processes; the totals above are sums over them
                 self.accelerator.backward(loss * self.accelerator.num_processes)
             loss_sum += float(loss.detach())
@@ -122,11 +124,27 @@ class Learner:
     def _forward(
         self, batch: Batch, augment: AugmentSection | None, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        features, mask = self.log_mel(batch.waveforms)
+        inputs, mask = self.front_end(batch.waveforms)
+        if not isinstance(self.front_end, LogMel):
+            lengths = output_frames(self.config, mask.sum(1))
+            masked = self._time_masks(lengths.cpu(), augment, generator).to(inputs.device)
+            return self.network(inputs, attention_mask=mask.long(), mask_time_indices=masked).logits, lengths
         if augment is not None:
-            features, mask = self._augmented(features, mask, batch, augment, generator)
-        logits = self.network(features, attention_mask=mask.long()).logits
+            inputs, mask = self._augmented(inputs, mask, batch, augment, generator)
+        logits = self.network(inputs, attention_mask=mask.long()).logits
         return logits, output_frames(self.config, mask.sum(1))
+
+    def _time_masks(
+        self, lengths: torch.Tensor, augment: AugmentSection | None, generator: torch.Generator
+    ) -> torch.Tensor:
+        """(B, T) bool, frames that the network hides from its transformer; never None, or it would draw its own."""
+        return time_masks(
+            lengths,
+            generator,
+            time_masks_per_s=augment.time_masks_per_s if augment is not None else 0.0,
+            longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
+            frame_shift_s=frame_shift_s(self.config),
+        )
 
     def _augmented(
         self,
@@ -151,7 +169,7 @@ class Learner:
             longest_time_mask_s=augment.longest_time_mask_s,
             frequency_masks=augment.frequency_masks,
             widest_frequency_mask=augment.widest_frequency_mask,
-            frame_shift_s=self.log_mel.frame_shift_s,
+            frame_shift_s=self.front_end.frame_shift_s,
         )
         return features, mask
 
@@ -160,11 +178,6 @@ class Learner:
         logits = output_frames(self.config, torch.arange(frames + 1))
         required = torch.tensor([self.vocabulary.required_frames(labels) for labels in batch.labels])
         return torch.searchsorted(logits, required)
-
-    @property
-    def _samples_per_frame(self) -> float:
-        one = output_frames(self.config, torch.tensor([1000]))
-        return self.log_mel.frame_shift_s * SAMPLE_RATE * 1000 / float(one[0])
 
     def _total(self, *values: float) -> torch.Tensor:
         """Sums over all processes."""
@@ -294,7 +307,7 @@ class TrainingLoop:
         network = self.learner.bare_network
         network.eval()
         try:
-            return error_rates(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts))
+            return error_rates(score_batches(network, self.learner.front_end, self.learner.vocabulary, self.dev_cuts))
         finally:
             network.train()
 
