@@ -1,8 +1,9 @@
-"""Frame labels guide a network that begins from nothing: an inner layer learns them before CTC learns to write.
+"""Frame labels guide a network that begins from nothing, so that it can hear before it learns to write.
 
 CTC alone leaves a fresh network on its blank plateau. So Gaussians align the letters (`gaussians.py`), the network
 learns these labels frame by frame, aligns better itself, learns from that (Senior et al. 2014, "GMM-free DNN acoustic
-model training"; Zeyer et al. 2017 for CTC), and then CTC fades in above.
+model training"), and then goes over to CTC (Sak et al. 2015, "Learning acoustic frame labeling"); a head on an inner
+layer goes on with frame labels.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from goama.training.monitor import Monitor, clock
 if TYPE_CHECKING:
     from lhotse import CutSet
 
-LASTING = 0.3
-"""The frame loss's share of the loss once CTC has faded in."""
+INNER = 0.3
+"""The share of the loss that is the inner head's, on frame labels from the first step to the last."""
 
 FADING = 0.1
-"""The share of training over which it does."""
+"""The share of training over which CTC's own head goes over from frame labels to CTC."""
 
 _PRIOR_SCALE = 0.4  # posteriors become likelihoods by their priors, but frames are not independent
 _SMALLEST_PRIOR = 1e-4
@@ -42,11 +43,11 @@ _BATCH_S = 60.0
 
 
 def guidance(progress: float, share: float) -> float:
-    """The frame loss's weight at `progress` in [0, 1]; CTC has the rest. Alone for a `share` of training, then
-    falling to `LASTING`; 0 throughout where the share is 0."""
-    if not share:
-        return 0.0
-    return 1.0 - (1.0 - LASTING) * min(1.0, max(0.0, progress - share) / FADING)
+    """The share of frame labels in what CTC's own head learns at `progress` in [0, 1]; CTC has the rest.
+
+    All for a `share` of training, then falling to nothing; 0 throughout where the share is 0.
+    """
+    return 1.0 - min(1.0, max(0.0, progress - share) / FADING) if share else 0.0
 
 
 def align_again(
@@ -130,9 +131,6 @@ class Guide:
         else:
             self.alignment = self._from_flat_start()
             self._save(path)
-
-    def weight(self, progress: float) -> float:
-        return guidance(progress, self._share)
 
     def is_due(self, progress: float, realigned: int) -> bool:
         """Whether the network is to align again: so often, evenly spaced, in the share of training that it guides."""

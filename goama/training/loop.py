@@ -16,16 +16,16 @@ from torch import nn
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.augment import change_tempo, limit_band, reverberate, spec_augment, warp_bands
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
-from goama.acoustics.log_mel import LogMel
+from goama.acoustics.log_mel import FRAME_SHIFT_S, LogMel
 from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ErrorRates, error_rates
 from goama.interrupt import stop_requests
-from goama.model.encoder import output_frames
+from goama.model.encoder import frame_shift_s, output_frames
 from goama.model.frame_head import frame_logits
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
 from goama.training.checkpoint import RunState, save_checkpoint
-from goama.training.guidance import Guide
+from goama.training.guidance import INNER, Guide, guidance
 from goama.training.monitor import Monitor, clock
 from goama.training.objective import ctc_sum, frame_sum
 from goama.training.optimiser import rate_factor, set_rate
@@ -40,8 +40,8 @@ _STOPPING = "stopping after this step, then saving (once more: stop at once, wit
 
 @dataclass(frozen=True)
 class StepResult:
-    """One optimiser step: loss in nats per label, or per frame while frame labels guide; gradient norm before
-    clipping; frames that are blank; of the frames of letters those whose frame label is right."""
+    """One optimiser step: loss in nats per label, or per frame where frame labels guide; gradient norm before
+    clipping; frames that are blank; of the frames of letters those that the inner frame head labels right."""
 
     loss: float
     gradient_norm: float
@@ -53,16 +53,21 @@ class StepResult:
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What the network made of a batch."""
+class _Logits:
+    """What a head of the network makes of a batch: logits (B, T, V), of which `lengths` (B,) are valid."""
 
     logits: torch.Tensor
     lengths: torch.Tensor
-    """(B,) valid frames of `logits`."""
-    frame_logits: torch.Tensor | None
-    frame_lengths: torch.Tensor
+    frame_shift_s: float
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the network makes of a batch, which has become `stretch` times as slow as it was."""
+
+    ctc: _Logits
+    frames: _Logits | None
     stretch: float
-    """How many times as slow as they were the clips have become."""
 
 
 class Learner:
@@ -100,8 +105,8 @@ class Learner:
 
         The loss is the sum over all clips of all batches (of all processes) divided by their labels, so that
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
-        With `guidance` > 0 that is the share in the loss of the frame head's labels, which `alignment` holds,
-        in nats per frame.
+        With an `alignment` the frame head learns its labels and has the share `INNER` of the loss, in nats per
+        frame; `guidance` is their share in what CTC's own head learns.
         """
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
@@ -111,18 +116,20 @@ class Learner:
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.network):
-                heard = self._forward(batch, augment, generator, is_guided=guidance > 0)
-                logits, lengths = heard.logits, heard.lengths
+                heard = self._forward(batch, augment, generator, is_guided=alignment is not None)
+                logits, lengths = heard.ctc.logits, heard.ctc.lengths
                 loss = torch.zeros((), device=logits.device)
                 if guidance < 1:
                     ctc = ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum() / label_total
                     loss = (1.0 - guidance) * ctc.to(loss.device)
-                if heard.frame_logits is not None and alignment is not None:
-                    targets = self._frame_targets(batch, alignment, heard).to(logits.device)
-                    per_sample = frame_sum(heard.frame_logits, targets).sum() / sample_total
-                    loss = loss + guidance * per_sample * self.log_mel.frame_shift_s * SAMPLE_RATE
+                if alignment is not None and heard.frames is not None:
+                    if guidance:
+                        targets = self._frame_targets(heard.ctc, batch, alignment, heard.stretch)
+                        loss = loss + guidance * self._frame_loss(heard.ctc, targets, sample_total)
+                    targets = self._frame_targets(heard.frames, batch, alignment, heard.stretch)
+                    loss = (1.0 - INNER) * loss + INNER * self._frame_loss(heard.frames, targets, sample_total)
                     is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
-                    right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
+                    right += int((heard.frames.logits.detach().argmax(-1) == targets)[is_spoken].sum())
                     spoken += int(is_spoken.sum())
                 # DDP averages gradients over processes; the totals above are sums over them
                 self.accelerator.backward(loss * self.accelerator.num_processes)
@@ -156,23 +163,25 @@ class Learner:
         if augment is not None:
             features, mask = self._augmented(features, mask, batch, augment, generator)
         output = self.network(features, attention_mask=mask.long(), output_hidden_states=is_guided)
-        return _Heard(
-            logits=output.logits,
-            lengths=output_frames(self.config, mask.sum(1)),
-            frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
-            frame_lengths=mask.sum(1),
-            stretch=features.shape[1] / frames,
-        )
+        lengths, inner = mask.sum(1), None
+        if is_guided:
+            inner = _Logits(frame_logits(self.bare_network, output.hidden_states), lengths, self.log_mel.frame_shift_s)
+        ctc = _Logits(output.logits, output_frames(self.config, lengths), frame_shift_s(self.config))
+        return _Heard(ctc, inner, stretch=features.shape[1] / frames)
 
-    def _frame_targets(self, batch: Batch, alignment: Alignment, heard: _Heard) -> torch.Tensor:
+    def _frame_targets(self, heard: _Logits, batch: Batch, alignment: Alignment, stretch: float) -> torch.Tensor:
         return frame_targets(
             [alignment.starts[clip] for clip in batch.ids],
             batch.labels,
-            heard.frame_lengths.tolist(),
-            stride=self.log_mel.stride,
-            stretch=heard.stretch,
+            heard.lengths.tolist(),
+            stride=round(heard.frame_shift_s / FRAME_SHIFT_S),
+            stretch=stretch,
             blank_id=self.vocabulary.blank_id,
-        )
+        ).to(heard.logits.device)
+
+    def _frame_loss(self, heard: _Logits, targets: torch.Tensor, sample_total: float) -> torch.Tensor:
+        """The batch's part of the step's nats per frame; frames are counted as they were at their own tempo."""
+        return frame_sum(heard.logits, targets).sum() * (heard.frame_shift_s * SAMPLE_RATE / sample_total)
 
     def _augmented(
         self,
@@ -296,11 +305,8 @@ class TrainingLoop:
             clip=self.train.clip,
             augment=self.augment,
             alignment=self.guide.alignment if self.guide else None,
-            guidance=self._guidance(progress),
+            guidance=guidance(progress, float(self.train.flat_start)),
         )
-
-    def _guidance(self, progress: float) -> float:
-        return self.guide.weight(progress) if self.guide else 0.0
 
     def _maybe_align_again(self) -> None:
         progress, realigned = self._progress(), self.state.realigned
@@ -325,12 +331,7 @@ class TrainingLoop:
         return max(shares)
 
     def _maybe_evaluate(self, before: float, now: float) -> bool:
-        """Evaluate if it is time; True when that gave the best model so far.
-
-        While frame labels alone are learnt there is nothing to evaluate: CTC cannot write yet.
-        """
-        if self._guidance(before) == 1.0 and now < 1.0:
-            return False
+        """Evaluate if it is time; True when that gave the best model so far."""
         if self.train.eval_every is not None:
             due = self.state.step % self.train.eval_every == 0
         else:

@@ -1,4 +1,4 @@
-"""Frame labels have the loss to themselves, then share it with CTC; a network finds again what it has learnt."""
+"""Frame labels come first, CTC after them; a network finds again what it has learnt."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ from goama.model.frame_head import FRAME_HEAD, add_frame_head, frame_logits
 from goama.text import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
 from goama.training.gaussians import flat_start
-from goama.training.guidance import FADING, LASTING, Guide, align_again, guidance
+from goama.training.guidance import FADING, Guide, align_again, guidance
 from goama.training.objective import frame_sum
 
 
-def test_ctc_fades_in_when_the_share_is_over_and_frame_labels_keep_theirs():
+def test_frame_labels_have_their_share_of_training_and_then_make_room_for_ctc():
     assert [guidance(progress, 0.45) for progress in (0.0, 0.2, 0.45)] == [1.0, 1.0, 1.0]
-    assert guidance(0.45 + FADING / 2, 0.45) == pytest.approx((1 + LASTING) / 2)
-    assert guidance(0.45 + FADING, 0.45) == guidance(1.0, 0.45) == pytest.approx(LASTING)
+    assert guidance(0.45 + FADING / 2, 0.45) == pytest.approx(0.5)
+    assert guidance(0.45 + FADING, 0.45) == pytest.approx(0.0) == guidance(1.0, 0.45)
     assert guidance(0.0, 0.0) == 0.0
 
 
