@@ -71,6 +71,102 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+_WAVEFORM_FAMILIES = {  # model type, layer norm (as large ones) or group norm (as base ones), class of the state dict
+    "wav2vec2-base": ("wav2vec2", False, "Wav2Vec2ForPreTraining"),
+    "xls-r": ("wav2vec2", True, "Wav2Vec2ForPreTraining"),
+    "hubert-base": ("hubert", False, "HubertModel"),
+    "hubert-large": ("hubert", True, "HubertModel"),
+    "wavlm-base": ("wavlm", False, "WavLMModel"),
+    "wavlm-large": ("wavlm", True, "WavLMModel"),
+    "mms": ("wav2vec2", True, "Wav2Vec2ForCTC"),
+}
+
+
+@pytest.fixture(scope="session")
+def waveform_encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders as the Hub gives encoders of waveforms: their classes, names and frame rate, but 32 wide.
+
+    Weight norm has the names of old checkpoints in wav2vec2-base and xls-r; MMS has a vocabulary and an adapter each
+    for Dutch and English.
+    """
+    import torch
+    import transformers
+    from safetensors.torch import save_file
+
+    root = tmp_path_factory.mktemp("waveform-encoders")
+    for number, (name, (model_type, is_large, class_name)) in enumerate(_WAVEFORM_FAMILIES.items()):
+        torch.manual_seed(number)
+        config = transformers.AutoConfig.for_model(
+            model_type,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=64,
+            conv_dim=(32,) * 7,
+            num_conv_pos_embedding_groups=4,
+            codevector_dim=16,
+            proj_codevector_dim=16,
+            feat_extract_norm="layer" if is_large else "group",
+            do_stable_layer_norm=is_large,
+            conv_bias=is_large,
+            mask_time_prob=0.075,
+            **({"adapter_attn_dim": 8, "vocab_size": 30} if name == "mms" else {}),
+        )
+        state = getattr(transformers, class_name)(config).state_dict()
+        old = name in ("wav2vec2-base", "xls-r")
+        for place, letter in enumerate("gv" if old else ""):
+            state = {
+                key.replace(f"parametrizations.weight.original{place}", f"weight_{letter}"): value
+                for key, value in state.items()
+            }
+        folder = root / name
+        folder.mkdir()
+        save_file(
+            {key: value.contiguous() for key, value in state.items()},
+            folder / "model.safetensors",
+            metadata={"format": "pt"},
+        )
+        config.architectures = [class_name]
+        config.save_pretrained(folder)
+        transformers.Wav2Vec2FeatureExtractor(
+            do_normalize=name != "wavlm-base", return_attention_mask=is_large
+        ).save_pretrained(folder)
+    _add_mms_languages(root / "mms")
+    return {name: root / name for name in _WAVEFORM_FAMILIES}
+
+
+def _add_mms_languages(folder: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    letters = {"nld": "|eatnirodslghvkmubpwjzcf", "eng": "|etaonihsrdlumwcfgypbvk"}
+    ids = {
+        language: {token: id for id, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", *units])}
+        for language, units in letters.items()
+    }
+    (folder / "vocab.json").write_text(json.dumps(ids))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(
+            {
+                "target_lang": "eng",
+                "pad_token": "<pad>",
+                "unk_token": "<unk>",
+                "bos_token": "<s>",
+                "eos_token": "</s>",
+                "word_delimiter_token": "|",
+                "tokenizer_class": "Wav2Vec2CTCTokenizer",
+            }
+        )
+    )
+    main = load_file(folder / "model.safetensors")
+    for number, language in enumerate(ids):
+        torch.manual_seed(100 + number)
+        adapter = {name: torch.randn_like(value) / 10 for name, value in main.items() if ".adapter_layer." in name}
+        adapter["lm_head.weight"] = torch.randn(len(ids[language]), 32)
+        adapter["lm_head.bias"] = torch.randn(len(ids[language]))
+        save_file(adapter, folder / f"adapter.{language}.safetensors", metadata={"format": "pt"})
+
+
 @pytest.fixture(scope="session")
 def tiny_model(corpus: Corpus, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model folder of the tiny encoder: quick to open, and it babbles."""

@@ -128,17 +128,42 @@ def spec_augment(
     lengths = mask.sum(1).cpu()
     hidden = torch.zeros(batch, frames, dtype=torch.bool)
     silenced = torch.zeros(batch, MEL_BINS, dtype=torch.bool)
-    longest = max(1, round(longest_time_mask_s / frame_shift_s))
+    per_frame, longest = time_masks_per_s * frame_shift_s, longest_time_mask_s / frame_shift_s
     for clip, length in enumerate(lengths.tolist()):
-        expected = time_masks_per_s * length * frame_shift_s
-        count = int(expected) + int(torch.rand((), generator=generator) < expected % 1)
-        limit = max(1, min(longest, length // 5))
-        for start, size in _spans(count, length, limit, generator):
+        for start, size in _time_spans(length, per_frame, longest, generator):
             hidden[clip, start : start + size] = True
         for start, size in _spans(frequency_masks, MEL_BINS, widest_frequency_mask, generator):
             silenced[clip, start : start + size] = True
     bands = silenced.repeat(1, width // MEL_BINS)[:, None, :]
     return features.masked_fill((hidden[..., None] | bands).to(features.device), 0.0)
+
+
+def time_masks(
+    lengths: torch.Tensor,
+    generator: torch.Generator,
+    *,
+    time_masks_per_s: float,
+    longest_time_mask_s: float,
+    frame_shift_s: float,
+) -> torch.Tensor:
+    """SpecAugment's time masks alone, for networks that hear waveforms and mask inside: (B, T) bool, True is masked.
+
+    lengths (B,) are frames; T is the longest of them.
+    """
+    masked = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.bool)
+    per_frame, longest = time_masks_per_s * frame_shift_s, longest_time_mask_s / frame_shift_s
+    for clip, length in enumerate(lengths.tolist()):
+        for start, size in _time_spans(length, per_frame, longest, generator):
+            masked[clip, start : start + size] = True
+    return masked
+
+
+def _time_spans(
+    length: int, masks_per_frame: float, longest: float, generator: torch.Generator
+) -> list[tuple[int, int]]:
+    expected = masks_per_frame * length
+    count = int(expected) + int(torch.rand((), generator=generator) < expected % 1)
+    return _spans(count, length, max(1, min(max(1, round(longest)), length // 5)), generator)
 
 
 def _spans(count: int, length: int, longest: int, generator: torch.Generator) -> list[tuple[int, int]]:

@@ -52,6 +52,11 @@ class LogMel(torch.nn.Module):
         """Seconds between two output frames."""
         return FRAME_SHIFT_S * self.stride
 
+    @property
+    def shortest_samples(self) -> int:
+        """The fewest samples that can be heard."""
+        return shortest_samples(self.stride)
+
     def frames(self, samples: int) -> int:
         """Output frames of a clip of that many samples."""
         return int(self._valid_frames(torch.tensor([samples]))[0])

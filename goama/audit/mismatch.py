@@ -64,7 +64,7 @@ class TextScorer:
 
 def _scores(recogniser: Recogniser, batch: Sequence[tuple[str, np.ndarray, str]]) -> Iterator[TextScore]:
     vocabulary = recogniser.vocabulary
-    recognised = emissions(recogniser.network, recogniser.log_mel, [waveform for _, waveform, _ in batch])
+    recognised = emissions(recogniser.network, recogniser.front_end, [waveform for _, waveform, _ in batch])
     for (clip_id, _, text), emission in zip(batch, recognised, strict=True):
         labels = vocabulary.encode(text)
         best = -float(emission.max(-1).values.sum())

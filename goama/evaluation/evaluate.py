@@ -11,7 +11,7 @@ from torch import nn
 
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.batches import ordered_batches
-from goama.acoustics.log_mel import LogMel
+from goama.acoustics.front_end import FrontEnd
 from goama.corpus.corpus import Corpus
 from goama.evaluation.scores import ClipScore, Score, score, score_clip
 from goama.recognition.emission import emissions
@@ -60,7 +60,7 @@ def evaluate(
     cuts = corpus.cuts(split)
     clips = []
     for clip in score_batches(
-        recogniser.network, recogniser.log_mel, recogniser.vocabulary, cuts, recogniser.normaliser
+        recogniser.network, recogniser.front_end, recogniser.vocabulary, cuts, recogniser.normaliser
     ):
         clips.append(clip)
         if progress:
@@ -70,14 +70,14 @@ def evaluate(
 
 def score_batches(
     network: nn.Module,
-    log_mel: LogMel,
+    front_end: FrontEnd,
     vocabulary: Vocabulary,
     cuts: Any,
     normalise: Callable[[str], str] = str,
 ) -> Iterator[ClipScore]:
     """Recognise cuts in batches of 60 s and compare each with its text."""
     for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S):
-        recognised = emissions(network, log_mel, batch.waveforms)
+        recognised = emissions(network, front_end, batch.waveforms)
         for index, emission in enumerate(recognised):
             yield score_clip(
                 batch.ids[index],

@@ -1,1 +1,1 @@
-"""Wav2Vec2-BERT under a CTC head: loading, fast attention, the plain transformers folder."""
+"""An encoder under a CTC head: loading, what of it learns, the plain transformers folder."""

@@ -9,10 +9,13 @@ from typing import Any
 
 from goama import __version__
 
+_NAMES = {"wav2vec2-bert": "Wav2Vec2-BERT", "wav2vec2": "wav2vec 2.0", "hubert": "HuBERT", "wavlm": "WavLM"}
+
 
 def model_card(
     *,
     encoder: str,
+    architecture: str,
     languages: Sequence[str],
     train_hours: float,
     dev_cer: float | None,
@@ -21,11 +24,11 @@ def model_card(
     recipe_toml: str,
     source: str,
 ) -> str:
-    """Markdown with the Hub's metadata block; `dev_cer` is a fraction."""
+    """Markdown with the Hub's metadata block; `architecture` is transformers' model type, `dev_cer` a fraction."""
     metadata: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "automatic-speech-recognition",
-        "tags": "[goama, wav2vec2-bert, ctc]",
+        "tags": f"[goama, {architecture}, ctc]",
     }
     if languages:
         metadata["language"] = json.dumps(
@@ -45,7 +48,7 @@ def model_card(
 
 # Speech recogniser{f" for {', '.join(languages)}" if languages else ""}
 
-A Wav2Vec2-BERT encoder ({encoder}) fine-tuned with CTC on {60 * train_hours:.0f} minutes of transcribed speech
+A {_NAMES[architecture]} encoder ({encoder}) fine-tuned with CTC on {60 * train_hours:.0f} minutes of transcribed speech
 ({source}), made with goama {__version__}. Logits are {frame_shift_ms:.0f} ms apart.
 
 {results}

@@ -1,21 +1,38 @@
-"""A Wav2Vec2-BERT encoder, from the Hub, a folder or from scratch, becomes a CTC network for a vocabulary."""
+"""An encoder, from the Hub, a folder or from scratch, becomes a CTC network for a vocabulary.
+
+Wav2Vec2-BERT hears log-mel frames; wav2vec 2.0 (XLS-R, MMS), HuBERT and WavLM hear the waveform.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, PreTrainedConfig, Wav2Vec2BertConfig, Wav2Vec2BertForCTC
+from transformers import (
+    AutoConfig,
+    AutoModelForCTC,
+    HubertConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Wav2Vec2BertConfig,
+    Wav2Vec2BertForCTC,
+    Wav2Vec2Config,
+    Wav2Vec2FeatureExtractor,
+    WavLMConfig,
+)
 from transformers.utils import logging as transformers_logging
 
-from goama.acoustics.log_mel import FRAME_SHIFT_S, MEL_BINS
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.front_end import FrontEnd, RawWaveforms
+from goama.acoustics.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel
 from goama.errors import GoamaError
-from goama.model import attention, shipped
+from goama.model import attention, shipped, waveform_layers
+from goama.model.carry_over import CarriedOver, carry_over
 from goama.model.shipped import SCRATCH, STARTER
 from goama.text.vocabulary import Vocabulary
 
@@ -33,6 +50,8 @@ _SCRATCH_CONFIG = {  # 7 M parameters, 30 ms frames (fast speech has a letter in
     "feature_projection_input_dim": 3 * MEL_BINS,
 }
 
+_HEARS_WAVEFORMS = (Wav2Vec2Config, HubertConfig, WavLMConfig)
+
 _NO_DROPOUT = {  # as the notebook: an hour of speech needs masking, not dropout
     "attention_dropout": 0.0,
     "hidden_dropout": 0.0,
@@ -41,22 +60,23 @@ _NO_DROPOUT = {  # as the notebook: an hour of speech needs masking, not dropout
     "final_dropout": 0.0,
     "conformer_conv_dropout": 0.0,
     "layerdrop": 0.0,
-    "mask_time_prob": 0.0,  # SpecAugment works on the features, before the network
     "mask_feature_prob": 0.0,
 }
 
-_ALLOWED_TO_BE_NEW = ("lm_head.", "wav2vec2_bert.adapter.", "wav2vec2_bert.masked_spec_embed")
+_MASK_TIME_PROB = 0.05  # transformers' default; goama draws the masks itself, but without it there is nothing to put in
+
+_ALLOWED_TO_BE_NEW = ("lm_head.", "wav2vec2_bert.adapter.")
 
 
 @dataclass(frozen=True)
 class LoadedEncoder:
     """A CTC network ready to be trained, and what was decided while it was loaded."""
 
-    network: Wav2Vec2BertForCTC
+    network: PreTrainedModel
     new_parameters: tuple[str, ...]
-    """Parameters that start from random values: the head, and the adapter when it is new."""
-    carried_over: int
-    """Rows of the head that were copied from the checkpoint's own, for characters both know."""
+    """Modules whose parameters start from random values: the head, and adapters when they are new."""
+    carried_over: CarriedOver
+    """What the checkpoint's own head, or in MMS the adapter of a language, already knew."""
 
 
 def default_encoder() -> tuple[str, str | None]:
@@ -93,7 +113,7 @@ def _folder_or_id(encoder: str) -> str:
 
 
 def read_config(encoder: str) -> PreTrainedConfig:
-    """The configuration of a folder, a Hub id, `starter` or `scratch`; `GoamaError` if it is not Wav2Vec2-BERT."""
+    """The configuration of a folder, a Hub id, `starter` or `scratch`; `GoamaError` if goama cannot train it."""
     if encoder == SCRATCH:
         return Wav2Vec2BertConfig(**_SCRATCH_CONFIG)
     encoder = _folder_or_id(encoder)
@@ -104,10 +124,15 @@ def read_config(encoder: str) -> PreTrainedConfig:
         config = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
     except (OSError, ValueError, TypeError, KeyError, StrictDataclassError) as error:
         raise GoamaError(_unreachable(encoder, error)) from error
+    if isinstance(config, _HEARS_WAVEFORMS):
+        unfit = [key for key in ("add_adapter", "conv_pos_batch_norm") if getattr(config, key, False)]
+        if unfit:
+            raise GoamaError(f"{encoder}: goama does not train {config.model_type} encoders with {unfit[0]}")
+        return config
     if not isinstance(config, Wav2Vec2BertConfig):
         raise GoamaError(
-            f"{encoder}: this is a {config.model_type} model; goama trains Wav2Vec2-BERT encoders "
-            "(facebook/w2v-bert-2.0 and its descendants)"
+            f"{encoder}: this is a {config.model_type} model; goama trains Wav2Vec2-BERT, wav2vec 2.0 (also XLS-R and "
+            "MMS), HuBERT and WavLM encoders"
         )
     width = config.feature_projection_input_dim
     if width < MEL_BINS or width % MEL_BINS:
@@ -118,6 +143,38 @@ def read_config(encoder: str) -> PreTrainedConfig:
     return config
 
 
+def hears_waveforms(config: PreTrainedConfig) -> bool:
+    """Whether the network's input are samples; if not, it is log-mel frames."""
+    return isinstance(config, _HEARS_WAVEFORMS)
+
+
+def front_end(encoder: str, config: PreTrainedConfig) -> FrontEnd:
+    """What turns clips into this encoder's input; raw waveforms as the checkpoint's feature extractor has them.
+
+    A checkpoint without one gets transformers' default, zero mean and unit variance. Raises `GoamaError` when the
+    encoder was trained at another sampling rate.
+    """
+    if not hears_waveforms(config):
+        return LogMel(feature_stride(config))
+    try:
+        extractor = Wav2Vec2FeatureExtractor.from_pretrained(_folder_or_id(encoder))
+    except OSError:
+        extractor = Wav2Vec2FeatureExtractor()
+    if extractor.sampling_rate != SAMPLE_RATE:
+        raise GoamaError(
+            f"{encoder}: this encoder was trained at {extractor.sampling_rate} Hz, goama works at {SAMPLE_RATE} Hz"
+        )
+    field = 1
+    for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
+        field = (field - 1) * stride + kernel
+    return RawWaveforms(bool(extractor.do_normalize), field)
+
+
+def input_frames(config: PreTrainedConfig, samples: int) -> int:
+    """The length of the network's input for a clip of that many samples."""
+    return samples if hears_waveforms(config) else LogMel(feature_stride(config)).frames(samples)
+
+
 def feature_stride(config: PreTrainedConfig) -> int:
     """Log-mel frames (10 ms each) stacked into one input frame."""
     return int(config.feature_projection_input_dim) // MEL_BINS
@@ -125,43 +182,54 @@ def feature_stride(config: PreTrainedConfig) -> int:
 
 def frame_shift_s(config: PreTrainedConfig) -> float:
     """Seconds between two logits."""
+    if hears_waveforms(config):
+        return math.prod(config.conv_stride) / SAMPLE_RATE
     adapter = config.adapter_stride**config.num_adapter_layers if config.add_adapter else 1
     return FRAME_SHIFT_S * feature_stride(config) * adapter
 
 
 def output_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tensor:
-    """Logit frames for input frames, any integer shape."""
+    """Logit frames for input frames (of raw waveforms: samples), any integer shape."""
+    if hears_waveforms(config):
+        return waveform_layers.convolved_length(frames, config.conv_kernel, config.conv_stride)
     if config.add_adapter:
         for _ in range(config.num_adapter_layers):
             frames = attention.pooled_length(frames, config.adapter_kernel_size, config.adapter_stride)
     return frames
 
 
-def load_for_training(encoder: str, vocabulary: Vocabulary, *, adapter: bool) -> LoadedEncoder:
-    """Load an encoder under a fresh CTC head for `vocabulary`, with or without the stride-2 adapter.
+def load_for_training(
+    encoder: str, vocabulary: Vocabulary, *, adapter: bool, languages: Sequence[str] = ()
+) -> LoadedEncoder:
+    """Load an encoder under a fresh CTC head for `vocabulary`; Wav2Vec2-BERT with or without its stride-2 adapter.
 
-    Where the checkpoint already is a CTC model with its vocabulary beside it, the head's rows of the
-    characters both know are carried over.
+    Where the checkpoint already is a CTC model with its vocabulary beside it, the head's rows of the characters
+    both know are carried over; of MMS, also the attention adapters of the first of `languages` that it has.
 
-    Raises `GoamaError` when it cannot be found, is not Wav2Vec2-BERT, or lacks encoder weights.
+    Raises `GoamaError` when it cannot be found, is none that goama trains, or lacks encoder weights.
     """
     config = read_config(encoder)
-    config.update(_NO_DROPOUT)
+    if adapter and hears_waveforms(config):
+        raise GoamaError(f"{encoder}: model.adapter is Wav2Vec2-BERT's; a {config.model_type} encoder has none")
+    config.update({key: value for key, value in _NO_DROPOUT.items() if hasattr(config, key)})
     config.update(
         {
             "vocab_size": len(vocabulary),
             "pad_token_id": vocabulary.blank_id,
             "bos_token_id": None,
             "eos_token_id": None,
-            "add_adapter": adapter,
             "ctc_loss_reduction": "mean",
             "ctc_zero_infinity": True,
         }
     )
+    if hears_waveforms(config):  # SpecAugment works inside the network, on what the convolutions made
+        config.update({"apply_spec_augment": True, "mask_time_prob": config.mask_time_prob or _MASK_TIME_PROB})
+    else:  # SpecAugment works on the features, before the network
+        config.update({"add_adapter": adapter, "mask_time_prob": 0.0})
     if encoder == SCRATCH:
         network = Wav2Vec2BertForCTC(config)
         attention.install(network)
-        return LoadedEncoder(network, ("all",), 0)
+        return LoadedEncoder(network, ("all",), CarriedOver())
 
     encoder = _folder_or_id(encoder)
     network, missing = _from_checkpoint(encoder, config)
@@ -169,34 +237,45 @@ def load_for_training(encoder: str, vocabulary: Vocabulary, *, adapter: bool) ->
     with torch.no_grad():
         network.lm_head.weight.normal_(0.0, config.initializer_range)
         network.lm_head.bias.zero_()
-    lost = [name for name in missing if not name.startswith(_ALLOWED_TO_BE_NEW)]
+    lost = [name for name in missing if not _may_be_new(name)]
     if lost:
         raise GoamaError(
             f"{encoder}: {len(lost)} encoder weights are missing (the first: {lost[0]}); "
-            "this is not a whole Wav2Vec2-BERT checkpoint"
+            f"this is not a whole {config.model_type} checkpoint"
         )
-    attention.install(network)
-    carried_over = _carry_over_head(encoder, network, vocabulary)
-    return LoadedEncoder(network, tuple(sorted({name.rsplit(".", 1)[0] for name in missing})), carried_over)
+    _install(network)
+    known = carry_over(encoder, network, vocabulary, languages)
+    new = {name.rsplit(".", 1)[0] for name in missing} | set(known.renewed)
+    return LoadedEncoder(network, tuple(sorted(new)), known)
 
 
-def load_for_inference(folder: Path) -> Wav2Vec2BertForCTC:
+def load_for_inference(folder: Path) -> PreTrainedModel:
     """A finished model folder's network, in evaluation mode on the CPU."""
     config = read_config(str(folder))
     network, missing = _from_checkpoint(str(folder), config)
+    missing = [name for name in missing if not name.endswith("masked_spec_embed")]  # unused outside training
     if missing:
         raise GoamaError(f"{folder}: {len(missing)} weights are missing (the first: {missing[0]}); train again")
-    attention.install(network)
+    _install(network)
     return network.eval()
 
 
-def _from_checkpoint(encoder: str, config: PreTrainedConfig) -> tuple[Wav2Vec2BertForCTC, list[str]]:
+def _install(network: PreTrainedModel) -> None:
+    (waveform_layers if hears_waveforms(network.config) else attention).install(network)
+
+
+def _may_be_new(name: str) -> bool:
+    """The head, either kind of adapter, and what is put in the place of masked frames."""
+    return name.startswith(_ALLOWED_TO_BE_NEW) or ".adapter_layer." in name or name.endswith("masked_spec_embed")
+
+
+def _from_checkpoint(encoder: str, config: PreTrainedConfig) -> tuple[PreTrainedModel, list[str]]:
     """The network and the names of the parameters that the checkpoint did not fill."""
     from safetensors import SafetensorError
 
     try:
         with quiet_transformers():
-            network, info = Wav2Vec2BertForCTC.from_pretrained(
+            network, info = AutoModelForCTC.from_pretrained(
                 encoder,
                 config=config,
                 ignore_mismatched_sizes=True,  # the head has another vocabulary's size
@@ -233,30 +312,3 @@ def _unreachable(encoder: str, error: Exception) -> str:
         f"{encoder}: no such folder here, and the Hugging Face Hub does not give it; check the name and the "
         f"network, download it elsewhere and pass the folder, or use --encoder {shipped.small_encoder()}"
     )
-
-
-def _carry_over_head(encoder: str, network: Wav2Vec2BertForCTC, vocabulary: Vocabulary) -> int:
-    """Copy the old head's rows of shared characters; the number copied."""
-    from safetensors import safe_open
-
-    folder = Path(encoder)
-    weights = folder / "model.safetensors"
-    if not (folder / "vocab.json").is_file() or not weights.is_file():
-        return 0
-    old_ids = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
-    with safe_open(weights, framework="pt") as file:
-        names = set(file.keys())
-        if not {"lm_head.weight", "lm_head.bias"} <= names:
-            return 0
-        old_weight, old_bias = file.get_tensor("lm_head.weight"), file.get_tensor("lm_head.bias")
-    if old_weight.shape[1] != network.lm_head.weight.shape[1]:
-        return 0
-    known_units, units = 0, set(vocabulary.units)
-    with torch.no_grad():
-        for new_id, unit in enumerate(vocabulary.tokens):
-            old_id = old_ids.get(unit)
-            if old_id is not None and new_id != vocabulary.unk_id and old_id < len(old_weight):
-                known_units += unit in units
-                network.lm_head.weight[new_id] = old_weight[old_id].float()
-                network.lm_head.bias[new_id] = old_bias[old_id].float()
-    return known_units

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
-from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertForCTC
+from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor, Wav2Vec2FeatureExtractor
 
 from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.front_end import FrontEnd
 from goama.acoustics.log_mel import MEL_BINS, LogMel
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
-from goama.model.encoder import feature_stride, load_for_inference, quiet_transformers
+from goama.model.encoder import front_end, load_for_inference, quiet_transformers
 from goama.model.frame_head import FRAME_HEAD
+from goama.model.trainable import merged_state
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
 
@@ -27,10 +29,10 @@ _NEVER = -1e4
 
 @dataclass(frozen=True)
 class SpeechModel:
-    """All that is needed to recognise: the network, its features, its characters and its spelling rules."""
+    """All that is needed to recognise: the network, its front end, its characters and its spelling rules."""
 
-    network: Wav2Vec2BertForCTC
-    log_mel: LogMel
+    network: PreTrainedModel
+    front_end: FrontEnd
     vocabulary: Vocabulary
     normaliser: Normaliser
 
@@ -40,7 +42,7 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     partial = empty_partial(folder)
     state = {
         name: value.detach().cpu().contiguous()
-        for name, value in model.network.state_dict().items()
+        for name, value in merged_state(model.network).items()
         if not name.startswith(f"{FRAME_HEAD}.")
     }
     state["lm_head.bias"] = state["lm_head.bias"].clone()
@@ -53,14 +55,7 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
             f"{partial}: the model cannot be written ({error}); if the disk is full, free some space and go on with "
             "--resume: what was there before is whole"
         ) from error
-    SeamlessM4TFeatureExtractor(
-        feature_size=MEL_BINS,
-        num_mel_bins=MEL_BINS,
-        sampling_rate=SAMPLE_RATE,
-        padding_value=0.0,
-        stride=model.log_mel.stride,
-        processor_class="Wav2Vec2BertProcessor",
-    ).save_pretrained(partial)
+    _feature_extractor(model.front_end).save_pretrained(partial)
     model.vocabulary.save(partial)
     model.normaliser.save(partial / NORMALISER_FILE)
     (partial / "README.md").write_text(card, encoding="utf-8")
@@ -85,4 +80,25 @@ def load_model_folder(folder: Path | str) -> SpeechModel:
         )
     rules = folder / NORMALISER_FILE
     normaliser = Normaliser.load(rules) if rules.is_file() else Normaliser.for_language(None)
-    return SpeechModel(network, LogMel(feature_stride(network.config)), vocabulary, normaliser)
+    return SpeechModel(network, front_end(str(folder), network.config), vocabulary, normaliser)
+
+
+def _feature_extractor(front_end: FrontEnd) -> SeamlessM4TFeatureExtractor | Wav2Vec2FeatureExtractor:
+    """The front end as transformers knows it."""
+    if isinstance(front_end, LogMel):
+        return SeamlessM4TFeatureExtractor(
+            feature_size=MEL_BINS,
+            num_mel_bins=MEL_BINS,
+            sampling_rate=SAMPLE_RATE,
+            padding_value=0.0,
+            stride=front_end.stride,
+            processor_class="Wav2Vec2BertProcessor",
+        )
+    return Wav2Vec2FeatureExtractor(
+        feature_size=1,
+        sampling_rate=SAMPLE_RATE,
+        padding_value=0.0,
+        do_normalize=front_end.normalise,
+        return_attention_mask=True,  # goama trains with it, whatever the encoder's authors did
+        processor_class="Wav2Vec2Processor",
+    )

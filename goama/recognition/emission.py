@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.log_mel import LogMel, shortest_samples
+from goama.acoustics.front_end import FrontEnd
 from goama.model.encoder import frame_shift_s, output_frames
 
 WINDOW_S, CONTEXT_S = 30.0, 3.0
@@ -17,34 +17,34 @@ WINDOW_S, CONTEXT_S = 30.0, 3.0
 
 
 @torch.inference_mode()
-def emissions(network: nn.Module, log_mel: LogMel, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
+def emissions(network: nn.Module, front_end: FrontEnd, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
     """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, all at once.
 
     Padding never reaches a clip: the result is that of each clip alone. Clips too short for a frame are
     padded with silence to one frame.
     """
-    shortest = shortest_samples(log_mel.stride)
+    shortest = front_end.shortest_samples
     clips = [w if len(w) >= shortest else np.pad(w, (0, shortest - len(w))) for w in waveforms]
-    features, mask = log_mel(clips)
-    logits = network(features, attention_mask=mask.long()).logits.float()
+    inputs, mask = front_end(clips)
+    logits = network(inputs, attention_mask=mask.long()).logits.float()
     lengths = output_frames(network.config, mask.sum(1)).tolist()
     return [row[:length].log_softmax(-1).cpu() for row, length in zip(logits, lengths, strict=True)]
 
 
-def long_emission(network: nn.Module, log_mel: LogMel, waveform: np.ndarray) -> torch.Tensor:
+def long_emission(network: nn.Module, front_end: FrontEnd, waveform: np.ndarray) -> torch.Tensor:
     """Log-probabilities (T, V) of a recording of any length, in memory that does not grow with it.
 
     Each window's context is cut off at whole frames and the middles are joined, so that the frame at time
     t is frame t / frame shift of the result.
     """
     if len(waveform) <= (WINDOW_S + 2 * CONTEXT_S) * SAMPLE_RATE:
-        return emissions(network, log_mel, [waveform])[0]
+        return emissions(network, front_end, [waveform])[0]
     shift = round(frame_shift_s(network.config) * SAMPLE_RATE)
     window, context = (int(seconds * SAMPLE_RATE) // shift * shift for seconds in (WINDOW_S, CONTEXT_S))
     pieces = []
     for start in range(0, len(waveform), window):
         first, last = max(0, start - context), min(len(waveform), start + window + context)
-        emission = emissions(network, log_mel, [waveform[first:last]])[0]
+        emission = emissions(network, front_end, [waveform[first:last]])[0]
         skipped = (start - first) // shift
         is_final = start + window >= len(waveform)
         pieces.append(emission[skipped:] if is_final else emission[skipped : skipped + window // shift])

@@ -27,7 +27,7 @@ class Recogniser:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.vocabulary, self.normaliser = model.vocabulary, model.normaliser
         self.network = model.network.eval().to(self.device)
-        self.log_mel = model.log_mel.on(self.device)
+        self.front_end = model.front_end.on(self.device)
         self.frame_shift_s = frame_shift_s(model.network.config)
 
     @classmethod
@@ -46,17 +46,17 @@ class Recogniser:
         names = names or [f"waveform {number}" for number in range(len(waveforms))]
         short = [i for i, w in enumerate(waveforms) if len(w) <= (WINDOW_S + 2 * CONTEXT_S) * SAMPLE_RATE]
         batched = dict(
-            zip(short, emissions(self.network, self.log_mel, [waveforms[i] for i in short]), strict=True)
+            zip(short, emissions(self.network, self.front_end, [waveforms[i] for i in short]), strict=True)
             if short
             else ()
         )
         for index, (waveform, name) in enumerate(zip(waveforms, names, strict=True)):
             emission = batched.get(index)
             if emission is None:
-                emission = long_emission(self.network, self.log_mel, waveform)
+                emission = long_emission(self.network, self.front_end, waveform)
             segments = greedy_segments(emission, self.vocabulary, self.frame_shift_s)
             yield Transcript(name, round(len(waveform) / SAMPLE_RATE, 3), segments)
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """Greedy texts of short clips, all in one batch."""
-        return [greedy_text(e, self.vocabulary) for e in emissions(self.network, self.log_mel, waveforms)]
+        return [greedy_text(e, self.vocabulary) for e in emissions(self.network, self.front_end, waveforms)]

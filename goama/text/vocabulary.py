@@ -192,10 +192,11 @@ class Vocabulary:
                 file.replace(folder / file.name)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Vocabulary:
+    def load(cls, folder: str | Path, language: str | None = None) -> Vocabulary:
         """Read the vocabulary of a model folder, made by goama or any other `Wav2Vec2CTCTokenizer` folder.
 
-        Ids are kept as they are: they are the classes of the model's head.
+        Ids are kept as they are: they are the classes of the model's head. `language` chooses among those of an
+        MMS folder; without it, the folder's own choice stands.
         """
         folder = Path(folder)
         if not (folder / "vocab.json").is_file():
@@ -203,7 +204,7 @@ class Vocabulary:
         vocab = _read_json(folder / "vocab.json")
         config = _read_json(folder / "special_tokens_map.json") | _read_json(folder / "tokenizer_config.json")
 
-        language = config.get("target_lang")
+        language = language or config.get("target_lang")
         if language is not None:  # MMS: one file, a vocabulary for each language
             if not isinstance(vocab.get(language), dict):
                 raise GoamaError(f"{folder / 'vocab.json'} has no vocabulary for the language {language!r}.")

@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from goama.acoustics.batches import DataPlace
 from goama.errors import GoamaError
 from goama.files import empty_partial, recover_folder, replace_folder
+from goama.model.trainable import frozen_fingerprint, trained_state
 
 _NAME = re.compile(r"checkpoint-(\d+)")
+_FROZEN = "frozen"
+"""In the header of network.safetensors: the fingerprint of the encoder's weights that do not learn."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,9 @@ def save_checkpoint(
     for stale in run.glob("checkpoint-*.partial"):
         shutil.rmtree(stale, ignore_errors=True)
     partial = empty_partial(folder)
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    weights = {name: value.detach().cpu().contiguous() for name, value in trained_state(network).items()}
     try:
-        save_file(weights, partial / "network.safetensors")
+        save_file(weights, partial / "network.safetensors", metadata={_FROZEN: frozen_fingerprint(network)})
         save_file(_flatten(network, optimiser), partial / "optimiser.safetensors")
     except SafetensorError as error:
         raise GoamaError(
@@ -81,7 +84,8 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
     """Fill network and optimiser from the newest checkpoint that can be read.
 
     Returns the state, and the damaged checkpoints that were passed over. With no checkpoint at all the run
-    starts from its first step. Raises `GoamaError` when there are checkpoints and none can be read.
+    starts from its first step. Raises `GoamaError` when there are checkpoints and none can be read, or when
+    the weights that do not learn are not those that the run began with.
     """
     damaged: list[Path] = []
     for retired in run.glob("checkpoint-*.old"):
@@ -93,11 +97,20 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
             moments = load_file(folder / "optimiser.safetensors")
             facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
             state = RunState(**{**facts, "place": DataPlace(**facts["place"])})
-            network.load_state_dict(weights)
+            with safe_open(folder / "network.safetensors", framework="pt") as file:
+                frozen = (file.metadata() or {}).get(_FROZEN, "")
+            if weights.keys() != trained_state(network).keys():
+                raise KeyError("not the parameters that this run trains")
+            network.load_state_dict(weights, strict=False)
             _unflatten(network, optimiser, moments)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
             damaged.append(folder)
             continue
+        if frozen != frozen_fingerprint(network):
+            raise GoamaError(
+                f"{run}: the encoder's frozen weights are not those that this run began with; "
+                "put the same encoder back, or train again into another folder"
+            )
         return state, damaged
     if checkpoints:
         raise GoamaError(

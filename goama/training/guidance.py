@@ -19,7 +19,9 @@ import torch
 from torch import nn
 
 from goama.acoustics.batches import ordered_batches
-from goama.acoustics.log_mel import FRAME_SHIFT_S, LogMel
+from goama.acoustics.front_end import FrontEnd
+from goama.acoustics.log_mel import FRAME_SHIFT_S
+from goama.model.encoder import feature_stride
 from goama.model.frame_head import frame_logits
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, Passing, best_paths, label_starts, make_chain
@@ -51,7 +53,7 @@ def guidance(progress: float, share: float) -> float:
 
 def align_again(
     network: nn.Module,
-    log_mel: LogMel,
+    front_end: FrontEnd,
     vocabulary: Vocabulary,
     cuts: CutSet,
     alignment: Alignment,
@@ -69,7 +71,7 @@ def align_again(
     done = 0
     for batch in ordered_batches(cuts, vocabulary, batch_s=_BATCH_S):
         with torch.inference_mode():
-            features, mask = log_mel(batch.waveforms)
+            features, mask = front_end(batch.waveforms)
             states = network(features, attention_mask=mask.long(), output_hidden_states=True).hidden_states
             log_posteriors = frame_logits(network, states).float().log_softmax(-1).cpu()
         scores = log_posteriors - _PRIOR_SCALE * log_prior
@@ -81,7 +83,7 @@ def align_again(
         fitting = [clip for clip, chain in chains.items() if chain.fewest_frames <= lengths[clip]]
         heard = [scores[clip, : lengths[clip]].numpy() for clip in fitting]
         for clip, path in zip(fitting, best_paths(heard, [chains[clip] for clip in fitting], _PASSING), strict=True):
-            starts[batch.ids[clip]] = log_mel.stride * label_starts(path, chains[clip])
+            starts[batch.ids[clip]] = feature_stride(network.config) * label_starts(path, chains[clip])
         done += len(batch.ids)
         progress(done / len(alignment.starts))
     return Alignment(starts)
@@ -138,13 +140,13 @@ class Guide:
         """Whether the network is to align again: so often, evenly spaced, in the share of training that it guides."""
         return realigned < self._realign and progress >= self._share * (realigned + 1) / (self._realign + 1)
 
-    def align_again(self, network: nn.Module, log_mel: LogMel, progress: float, realigned: int) -> None:
+    def align_again(self, network: nn.Module, front_end: FrontEnd, progress: float, realigned: int) -> None:
         """Align by the network, which is in evaluation mode, for the `realigned`th time."""
         started = time.monotonic()
         before = self.alignment
         cuts = reduce(add, (cuts for _, cuts in self._corpora))
         show = self._shown("the network aligns the letters again", progress)
-        self.alignment = align_again(network, log_mel, self._vocabulary, cuts, before, show)
+        self.alignment = align_again(network, front_end, self._vocabulary, cuts, before, show)
         self._save(self._path(realigned))
         self._monitor.say(
             f"the network has aligned the letters again in {clock(time.monotonic() - started)}: "

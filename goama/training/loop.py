@@ -12,15 +12,17 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import nn
+from transformers import PreTrainedModel
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.augment import change_tempo, limit_band, reverberate, spec_augment, warp_bands
+from goama.acoustics.augment import change_tempo, limit_band, reverberate, spec_augment, time_masks, warp_bands
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
+from goama.acoustics.front_end import FrontEnd
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ErrorRates, error_rates
 from goama.interrupt import stop_requests
-from goama.model.encoder import output_frames
+from goama.model.encoder import feature_stride, frame_shift_s, output_frames
 from goama.model.frame_head import frame_logits
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
@@ -66,19 +68,19 @@ class _Heard:
 
 
 class Learner:
-    """A network, its features and its optimiser: computes steps, keeps no history."""
+    """A network, its front end and its optimiser: computes steps, keeps no history."""
 
     def __init__(
         self,
         accelerator: Accelerator,
-        network: nn.Module,
+        network: PreTrainedModel,
         optimiser: torch.optim.Optimizer,
-        log_mel: LogMel,
+        front_end: FrontEnd,
         vocabulary: Vocabulary,
     ):
         self.accelerator, self.vocabulary = accelerator, vocabulary
         self.bare_optimiser = optimiser
-        self.log_mel = log_mel.on(accelerator.device)
+        self.front_end = front_end.on(accelerator.device)
         self.network, self.optimiser = accelerator.prepare(network, optimiser)
         self.config = network.config
 
@@ -120,7 +122,7 @@ class Learner:
                 if heard.frame_logits is not None and alignment is not None:
                     targets = self._frame_targets(batch, alignment, heard).to(logits.device)
                     per_sample = frame_sum(heard.frame_logits, targets).sum() / sample_total
-                    loss = loss + guidance * per_sample * self.log_mel.frame_shift_s * SAMPLE_RATE
+                    loss = loss + guidance * per_sample * self.front_end.frame_shift_s * SAMPLE_RATE
                     is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
                     right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
                     spoken += int(is_spoken.sum())
@@ -151,17 +153,20 @@ class Learner:
         waveforms = batch.waveforms
         if augment is not None and augment.reverb:
             waveforms = reverberate(waveforms, generator, augment.reverb)
-        features, mask = self.log_mel(waveforms)
-        frames = features.shape[1]
-        if augment is not None:
-            features, mask = self._augmented(features, mask, batch, augment, generator)
-        output = self.network(features, attention_mask=mask.long(), output_hidden_states=is_guided)
+        inputs, mask = self.front_end(waveforms)
+        unchanged = inputs.shape[1]
+        masked = {}
+        if not isinstance(self.front_end, LogMel):
+            masked["mask_time_indices"] = self._time_masks(mask, augment, generator)
+        elif augment is not None:
+            inputs, mask = self._augmented(inputs, mask, batch, augment, generator)
+        output = self.network(inputs, attention_mask=mask.long(), output_hidden_states=is_guided, **masked)
         return _Heard(
             logits=output.logits,
             lengths=output_frames(self.config, mask.sum(1)),
             frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
             frame_lengths=mask.sum(1),
-            stretch=features.shape[1] / frames,
+            stretch=inputs.shape[1] / unchanged,
         )
 
     def _frame_targets(self, batch: Batch, alignment: Alignment, heard: _Heard) -> torch.Tensor:
@@ -169,10 +174,22 @@ class Learner:
             [alignment.starts[clip] for clip in batch.ids],
             batch.labels,
             heard.frame_lengths.tolist(),
-            stride=self.log_mel.stride,
+            stride=feature_stride(self.config),
             stretch=heard.stretch,
             blank_id=self.vocabulary.blank_id,
         )
+
+    def _time_masks(
+        self, mask: torch.Tensor, augment: AugmentSection | None, generator: torch.Generator
+    ) -> torch.Tensor:
+        """(B, T) bool, frames that the network hides from its transformer; never None, or it would draw its own."""
+        return time_masks(
+            output_frames(self.config, mask.sum(1)).cpu(),
+            generator,
+            time_masks_per_s=augment.time_masks_per_s if augment is not None else 0.0,
+            longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
+            frame_shift_s=frame_shift_s(self.config),
+        ).to(mask.device)
 
     def _augmented(
         self,
@@ -197,7 +214,7 @@ class Learner:
             longest_time_mask_s=augment.longest_time_mask_s,
             frequency_masks=augment.frequency_masks,
             widest_frequency_mask=augment.widest_frequency_mask,
-            frame_shift_s=self.log_mel.frame_shift_s,
+            frame_shift_s=self.front_end.frame_shift_s,
         )
         return features, mask
 
@@ -309,7 +326,7 @@ class TrainingLoop:
         network = self.learner.bare_network
         network.eval()
         try:
-            self.guide.align_again(network, self.learner.log_mel, progress, realigned + 1)
+            self.guide.align_again(network, self.learner.front_end, progress, realigned + 1)
         finally:
             network.train()
         self.state = replace(self.state, realigned=realigned + 1)
@@ -358,7 +375,7 @@ class TrainingLoop:
         network = self.learner.bare_network
         network.eval()
         try:
-            return error_rates(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts))
+            return error_rates(score_batches(network, self.learner.front_end, self.learner.vocabulary, self.dev_cuts))
         finally:
             network.train()
 

@@ -15,10 +15,17 @@ from transformers import PreTrainedConfig
 
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.balance import language_of, repeats
-from goama.acoustics.log_mel import FRAME_SHIFT_S, LogMel
+from goama.acoustics.log_mel import FRAME_SHIFT_S
 from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, feature_stride, frame_shift_s, output_frames
+from goama.model.encoder import (
+    SCRATCH,
+    feature_stride,
+    frame_shift_s,
+    hears_waveforms,
+    input_frames,
+    output_frames,
+)
 from goama.text.vocabulary import Vocabulary
 from goama.training.recipe import Recipe
 
@@ -80,7 +87,7 @@ def make_plan(
         raise GoamaError(
             f"{corpora}: no training clip is shorter than data.longest_s = {recipe.data.longest_s:g} s; raise it"
         )
-    adapter = _choose_adapter(chooser, config, measured)
+    adapter = _choose_adapter(chooser, encoder, config, measured)
     config = type(config).from_dict({**config.to_dict(), "add_adapter": adapter})
     measured, unfit = _fitting(config, measured)
     if not measured:
@@ -89,6 +96,8 @@ def make_plan(
             "as labels; do recordings and transcripts belong together?"
         )
     hours = sum(clip.seconds for clip in measured) / 3600
+    _choose_what_learns(chooser, encoder, config)
+    _choose_masks(chooser, encoder, config)
     _choose_rates(chooser, encoder, config)
     _choose_batches(chooser, encoder, device, hours)
     _choose_length(chooser, hours)
@@ -108,13 +117,12 @@ class _Measured:
 
 
 def _measured(corpora: Mixture, vocabulary: Vocabulary, config: PreTrainedConfig) -> list[_Measured]:
-    log_mel = LogMel(feature_stride(config))
     return [
         _Measured(
             cut.id,
             language_of(cut),
             cut.duration,
-            log_mel.frames(round(cut.duration * SAMPLE_RATE)),
+            input_frames(config, round(cut.duration * SAMPLE_RATE)),
             max(1, vocabulary.required_frames(cut.supervisions[0].text)),
         )
         for cut in corpora.cuts("train")
@@ -160,7 +168,12 @@ class _Chooser:
             self.choices.append(Choice(f"{section}.{key}", current, "set in the recipe"))
 
 
-def _choose_adapter(chooser: _Chooser, config: PreTrainedConfig, measured: Sequence[_Measured]) -> bool:
+def _choose_adapter(chooser: _Chooser, encoder: str, config: PreTrainedConfig, measured: Sequence[_Measured]) -> bool:
+    if hears_waveforms(config):
+        if chooser.recipe.model.adapter is True:
+            raise GoamaError(f"{encoder}: model.adapter is Wav2Vec2-BERT's; a {config.model_type} encoder has none")
+        chooser.choose("model", "adapter", False, f"{1000 * frame_shift_s(config):.0f} ms frames, as pretrained")
+        return False
     stride_ms = 1000 * FRAME_SHIFT_S * feature_stride(config)
     halved = output_frames(
         type(config).from_dict({**config.to_dict(), "add_adapter": True}),
@@ -181,10 +194,43 @@ def _choose_adapter(chooser: _Chooser, config: PreTrainedConfig, measured: Seque
     return bool(chooser.recipe.model.adapter)
 
 
+def _choose_what_learns(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
+    model = chooser.recipe.model
+    if encoder == SCRATCH and (model.lora or model.freeze_encoder is True):
+        raise GoamaError(
+            f"--encoder {SCRATCH} knows nothing yet: model.lora and model.freeze_encoder need a trained one"
+        )
+    if getattr(config, "adapter_attn_dim", None):
+        chooser.choose("model", "freeze_encoder", True, "attention adapters learn, their encoder stays: the MMS recipe")
+    else:
+        chooser.choose("model", "freeze_encoder", False, "an encoder without attention adapters learns itself")
+
+
+def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
+    """Raw waveforms have no mel bins: what works on these is refused, and the default frequency masks are left out."""
+    if not hears_waveforms(config):
+        return
+    augment = chooser.recipe.augment
+    wanted = [f"augment.{key}" for key in ("tempo", "vocal_tract", "band_limit") if getattr(augment, key)]
+    if wanted:
+        raise GoamaError(f"{encoder} hears waveforms: {', '.join(wanted)} works on log-mel features; set it to 0")
+    if augment.frequency_masks:
+        chooser.recipe = chooser.recipe.with_values("augment", frequency_masks=0)
+        why = "this encoder hears waveforms; SpecAugment masks frames behind its convolutions"
+        chooser.choices.append(Choice("augment.frequency_masks", 0, why))
+
+
 def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
+    model = chooser.recipe.model
     parameters = 24 * config.num_hidden_layers * config.hidden_size**2  # a conformer layer is about 24 h²
     if encoder == SCRATCH:
         rate, why = 1e-3, "a small encoder that starts from nothing"
+    elif model.freeze_encoder:
+        rate, why = 1e-3, "head and adapters alone, as the MMS recipe trains them"
+    elif model.lora:
+        rate, why = 5e-4, "LoRA, ten times the rate at which the whole encoder would learn"
+    elif hears_waveforms(config):
+        rate, why = 1e-4, "a pretrained encoder of waveforms: between 3e-5 (fairseq) and 3e-4 (XLS-R recipes)"
     elif parameters < _SMALL_ENCODER:
         rate, why = 5e-4, "a small pretrained encoder"
     else:
@@ -194,6 +240,8 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     new = "the head (and a new adapter) starts from random values" if encoder != SCRATCH else "all of it is new"
     head_rate = max(rate, 5e-4) if encoder != SCRATCH else rate
     chooser.choose("train", "head_learning_rate", head_rate, new)
+    if chooser.recipe.train.flat_start not in ("auto", 0) and hears_waveforms(config):
+        raise GoamaError(f"{encoder} hears waveforms: train.flat_start aligns log-mel frames; set it to 0")
     flat = 0.45 if encoder == SCRATCH else 0.0
     why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
     chooser.choose("train", "flat_start", flat, why)

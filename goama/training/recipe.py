@@ -61,6 +61,10 @@ class ModelSection(_Section):
 
     encoder: str | None = Field(None, description="what is fine-tuned: starter, scratch, a model folder or a Hub id")
     adapter: bool | Auto = Field("auto", description="halve the frame rate with Wav2Vec2-BERT's stride-2 adapter")
+    language: str | None = Field(None, description="MMS: the language whose attention adapter training starts from")
+    freeze_feature_encoder: bool = Field(True, description="the convolutions over raw waveforms stay as pretrained")
+    freeze_encoder: bool | Auto = Field("auto", description="only head and adapters learn, as in the MMS recipe")
+    lora: int = Field(0, ge=0, description="rank of LoRA adapters that learn in the encoder's place; 0: none")
     gradient_checkpointing: bool = Field(False, description="less memory, a third slower")
 
 

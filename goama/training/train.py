@@ -26,7 +26,6 @@ from rich.console import Console
 
 import goama
 from goama.acoustics.batches import TrainingBatches
-from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
@@ -35,13 +34,14 @@ from goama.model.card import model_card
 from goama.model.encoder import (
     LoadedEncoder,
     default_encoder,
-    feature_stride,
     frame_shift_s,
+    front_end,
     load_for_training,
     read_config,
 )
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
+from goama.model.trainable import choose_trainable
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.checkpoint import RunState, load_newest
 from goama.training.guidance import Guide
@@ -114,7 +114,7 @@ def train(
     accelerator = _accelerator(run, recipe.train.precision)
 
     torch.manual_seed(recipe.train.seed)
-    loaded = load_for_training(encoder, vocabulary, adapter=bool(recipe.model.adapter))
+    loaded = _loaded(encoder, vocabulary, recipe, corpora)
     if recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
     if known is None and accelerator.is_main_process:
@@ -140,7 +140,7 @@ def train(
         _say(console, f"resuming at step {state.step} ({clock(state.elapsed_s)} of training done)")
 
     loaded.network.train()
-    learner = Learner(accelerator, loaded.network, optimiser, LogMel(feature_stride(loaded.network.config)), vocabulary)
+    learner = Learner(accelerator, loaded.network, optimiser, front_end(encoder, loaded.network.config), vocabulary)
     if accelerator.scaler is not None and state.scaler:
         accelerator.scaler.load_state_dict(state.scaler)
     batches = _batches(corpora, vocabulary, plan, accelerator)
@@ -150,7 +150,7 @@ def train(
         def save_model(name: str, state: RunState) -> None:
             if accelerator.is_main_process:
                 card = _card(corpora, encoder, plan, learner, state)
-                model = SpeechModel(learner.bare_network, learner.log_mel, vocabulary, corpora.normaliser)
+                model = SpeechModel(learner.bare_network, learner.front_end, vocabulary, corpora.normaliser)
                 save_model_folder(run / name, model, card)
 
         guide = None
@@ -215,6 +215,26 @@ def _accelerator(run: Path, precision: str) -> Accelerator:
         log_with="tensorboard",
         project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
     )
+
+
+def _loaded(encoder: str, vocabulary: Vocabulary, recipe: Recipe, corpora: Mixture) -> LoadedEncoder:
+    """The network, with the part of it that shall learn."""
+    model = recipe.model
+    languages = [model.language] if model.language else list(corpora.languages)
+    loaded = load_for_training(encoder, vocabulary, adapter=bool(model.adapter), languages=languages)
+    if model.language and loaded.carried_over.language != model.language:
+        raise GoamaError(
+            f"{encoder}: no adapter.{model.language}.safetensors with a vocabulary beside it; MMS names languages by "
+            "three letters (ISO 639-3); without model.language a new adapter is trained"
+        )
+    choose_trainable(
+        loaded.network,
+        loaded.new_parameters,
+        freeze_feature_encoder=model.freeze_feature_encoder,
+        freeze_encoder=bool(model.freeze_encoder),
+        lora=model.lora,
+    )
+    return loaded
 
 
 def _guide(
@@ -314,8 +334,19 @@ def _explain(
         rare = ", ".join(f"{unit.unit!r} ({unit.count})" for unit in characters.rare[:10])
         more = f" and {len(characters.rare) - 10} more" if len(characters.rare) > 10 else ""
         say(f"characters seen fewer than {characters.min_count} times become [UNK]: {rare}{more}")
-    if loaded.carried_over:
-        say(f"{loaded.carried_over} characters keep what the encoder's own head knew of them")
+    learning = sum(p.numel() for p in loaded.network.parameters() if p.requires_grad) / 1e6
+    if learning < million:
+        say(f"{learning:.1f} M of the parameters learn, the others are frozen")
+    known = loaded.carried_over
+    if known.language:
+        say(f"attention adapters: those of {known.language} in {encoder}")
+    if known.renewed:
+        say(
+            f"attention adapters: new ones, {encoder} has none for {', '.join(corpora.languages) or 'this language'} "
+            "(-s model.language=CODE takes another language's)"
+        )
+    if known.characters:
+        say(f"{known.characters} characters keep what the encoder's own head knew of them")
     if not resumed:
         for choice in plan.choices:
             say(f"  {choice.key} = {choice.value}  ({choice.reason})")
@@ -345,6 +376,7 @@ def _say(console: Console, sentence: str) -> None:
 def _card(corpora: Mixture, encoder: str, plan: Plan, learner: Learner, state: RunState) -> str:
     return model_card(
         encoder=encoder,
+        architecture=learner.config.model_type,
         languages=corpora.languages,
         train_hours=plan.hours,
         dev_cer=state.best_cer if state.best_step == state.step else None,

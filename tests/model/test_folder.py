@@ -91,7 +91,7 @@ def test_saving_what_was_loaded_gives_the_same_model(model_folder, waveforms, tm
 def test_the_unknown_unit_is_never_said(model_folder, waveforms):
     model = load_model_folder(model_folder)
     for waveform in waveforms:
-        features, mask = model.log_mel([waveform])
+        features, mask = model.front_end([waveform])
         with torch.no_grad():
             ids = model.network(features, attention_mask=mask.long()).logits.argmax(-1)
         assert model.vocabulary.unk_id not in ids

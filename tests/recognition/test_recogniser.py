@@ -39,18 +39,18 @@ def test_a_batch_of_eight_transcribes_as_eight_batches_of_one(recogniser, wavefo
 
 
 def test_log_probabilities_hardly_move_with_the_batch(recogniser, waveforms):
-    together = emissions(recogniser.network, recogniser.log_mel, waveforms[:8])
+    together = emissions(recogniser.network, recogniser.front_end, waveforms[:8])
     for waveform, emission in zip(waveforms[:8], together, strict=True):
-        alone = emissions(recogniser.network, recogniser.log_mel, [waveform])[0]
+        alone = emissions(recogniser.network, recogniser.front_end, [waveform])[0]
         assert alone.shape == emission.shape
         assert (alone - emission).abs().max() < 2e-3  # logits of 20 to 60: float32 rounding
 
 
 def test_a_long_recording_has_the_frames_of_its_length_and_its_middle_is_that_of_the_windows(recogniser, waveforms):
     recording = np.concatenate(waveforms * 3)[: 100 * SAMPLE_RATE]
-    emission = long_emission(recogniser.network, recogniser.log_mel, recording)
+    emission = long_emission(recogniser.network, recogniser.front_end, recording)
     assert abs(len(emission) * recogniser.frame_shift_s - len(recording) / SAMPLE_RATE) < 0.1
-    first = long_emission(recogniser.network, recogniser.log_mel, recording[: 33 * SAMPLE_RATE])
+    first = long_emission(recogniser.network, recogniser.front_end, recording[: 33 * SAMPLE_RATE])
     frames = int(29 / recogniser.frame_shift_s)
     same = (emission[:frames].argmax(-1) == first[:frames].argmax(-1)).float().mean()
     assert same > 0.9

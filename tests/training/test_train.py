@@ -120,7 +120,7 @@ def test_four_sentences_are_learnt_by_heart(accelerator, tiny_encoder, corpus):
     from goama.recognition.greedy import greedy_text
 
     network = learner.bare_network.eval()
-    heard = [greedy_text(e, learner.vocabulary) for e in emissions(network, learner.log_mel, four.waveforms)]
+    heard = [greedy_text(e, learner.vocabulary) for e in emissions(network, learner.front_end, four.waveforms)]
     result = score([score_clip(i, r, h) for i, r, h in zip(four.ids, four.texts, heard, strict=True)])
     assert result.cer < 0.1, list(zip(four.texts, heard, strict=True))
 
@@ -420,11 +420,11 @@ def test_a_faster_tempo_leaves_every_clip_the_frames_its_labels_need(accelerator
         batch = joined(clips(corpus, learner.vocabulary)[:6])
         text = batch.labels[0]
         while learner.vocabulary.required_frames(text + text[:2]) <= int(
-            output_frames(learner.config, torch.tensor(learner.log_mel.frames(len(batch.waveforms[0]))))
+            output_frames(learner.config, torch.tensor(learner.front_end.frames(len(batch.waveforms[0]))))
         ):
             text += text[:2]  # hardly any room left
         batch = replace(batch, labels=(text, *batch.labels[1:]))
-        features, mask = learner.log_mel(batch.waveforms)
+        features, mask = learner.front_end(batch.waveforms)
         needed = learner._frames_needed(batch, features.shape[1])
         for seed in range(10):
             _, valid = change_tempo(features, mask, torch.Generator().manual_seed(seed), 0.5, needed)

@@ -1,0 +1,93 @@
+"""Which parameters of a network learn: all, all but the first convolutions, head and adapters, or LoRA's.
+
+What does not learn is not in checkpoints either: it comes from the encoder again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from goama.errors import GoamaError
+
+_LORA_LAYERS = (
+    r".*\.encoder\.layers\.\d+\.(.*\.)?"
+    r"(q_proj|k_proj|v_proj|out_proj|linear_q|linear_k|linear_v|linear_out|intermediate_dense|output_dense)"
+)
+"""The linear layers of attention and feed-forward blocks, as Wav2Vec2-BERT and the others call them."""
+
+_LORA = "default"
+
+
+def choose_trainable(
+    network: PreTrainedModel,
+    new_parameters: Sequence[str],
+    *,
+    freeze_feature_encoder: bool,
+    freeze_encoder: bool,
+    lora: int,
+) -> None:
+    """Freeze what shall not learn, in place; with `lora` it also gets adapters of that rank (Hu et al. 2021).
+
+    Whatever is frozen, the head, MMS's attention adapters and `new_parameters` learn. Raises `GoamaError` where
+    LoRA's library is missing.
+    """
+    if lora:
+        _add_lora(network, lora)
+    elif freeze_encoder:
+        network.requires_grad_(False)
+    if lora or freeze_encoder:
+        for name, parameter in network.named_parameters():
+            if name.startswith("lm_head.") or ".adapter_layer." in name or _module(name) in new_parameters:
+                parameter.requires_grad = True
+    if freeze_feature_encoder and hasattr(network, "freeze_feature_encoder"):
+        network.freeze_feature_encoder()
+
+
+def trained_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The part of the state dict that training changes: parameters that learn, and buffers."""
+    frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    return {name: value for name, value in network.state_dict().items() if name not in frozen}
+
+
+def frozen_fingerprint(network: nn.Module) -> str:
+    """The same for the same frozen weights, on any device; empty where nothing is frozen.
+
+    The weights' bits are summed as integers, which no order of summation changes.
+    """
+    sums = [
+        f"{name} {int(parameter.detach().contiguous().view(torch.int32).sum(dtype=torch.int64))}"
+        for name, parameter in sorted(network.named_parameters())
+        if not parameter.requires_grad
+    ]
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest() if sums else ""
+
+
+def merged_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict of the plain network, LoRA's adapters added to the weights that they extend."""
+    state: dict[str, torch.Tensor] = {}
+    for name, value in network.state_dict().items():
+        if ".lora_" in name:
+            continue
+        layer, extended, parameter = name.rpartition(".base_layer.")
+        if extended and parameter == "weight":
+            value = value + network.get_submodule(layer).get_delta_weight(_LORA)  # type: ignore[operator]
+        state[name.replace(".base_layer.", ".")] = value
+    return state
+
+
+def _add_lora(network: PreTrainedModel, rank: int) -> None:
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise GoamaError("model.lora needs peft, which is not installed; pip install peft") from error
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, bias="none", target_modules=_LORA_LAYERS)
+    inject_adapter_in_model(config, network, adapter_name=_LORA)  # also freezes everything else
+
+
+def _module(parameter: str) -> str:
+    return parameter.rpartition(".")[0]
