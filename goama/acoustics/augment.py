@@ -1,11 +1,13 @@
 """What training does to clips: rooms, other tempos, other vocal tracts, narrow bands, and SpecAugment's masks.
 
-Rooms are put around waveforms, the rest works on log-mel features on their device; `generator` lives on the CPU, so
-that a seed means the same everywhere.
+Rooms are put around waveforms, the rest works on log-mel features on their device. Each clip has a generator of its
+own, on the CPU: what happens to a clip depends on the seed and its id, not on the clips beside it, the process it is in
+or the device.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 
@@ -21,16 +23,27 @@ _FIRST_REFLECTION_S = 0.003
 _LOWEST_CUT_OFF_HZ, _HIGHEST_CUT_OFF_HZ = 3400.0, 7600.0
 
 
-def reverberate(waveforms: Sequence[np.ndarray], generator: torch.Generator, share: float) -> tuple[np.ndarray, ...]:
+def generators(seed: int, clip_ids: Sequence[str]) -> list[torch.Generator]:
+    """One for each clip."""
+    return [torch.Generator().manual_seed(_seed_of(seed, clip_id)) for clip_id in clip_ids]
+
+
+def _seed_of(seed: int, clip_id: str) -> int:
+    digest = hashlib.blake2b(f"{seed} {clip_id}".encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def reverberate(
+    waveforms: Sequence[np.ndarray], generators: Sequence[torch.Generator], share: float
+) -> tuple[np.ndarray, ...]:
     """A `share` of the clips is heard in a room of its own; each keeps its length, and its words their places.
 
     waveforms (N,) float32 at 16 kHz, of any number. The room answers a click with noise that decays exponentially,
     by 60 dB in 0.1 to 0.8 s, 0 to 15 dB softer in all than the direct sound (Moorer 1979, Polack's model).
     """
-    chosen = torch.rand(len(waveforms), generator=generator) < share
     return tuple(
-        _in_a_room(waveform, generator) if is_chosen else waveform
-        for waveform, is_chosen in zip(waveforms, chosen.tolist(), strict=True)
+        _in_a_room(waveform, generator) if float(torch.rand((), generator=generator)) < share else waveform
+        for waveform, generator in zip(waveforms, generators, strict=True)
     )
 
 
@@ -50,33 +63,39 @@ def _in_a_room(waveform: np.ndarray, generator: torch.Generator) -> np.ndarray:
 
 
 def change_tempo(
-    features: torch.Tensor, mask: torch.Tensor, generator: torch.Generator, widest: float, needed: torch.Tensor
+    features: torch.Tensor,
+    mask: torch.Tensor,
+    generators: Sequence[torch.Generator],
+    widest: float,
+    needed: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Speak up to `widest` (a share) slower or faster, at the same pitch: one tempo for the whole batch.
+    """Speak up to `widest` (a share) slower or faster, at the same pitch, each clip at its own tempo.
 
     features (B, T, 80·stride), mask (B, T) bool; returns both with another T. `needed` (B,) are the frames each
-    clip must keep: no clip becomes faster than its labels allow, and so the batch does not either.
+    clip must keep: no clip becomes faster than its labels allow.
     """
-    batch, frames, width = features.shape
-    drawn = round(frames * (1.0 + widest * (2.0 * float(torch.rand((), generator=generator)) - 1.0)))
-    lengths = mask.sum(1).cpu()
-    fewest = int((-(-needed.clamp_min(1) * frames // lengths)).max())  # rounded up: shares of it are rounded down
-    changed = max(drawn, min(fewest, frames))
-    stride = width // MEL_BINS
-    by_frame = features.reshape(batch, frames * stride, MEL_BINS).transpose(1, 2)
-    stretched = torch.nn.functional.interpolate(by_frame, size=changed * stride, mode="linear")
-    kept = (lengths * changed // frames).to(features.device)
-    mask = torch.arange(changed, device=features.device) < kept[:, None]
-    return stretched.transpose(1, 2).reshape(batch, changed, width) * mask[..., None], mask
+    width = features.shape[2]
+    lengths = mask.sum(1).tolist()
+    clips = []
+    for clip, length, fewest, generator in zip(features, lengths, needed.tolist(), generators, strict=True):
+        drawn = round(length * (1.0 + widest * (2.0 * float(torch.rand((), generator=generator)) - 1.0)))
+        changed = max(drawn, min(int(fewest), length), 1)
+        by_frame = clip[:length].reshape(1, -1, MEL_BINS).transpose(1, 2)
+        stretched = torch.nn.functional.interpolate(by_frame, size=changed * (width // MEL_BINS), mode="linear")
+        clips.append(stretched.transpose(1, 2).reshape(changed, width))
+    kept = torch.tensor([len(clip) for clip in clips], device=features.device)
+    padded = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    return padded, torch.arange(padded.shape[1], device=features.device) < kept[:, None]
 
 
-def warp_bands(features: torch.Tensor, generator: torch.Generator, widest: float) -> torch.Tensor:
+def warp_bands(features: torch.Tensor, generators: Sequence[torch.Generator], widest: float) -> torch.Tensor:
     """Scale each clip's frequencies by its own factor within 1 ± `widest`: another vocal tract's length.
 
     features (B, T, 80·stride). (Vocal tract length perturbation, Jaitly and Hinton 2013, on the mel bins.)
     """
     batch, frames, width = features.shape
-    factors = 1.0 + widest * (2.0 * torch.rand(batch, 1, generator=generator) - 1.0)
+    drawn = torch.cat([torch.rand(1, 1, generator=generator) for generator in generators])
+    factors = 1.0 + widest * (2.0 * drawn - 1.0)
     hertz = hertz_of_bins()
     lowest, highest = mel(hertz[0]), mel(hertz[-1])
     place = torch.from_numpy((mel(hertz * factors.numpy()) - lowest) / (highest - lowest)) * (MEL_BINS - 1)
@@ -86,7 +105,9 @@ def warp_bands(features: torch.Tensor, generator: torch.Generator, widest: float
     return (by_frame @ weights.to(features.device)).reshape(batch, frames, width)
 
 
-def limit_band(features: torch.Tensor, mask: torch.Tensor, generator: torch.Generator, share: float) -> torch.Tensor:
+def limit_band(
+    features: torch.Tensor, mask: torch.Tensor, generators: Sequence[torch.Generator], share: float
+) -> torch.Tensor:
     """A `share` of the clips loses what lies above a cut-off of its own between 3.4 and 7.6 kHz.
 
     features (B, T, 80·stride), already normalised by clip and bin. That the band is limited after the
@@ -94,24 +115,24 @@ def limit_band(features: torch.Tensor, mask: torch.Tensor, generator: torch.Gene
     recording at a lower rate has only the noise of its conversion, which the normalisation raises to a deviation of
     1, or digital silence, which it leaves at 0: so what is put there is noise with a deviation between the two.
     """
-    batch, frames, width = features.shape
-    chosen = (torch.rand(batch, generator=generator) < share).nonzero()[:, 0]
-    if not len(chosen):
-        return features
-    cut_off = torch.rand(len(chosen), 1, generator=generator)
-    cut_off = _LOWEST_CUT_OFF_HZ + (_HIGHEST_CUT_OFF_HZ - _LOWEST_CUT_OFF_HZ) * cut_off
-    lost = (torch.from_numpy(hertz_of_bins()) > cut_off).repeat(1, width // MEL_BINS)[:, None, :]
-    deviation = torch.rand(len(chosen), 1, 1, generator=generator)
-    noise = torch.randn(len(chosen), frames, width, generator=generator) * deviation
-    here = chosen.to(features.device)
-    limited = torch.where(lost.to(features.device), noise.to(features.device), features[here])
-    return features.index_copy(0, here, limited * mask[here][..., None])
+    width = features.shape[2]
+    hertz = torch.from_numpy(hertz_of_bins())
+    limited = features.clone()
+    for clip, length, generator in zip(limited, mask.sum(1).tolist(), generators, strict=True):
+        is_chosen, height, deviation = torch.rand(3, generator=generator).tolist()
+        if is_chosen >= share:
+            continue
+        cut_off = _LOWEST_CUT_OFF_HZ + (_HIGHEST_CUT_OFF_HZ - _LOWEST_CUT_OFF_HZ) * height
+        lost = (hertz > cut_off).repeat(width // MEL_BINS)
+        noise = torch.randn(length, int(lost.sum()), generator=generator) * deviation
+        clip[:length, lost.to(features.device)] = noise.to(features.device)
+    return limited
 
 
 def spec_augment(
     features: torch.Tensor,
     mask: torch.Tensor,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
     *,
     time_masks_per_s: float,
     longest_time_mask_s: float,
@@ -129,7 +150,7 @@ def spec_augment(
     hidden = torch.zeros(batch, frames, dtype=torch.bool)
     silenced = torch.zeros(batch, MEL_BINS, dtype=torch.bool)
     per_frame, longest = time_masks_per_s * frame_shift_s, longest_time_mask_s / frame_shift_s
-    for clip, length in enumerate(lengths.tolist()):
+    for clip, (length, generator) in enumerate(zip(lengths.tolist(), generators, strict=True)):
         for start, size in _time_spans(length, per_frame, longest, generator):
             hidden[clip, start : start + size] = True
         for start, size in _spans(frequency_masks, MEL_BINS, widest_frequency_mask, generator):
@@ -140,7 +161,7 @@ def spec_augment(
 
 def time_masks(
     lengths: torch.Tensor,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
     *,
     time_masks_per_s: float,
     longest_time_mask_s: float,
@@ -152,7 +173,7 @@ def time_masks(
     """
     masked = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.bool)
     per_frame, longest = time_masks_per_s * frame_shift_s, longest_time_mask_s / frame_shift_s
-    for clip, length in enumerate(lengths.tolist()):
+    for clip, (length, generator) in enumerate(zip(lengths.tolist(), generators, strict=True)):
         for start, size in _time_spans(length, per_frame, longest, generator):
             masked[clip, start : start + size] = True
     return masked

@@ -213,16 +213,16 @@ def frame_targets(
     lengths: Sequence[int],
     *,
     stride: int,
-    stretch: float,
+    stretches: Sequence[float],
     blank_id: int,
 ) -> torch.Tensor:
     """(B, T) int64: the label at the middle of each network frame, blank around the text, `NO_LABEL` in padding.
 
-    starts are those of an `Alignment`, lengths the clips' valid frames of `stride` x 10 ms, at a tempo that is
-    `stretch` times as slow as when they were aligned.
+    starts are those of an `Alignment`, lengths the clips' valid frames of `stride` x 10 ms, at tempos that are
+    `stretches` times as slow as when they were aligned.
     """
     targets = torch.full((len(labels), max(lengths)), NO_LABEL, dtype=torch.long)
-    for row, (begun, ids, length) in enumerate(zip(starts, labels, lengths, strict=True)):
+    for row, (begun, ids, length, stretch) in enumerate(zip(starts, labels, lengths, stretches, strict=True)):
         middles = (np.arange(length) + 0.5) * (stride / stretch)
         place = np.searchsorted(begun, middles, side="right")  # 0 before the first label, U + 1 after the last
         around = np.array([blank_id, *ids, blank_id])

@@ -15,7 +15,15 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.augment import change_tempo, limit_band, reverberate, spec_augment, time_masks, warp_bands
+from goama.acoustics.augment import (
+    change_tempo,
+    generators,
+    limit_band,
+    reverberate,
+    spec_augment,
+    time_masks,
+    warp_bands,
+)
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.front_end import FrontEnd
 from goama.acoustics.log_mel import LogMel
@@ -63,8 +71,8 @@ class _Heard:
     """(B,) valid frames of `logits`."""
     frame_logits: torch.Tensor | None
     frame_lengths: torch.Tensor
-    stretch: float
-    """How many times as slow as they were the clips have become."""
+    stretches: torch.Tensor
+    """(B,) how many times as slow as it was each clip has become."""
 
 
 class Learner:
@@ -106,14 +114,13 @@ class Learner:
         in nats per frame.
         """
         torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
         totals = self._total(sum(b.label_count for b in batches), sum(b.samples for b in batches))
         label_total, sample_total = (max(1.0, float(value)) for value in totals)
         loss_sum, blanks, frames, right, spoken = 0.0, 0, 0, 0, 0
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.network):
-                heard = self._forward(batch, augment, generator, is_guided=guidance > 0)
+                heard = self._forward(batch, augment, seed, is_guided=guidance > 0)
                 logits, lengths = heard.logits, heard.lengths
                 loss = torch.zeros((), device=logits.device)
                 if guidance < 1:
@@ -147,26 +154,23 @@ class Learner:
             skipped=skipped,
         )
 
-    def _forward(
-        self, batch: Batch, augment: AugmentSection | None, generator: torch.Generator, *, is_guided: bool
-    ) -> _Heard:
-        waveforms = batch.waveforms
+    def _forward(self, batch: Batch, augment: AugmentSection | None, seed: int, *, is_guided: bool) -> _Heard:
+        waveforms, by_clip = batch.waveforms, generators(seed, batch.ids)
         if augment is not None and augment.reverb:
-            waveforms = reverberate(waveforms, generator, augment.reverb)
+            waveforms = reverberate(waveforms, by_clip, augment.reverb)
         inputs, mask = self.front_end(waveforms)
-        unchanged = inputs.shape[1]
-        masked = {}
+        unchanged, masked = mask.sum(1), {}
         if not isinstance(self.front_end, LogMel):
-            masked["mask_time_indices"] = self._time_masks(mask, augment, generator)
+            masked["mask_time_indices"] = self._time_masks(mask, augment, by_clip)
         elif augment is not None:
-            inputs, mask = self._augmented(inputs, mask, batch, augment, generator)
+            inputs, mask = self._augmented(inputs, mask, batch, augment, by_clip)
         output = self.network(inputs, attention_mask=mask.long(), output_hidden_states=is_guided, **masked)
         return _Heard(
             logits=output.logits,
             lengths=output_frames(self.config, mask.sum(1)),
             frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
             frame_lengths=mask.sum(1),
-            stretch=inputs.shape[1] / unchanged,
+            stretches=mask.sum(1) / unchanged,
         )
 
     def _frame_targets(self, batch: Batch, alignment: Alignment, heard: _Heard) -> torch.Tensor:
@@ -175,17 +179,17 @@ class Learner:
             batch.labels,
             heard.frame_lengths.tolist(),
             stride=feature_stride(self.config),
-            stretch=heard.stretch,
+            stretches=heard.stretches.tolist(),
             blank_id=self.vocabulary.blank_id,
         )
 
     def _time_masks(
-        self, mask: torch.Tensor, augment: AugmentSection | None, generator: torch.Generator
+        self, mask: torch.Tensor, augment: AugmentSection | None, by_clip: Sequence[torch.Generator]
     ) -> torch.Tensor:
         """(B, T) bool, frames that the network hides from its transformer; never None, or it would draw its own."""
         return time_masks(
             output_frames(self.config, mask.sum(1)).cpu(),
-            generator,
+            by_clip,
             time_masks_per_s=augment.time_masks_per_s if augment is not None else 0.0,
             longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
             frame_shift_s=frame_shift_s(self.config),
@@ -197,19 +201,19 @@ class Learner:
         mask: torch.Tensor,
         batch: Batch,
         augment: AugmentSection,
-        generator: torch.Generator,
+        by_clip: Sequence[torch.Generator],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if augment.tempo:
             needed = self._frames_needed(batch, features.shape[1])
-            features, mask = change_tempo(features, mask, generator, augment.tempo, needed)
+            features, mask = change_tempo(features, mask, by_clip, augment.tempo, needed)
         if augment.vocal_tract:
-            features = warp_bands(features, generator, augment.vocal_tract)
+            features = warp_bands(features, by_clip, augment.vocal_tract)
         if augment.band_limit:
-            features = limit_band(features, mask, generator, augment.band_limit)
+            features = limit_band(features, mask, by_clip, augment.band_limit)
         features = spec_augment(
             features,
             mask,
-            generator,
+            by_clip,
             time_masks_per_s=augment.time_masks_per_s,
             longest_time_mask_s=augment.longest_time_mask_s,
             frequency_masks=augment.frequency_masks,

@@ -75,7 +75,7 @@ class AugmentSection(_Section):
     longest_time_mask_s: float = Field(0.4, gt=0)
     frequency_masks: int = Field(2, ge=0)
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
-    tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, batch by batch")
+    tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, clip by clip")
     vocal_tract: float = Field(0.0, ge=0, le=0.3, description="frequencies scaled by up to this share, clip by clip")
     reverb: float = Field(0.0, ge=0, le=1, description="share of clips that are put into a room of 0.1 to 0.8 s")
     band_limit: float = Field(0.0, ge=0, le=1, description="share of clips that lose all above 3.4 to 7.6 kHz")

@@ -106,9 +106,9 @@ def test_spread_labels_begin_in_loud_frames_in_their_order(loud, labels):
 
 def test_targets_are_the_labels_in_the_middle_of_the_networks_frames():
     starts, labels = [np.array([2, 5, 5, 9]), np.array([0, 3])], [(7, 1, 8), (9,)]
-    targets = frame_targets(starts, labels, [4, 2], stride=3, stretch=1.0, blank_id=0)
+    targets = frame_targets(starts, labels, [4, 2], stride=3, stretches=[1.0, 1.0], blank_id=0)
     assert targets.tolist() == [[0, 7, 8, 0], [9, 0, NO_LABEL, NO_LABEL]]
-    assert frame_targets([starts[0]], [labels[0]], [12], stride=1, stretch=1.0, blank_id=0).tolist() == [
+    assert frame_targets([starts[0]], [labels[0]], [12], stride=1, stretches=[1.0], blank_id=0).tolist() == [
         [0, 0, 7, 7, 7, 8, 8, 8, 8, 0, 0, 0]
     ]
 
@@ -116,7 +116,7 @@ def test_targets_are_the_labels_in_the_middle_of_the_networks_frames():
 def test_another_tempo_moves_the_targets_along():
     starts, labels = [np.array([20, 50, 90])], [(7, 8)]
     for stretch in (0.8, 1.0, 1.25):
-        row = frame_targets(starts, labels, [round(100 * stretch)], stride=1, stretch=stretch, blank_id=0)[0]
+        row = frame_targets(starts, labels, [round(100 * stretch)], stride=1, stretches=[stretch], blank_id=0)[0]
         assert int((row == 7).nonzero()[0, 0]) == round(20 * stretch)
         assert int((row == 8).nonzero()[0, 0]) == round(50 * stretch)
         assert int((row == 8).sum()) == round(40 * stretch)

@@ -82,7 +82,7 @@ def test_a_network_finds_again_the_labels_it_has_learnt(tiny_encoder, cuts, voca
         batch.labels,
         mask.sum(1).tolist(),
         stride=2,
-        stretch=1.0,
+        stretches=[1.0] * len(batch.ids),
         blank_id=vocabulary.blank_id,
     )
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from goama.acoustics.augment import change_tempo
+from goama.acoustics.augment import change_tempo, generators
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
@@ -427,6 +427,6 @@ def test_a_faster_tempo_leaves_every_clip_the_frames_its_labels_need(accelerator
         features, mask = learner.front_end(batch.waveforms)
         needed = learner._frames_needed(batch, features.shape[1])
         for seed in range(10):
-            _, valid = change_tempo(features, mask, torch.Generator().manual_seed(seed), 0.5, needed)
+            _, valid = change_tempo(features, mask, generators(seed, batch.ids), 0.5, needed)
             for frames, labels in zip(output_frames(learner.config, valid.sum(1)).tolist(), batch.labels, strict=True):
                 assert frames >= learner.vocabulary.required_frames(labels)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from goama.acoustics.augment import time_masks
+from goama.acoustics.augment import generators, time_masks
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
@@ -84,12 +84,12 @@ def test_masks_are_drawn_from_the_steps_seed_and_nothing_else(accelerator, wavef
 def test_time_masks_follow_the_length_of_each_clip():
     lengths = torch.tensor([500, 50, 3])
     settings = {"time_masks_per_s": 1.0, "longest_time_mask_s": 0.4, "frame_shift_s": 0.02}
-    many = torch.stack([time_masks(lengths, torch.Generator().manual_seed(seed), **settings) for seed in range(200)])
+    many = torch.stack([time_masks(lengths, generators(seed, "abc"), **settings) for seed in range(200)])
     assert many.shape == (200, 3, 500)
     assert not many[:, 1, 50:].any() and not many[:, 2, 3:].any()
     share = many[:, 0].float().mean()
     assert 0.1 < share < 0.25  # 10 masks of 0.02 to 0.4 s in 10 s, some on top of each other
-    none = time_masks(lengths, torch.Generator(), **{**settings, "time_masks_per_s": 0.0})
+    none = time_masks(lengths, generators(0, "abc"), **{**settings, "time_masks_per_s": 0.0})
     assert none.shape == (3, 500) and not none.any()
 
 
