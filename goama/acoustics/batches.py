@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from goama.errors import GoamaError
 from goama.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from lhotse import CutSet
+    from lhotse import CutSet, MonoCut
     from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
 
 MAX_BUCKETS = 20
@@ -25,7 +25,10 @@ FEWEST_FOR_BUCKETS = 10
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips side by side: `waveforms` (N,) float32 each, `labels` ids each, `texts`, clip `ids`, `speakers`."""
+    """Clips side by side: `waveforms` (N,) float32 each, `labels` ids each, `texts`, clip `ids`, `speakers`.
+
+    Without clips where several processes share a batch that has fewer clips than there are processes.
+    """
 
     ids: tuple[str, ...]
     waveforms: tuple[np.ndarray, ...]
@@ -39,7 +42,7 @@ class Batch:
 
     @property
     def padded_samples(self) -> int:
-        return max(len(waveform) for waveform in self.waveforms) * len(self.waveforms)
+        return max((len(waveform) for waveform in self.waveforms), default=0) * len(self.waveforms)
 
     @property
     def label_count(self) -> int:
@@ -59,6 +62,8 @@ class TrainingBatches:
 
     `repeats` says how often an epoch holds the clips of each language; without it, each once. The order depends
     on the cuts, `repeats`, `batch_s` and `seed` alone, not on workers or on where iteration began.
+
+    Of `world_size` processes, each draws the batches that one alone would draw, and keeps its share (`deal`) of each.
     """
 
     def __init__(
@@ -94,7 +99,9 @@ class TrainingBatches:
         return sum(1 for _ in self._sampler(0))
 
     def _epoch(self, epoch: int, skip: int) -> Iterator[Batch]:
-        yield from _load(islice(iter(self._sampler(epoch)), skip, None), self._vocabulary, self._workers)
+        drawn = islice(iter(self._sampler(epoch)), skip, None)
+        shares = (deal(cuts, self._world_size)[self._rank] for cuts in drawn)
+        yield from _load(shares, self._vocabulary, self._workers)
 
     def _heard_in(self, epoch: int) -> CutSet:
         from lhotse import CutSet
@@ -111,8 +118,8 @@ class TrainingBatches:
             "shuffle": True,
             "drop_last": False,
             "seed": self._seed,
-            "rank": self._rank,
-            "world_size": self._world_size,
+            "rank": 0,  # or lhotse gives each process batches of its own
+            "world_size": 1,
         }
         cuts = self._heard_in(epoch)
         clips = sum(1 for _ in cuts)
@@ -125,29 +132,44 @@ class TrainingBatches:
         return sampler
 
 
-def ordered_batches(cuts: CutSet, vocabulary: Vocabulary, *, batch_s: float) -> Iterator[Batch]:
-    """Each cut once, shortest first, in batches of at most `batch_s` padded seconds: for evaluation."""
-    yield from _load(_by_length(cuts, batch_s), vocabulary, workers=0)
+def deal(cuts: Iterable[MonoCut], players: int) -> list[list[MonoCut]]:
+    """Each clip to one of `players`, the longest first to whoever has the fewest seconds; in each hand, in order."""
+    clips = list(cuts)
+    seconds = [0.0] * players
+    hands: list[list[int]] = [[] for _ in range(players)]
+    for place in sorted(range(len(clips)), key=lambda place: -clips[place].duration):
+        player = seconds.index(min(seconds))
+        seconds[player] += clips[place].duration
+        hands[player].append(place)
+    return [[clips[place] for place in sorted(hand)] for hand in hands]
 
 
-def _by_length(cuts: CutSet, batch_s: float) -> Iterator[CutSet]:
-    from lhotse import CutSet
+def ordered_batches(
+    cuts: CutSet, vocabulary: Vocabulary, *, batch_s: float, rank: int = 0, world_size: int = 1
+) -> Iterator[Batch]:
+    """Each cut once, shortest first, in batches of at most `batch_s` padded seconds: for evaluation.
 
-    group: list = []
+    Of `world_size` processes each gets every `world_size`-th batch: those that one process alone would make.
+    """
+    yield from _load(islice(_by_length(cuts, batch_s), rank, None, world_size), vocabulary, workers=0)
+
+
+def _by_length(cuts: CutSet, batch_s: float) -> Iterator[list[MonoCut]]:
+    group: list[MonoCut] = []
     for cut in sorted(cuts, key=lambda cut: (cut.duration, cut.id)):
         if group and cut.duration * (len(group) + 1) > batch_s:
-            yield CutSet.from_cuts(group)
+            yield group
             group = []
         group.append(cut)
     if group:
-        yield CutSet.from_cuts(group)
+        yield group
 
 
 class _Clips(Dataset):
     def __init__(self, vocabulary: Vocabulary):
         self._vocabulary = vocabulary
 
-    def __getitem__(self, cuts: CutSet) -> Batch:
+    def __getitem__(self, cuts: Sequence[MonoCut]) -> Batch:
         from lhotse.audio.utils import AudioLoadingError
 
         try:
@@ -168,16 +190,16 @@ class _Clips(Dataset):
 
 
 class _Sampled:
-    """DataLoader wants a sampler object; an iterator of cut sets is all it needs."""
+    """DataLoader wants a sampler object; an iterator of lists of cuts is all it needs."""
 
-    def __init__(self, batches: Iterator[CutSet]):
+    def __init__(self, batches: Iterator[Sequence[MonoCut]]):
         self._batches = batches
 
-    def __iter__(self) -> Iterator[CutSet]:
+    def __iter__(self) -> Iterator[Sequence[MonoCut]]:
         return self._batches
 
 
-def _load(batches: Iterator[CutSet], vocabulary: Vocabulary, workers: int) -> Iterator[Batch]:
+def _load(batches: Iterator[Sequence[MonoCut]], vocabulary: Vocabulary, workers: int) -> Iterator[Batch]:
     loader = DataLoader(
         _Clips(vocabulary),
         sampler=_Sampled(batches),  # type: ignore[arg-type]

@@ -74,9 +74,12 @@ def score_batches(
     vocabulary: Vocabulary,
     cuts: Any,
     normalise: Callable[[str], str] = str,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Iterator[ClipScore]:
-    """Recognise cuts in batches of 60 s and compare each with its text."""
-    for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S):
+    """Recognise cuts in batches of 60 s, or one process's share of these batches, and compare each with its text."""
+    for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S, rank=rank, world_size=world_size):
         recognised = emissions(network, front_end, batch.waveforms)
         for index, emission in enumerate(recognised):
             yield score_clip(

@@ -1,12 +1,15 @@
 """Batches hold so many seconds, every clip once an epoch, in an order that only seed and epoch decide."""
 
 from collections import Counter
+from dataclasses import dataclass
 from itertools import islice
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.batches import DataPlace, TrainingBatches, ordered_batches
+from goama.acoustics.batches import DataPlace, TrainingBatches, deal, ordered_batches
 from goama.corpus.mixture import Mixture
 from goama.text import Vocabulary
 
@@ -76,6 +79,46 @@ def test_an_epoch_of_several_languages_is_drawn_anew_each_time_and_resumes_the_s
     assert ids(resumed, 5) == [batch.ids for _, batch in whole[15:20]]
 
 
+@dataclass(frozen=True)
+class Clip:
+    """As much of a cut as dealing looks at."""
+
+    id: int
+    duration: float
+
+
+@given(st.lists(st.floats(0.1, 60.0), max_size=40), st.integers(1, 9))
+def test_every_clip_is_dealt_to_one_process_and_none_has_much_more_than_another(durations, players):
+    clips = [Clip(number, duration) for number, duration in enumerate(durations)]
+    hands = deal(clips, players)
+    assert sorted(clip.id for hand in hands for clip in hand) == list(range(len(clips)))
+    assert all([clip.id for clip in hand] == sorted(clip.id for clip in hand) for hand in hands)
+    seconds = [sum(clip.duration for clip in hand) for hand in hands]
+    assert max(seconds) - min(seconds) <= max(durations, default=0.0) + 1e-6
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 7])
+def test_processes_share_the_batches_of_one_without_overlap(corpus, vocabulary, world_size):
+    alone = ids(batches(corpus, vocabulary).starting_at(DataPlace()), 12)
+    shares = [
+        list(islice(batches(corpus, vocabulary, rank=rank, world_size=world_size).starting_at(DataPlace()), 12))
+        for rank in range(world_size)
+    ]
+    for number, together in enumerate(alone):
+        assert len({share[number][0] for share in shares}) == 1
+        assert sorted(i for share in shares for i in share[number][1].ids) == sorted(together)
+    if world_size == 7:
+        assert any(not batch.ids and not batch.padded_samples for share in shares for _, batch in share)
+
+
+def test_another_number_of_processes_goes_on_with_the_same_batches(corpus, vocabulary):
+    whole = list(islice(batches(corpus, vocabulary).starting_at(DataPlace()), 12))
+    place = whole[4][0]
+    shares = [ids(batches(corpus, vocabulary, rank=r, world_size=3).starting_at(place), 4) for r in range(3)]
+    for number, (_, batch) in enumerate(whole[5:9]):
+        assert sorted(i for share in shares for i in share[number]) == sorted(batch.ids)
+
+
 def test_labels_are_those_of_the_texts(corpus, vocabulary):
     _, batch = next(batches(corpus, vocabulary).starting_at(DataPlace()))
     assert [vocabulary.decode(labels, collapse=False) for labels in batch.labels] == list(batch.texts)
@@ -86,3 +129,11 @@ def test_evaluation_takes_each_clip_once_shortest_first(corpus, vocabulary):
     lengths = [len(w) for b in ordered_batches(corpus.cuts("dev"), vocabulary, batch_s=10.0) for w in b.waveforms]
     assert lengths == sorted(lengths)
     assert len(lengths) == corpus.clips("dev")
+
+
+def test_evaluation_is_shared_in_whole_batches(corpus, vocabulary):
+    alone = [batch.ids for batch in ordered_batches(corpus.cuts("train"), vocabulary, batch_s=12.0)]
+    assert len(alone) > 3
+    for rank in range(3):
+        share = ordered_batches(corpus.cuts("train"), vocabulary, batch_s=12.0, rank=rank, world_size=3)
+        assert [batch.ids for batch in share] == alone[rank::3]
