@@ -386,6 +386,36 @@ def prepare(
 
 
 @app.command()
+def shard(
+    corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
+    clips: Annotated[int, typer.Option(min=1, help="Clips in a shard.")] = 1000,
+    sound_at: Annotated[
+        str | None,
+        typer.Option(help="URL that the shards will be uploaded to, e.g. s3://bucket/corpus. [default: they stay]"),
+    ] = None,
+) -> None:
+    """Put a corpus's sound into few large tar files (lhotse Shar), for training from object storage."""
+    from goama.corpus.corpus import Corpus
+    from goama.corpus.shard import shard as write_shards
+
+    opened = Corpus.open(corpus)
+    with _Spinner() as status:
+        made = write_shards(
+            opened,
+            output,
+            clips_in_a_shard=clips,
+            sound_at=sound_at,
+            progress=lambda done: status(f"writing, clip {done}"),
+        )
+    shards = made.shards or {}
+    out.print(f"{len(shards)} shards, {sum(shards.values()) / 1e6:.1f} MB of sound")
+    if sound_at:
+        out.print(f"upload {output}/*/recording.*.tar to {sound_at}, keeping their folders; then", markup=False)
+    _next("train", output, "-o", "run")
+
+
+@app.command()
 def train(
     corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
@@ -404,14 +434,17 @@ def train(
 ) -> None:
     """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
     from goama.corpus.mixture import Mixture
+    from goama.training.processes import is_main, one_voice
     from goama.training.recipe import read_recipe
 
-    wanted = read_recipe(recipe, set_ or [])
-    opened = Mixture.open(corpora)
-    _quiet_libraries()
-    from goama.training.train import train as run_training
+    out.quiet = not is_main()
+    with one_voice():
+        wanted = read_recipe(recipe, set_ or [])
+        opened = Mixture.open(corpora)
+        _quiet_libraries()
+        from goama.training.train import train as run_training
 
-    trained = run_training(opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out)
+        trained = run_training(opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out)
     state = trained.outcome.state
     if state.skipped_steps:
         out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from goama.acoustics.balance import draw
+from goama.acoustics.shards import waveforms
 from goama.errors import GoamaError
 from goama.text.vocabulary import Vocabulary
 
@@ -173,7 +174,7 @@ class _Clips(Dataset):
         from lhotse.audio.utils import AudioLoadingError
 
         try:
-            waveforms = tuple(cut.load_audio()[0] for cut in cuts)
+            sound = tuple(waveforms(cuts))
         except (AudioLoadingError, OSError) as error:
             ids = ", ".join(cut.id for cut in cuts)
             raise GoamaError(
@@ -182,7 +183,7 @@ class _Clips(Dataset):
         texts = tuple(cut.supervisions[0].text for cut in cuts)
         return Batch(
             ids=tuple(cut.id for cut in cuts),
-            waveforms=waveforms,
+            waveforms=sound,
             labels=tuple(tuple(self._vocabulary.encode(text)) for text in texts),
             texts=texts,
             speakers=tuple(cut.supervisions[0].speaker for cut in cuts),

@@ -6,6 +6,8 @@ CORPUS/train/metadata.jsonl   file_name, id, text, … (also dev/, test/): `load
 CORPUS/train/*.flac
 CORPUS/normaliser.json        the rules that made `text` of `original_text`
 CORPUS/left-out.jsonl         every clip that is not here, and why
+
+`goama shard` writes a corpus whose sound lies in tar files instead, here or in object storage (shard.py).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goama.acoustics.shards import SHARD, missing_shards
 from goama.errors import GoamaError
 from goama.text.normaliser import Normaliser
 
@@ -61,7 +64,9 @@ class Corpus:
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             found = facts.get("format") if isinstance(facts, dict) else None
             raise GoamaError(f"{about}: format {found} is not known here; prepare the corpus again")
-        if not isinstance(facts.get("splits"), dict) or "language" not in facts:
+        shards = facts.get("shards", {"bytes": {}, "sound_at": None})
+        is_sharded_well = isinstance(shards, dict) and isinstance(shards.get("bytes"), dict) and "sound_at" in shards
+        if not isinstance(facts.get("splits"), dict) or "language" not in facts or not is_sharded_well:
             raise GoamaError(f"{about}: damaged (no language or no splits in it); prepare the corpus again")
         corpus = cls(folder, facts)
         corpus.fingerprint()  # a damaged manifest is found here, not in the middle of a long job
@@ -74,6 +79,15 @@ class Corpus:
     @property
     def normaliser(self) -> Normaliser:
         return Normaliser.load(self.folder / NORMALISER_FILE)
+
+    @property
+    def shards(self) -> dict[str, int] | None:
+        """Of a sharded corpus: each shard below `sound_at`, and its bytes."""
+        return self.about["shards"]["bytes"] if "shards" in self.about else None
+
+    @property
+    def _sound_at(self) -> str:
+        return self.about["shards"]["sound_at"] or str(self.folder.resolve())
 
     def seconds(self, split: str) -> float:
         return float(self.about["splits"].get(split, {}).get("seconds", 0.0))
@@ -91,17 +105,30 @@ class Corpus:
         if not self.clips(split):
             there = ", ".join(name for name in SPLITS if self.clips(name)) or "none"
             raise GoamaError(f"{self.folder}: the split {split!r} is empty (with clips: {there})")
-        root = self.folder.resolve()
-        cuts = CutSet.from_jsonl_lazy(self.folder / CUTS_FILE)
-        return cuts.filter(partial(_is_in, split)).map(partial(_with_folder, root))
+        cuts = CutSet.from_jsonl_lazy(self.folder / CUTS_FILE).filter(partial(_is_in, split))
+        if self.shards is not None:
+            return cuts.map(partial(_with_shard_at, self._sound_at))
+        return cuts.map(partial(_with_folder, self.folder.resolve()))
 
     def require_sound(self, *splits: str) -> None:
         """Raises `GoamaError` that names the clips whose FLAC is gone: better now than an hour into training."""
+        if self.shards is not None:
+            for split in splits:
+                self.cuts(split)
+            self._require_shards(*splits)
+            return
         for split in splits:
             gone = [cut.id for cut in self.cuts(split) if not Path(cut.recording.sources[0].source).is_file()]
             if gone:
                 named = ", ".join(gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
                 raise GoamaError(f"{self.folder}: the sound of {named} ({split}) is gone; prepare the corpus again")
+
+    def _require_shards(self, *splits: str) -> None:
+        wanted = {shard: size for shard, size in (self.shards or {}).items() if shard.startswith(splits)}
+        gone = missing_shards((f"{self._sound_at.rstrip('/')}/{shard}", size) for shard, size in wanted.items())
+        if gone:
+            more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+            raise GoamaError(f"{gone[0]}{more}: the shard is not there or not whole; upload it again")
 
     def fingerprint(self) -> str:
         """SHA-256 of the manifest as it was first read: what a run records of the data it saw."""
@@ -122,6 +149,12 @@ class Corpus:
 
 def _is_in(split: str, cut: MonoCut) -> bool:
     return cut.custom["split"] == split
+
+
+def _with_shard_at(place: str, cut: MonoCut) -> MonoCut:
+    shard, start, size = cut.custom[SHARD]
+    cut.custom[SHARD] = (f"{place.rstrip('/')}/{shard}", start, size)
+    return cut
 
 
 def _with_folder(folder: Path, cut: MonoCut) -> MonoCut:

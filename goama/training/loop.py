@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -39,12 +40,14 @@ from goama.training.guidance import Guide
 from goama.training.monitor import Monitor, clock
 from goama.training.objective import ctc_sum, frame_sum
 from goama.training.optimiser import rate_factor, set_rate
+from goama.training.processes import Processes
 from goama.training.recipe import AugmentSection, TrainSection
 
 EVALUATIONS = 12
 """Evaluations in a run, evenly spaced, when the recipe does not say how often."""
 
 _LOG_EVERY = 10  # steps
+_SILENCE = Batch(("silence",), (np.zeros(SAMPLE_RATE // 2, np.float32),), ((),), ("",), (None,))
 _STOPPING = "stopping after this step, then saving (once more: stop at once, without saving)"
 
 
@@ -116,10 +119,13 @@ class Learner:
         torch.manual_seed(seed)
         totals = self._total(sum(b.label_count for b in batches), sum(b.samples for b in batches))
         label_total, sample_total = (max(1.0, float(value)) for value in totals)
-        loss_sum, blanks, frames, right, spoken = 0.0, 0, 0, 0, 0
+        loss_sum, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.network):
+                if not batch.ids:
+                    self.accelerator.backward(self._nothing())
+                    continue
                 heard = self._forward(batch, augment, seed, is_guided=guidance > 0)
                 logits, lengths = heard.logits, heard.lengths
                 loss = torch.zeros((), device=logits.device)
@@ -140,17 +146,20 @@ class Learner:
             blanks += int(((logits.detach().argmax(-1) == self.vocabulary.blank_id) & valid).sum())
             frames += int(valid.sum())
         norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), clip))
+        padded = sum(b.padded_samples for b in batches)
+        summed = self._total(loss_sum, blanks, frames, right, spoken, padded).tolist()
+        loss_sum, blanks, frames, right, spoken, padded = summed
         skipped = not (torch.isfinite(torch.tensor([norm, loss_sum])).all())
         if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
             self.optimiser.step()
         self.optimiser.zero_grad()
         return StepResult(
-            loss=float(self._total(loss_sum)[0]),
+            loss=loss_sum,
             gradient_norm=norm,
             blank_share=blanks / max(1, frames),
             frames_right=right / spoken if spoken else None,
             audio_s=sample_total / SAMPLE_RATE,
-            padded_s=float(self._total(sum(b.padded_samples for b in batches))[0]) / SAMPLE_RATE,
+            padded_s=padded / SAMPLE_RATE,
             skipped=skipped,
         )
 
@@ -194,6 +203,10 @@ class Learner:
             longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
             frame_shift_s=frame_shift_s(self.config),
         ).to(mask.device)
+
+    def _nothing(self) -> torch.Tensor:
+        """A loss of 0 from every parameter: what a process without a clip of its own gives to the common gradient."""
+        return 0.0 * self._forward(_SILENCE, None, 0, is_guided=False).logits.float().sum()
 
     def _augmented(
         self,
@@ -266,6 +279,7 @@ class TrainingLoop:
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
         self.guide = guide
+        self.processes = Processes()
         self._pace = ""
 
     def run(self) -> Outcome:
@@ -274,28 +288,31 @@ class TrainingLoop:
         stream = self.batches.starting_at(self.state.place)
         recent: list[StepResult] = []
         recent_s = 0.0
+        stopping = False
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
-            while self._progress() < 1.0 and not stop_requested():
+            while self._progress() < 1.0 and not stopping:
                 self._maybe_align_again()
                 before, step_started = self._progress(), time.monotonic()
-                place, parts = self._next(stream)
+                place, parts = self.processes.together(lambda: self._next(stream))
                 result = self._step(parts, before)
                 recent_s += time.monotonic() - step_started
+                elapsed_s, stopping = self.processes.agree(time.monotonic() - started, stop_requested())
                 self.state = replace(
                     self.state,
                     step=self.state.step + 1,
                     place=place,
-                    elapsed_s=time.monotonic() - started,
+                    elapsed_s=elapsed_s,
                     skipped_steps=self.state.skipped_steps + result.skipped,
                 )
                 recent.append(result)
                 if self.state.step % _LOG_EVERY == 0 or self._progress() >= 1.0:
                     self._log(recent, recent_s)
                     recent, recent_s = [], 0.0
-                if stop_requested() and self._progress() < 1.0:
+                if stopping and self._progress() < 1.0:
                     break
                 is_best = self._maybe_evaluate(before, self._progress())
-                self.state = replace(self.state, elapsed_s=time.monotonic() - started)
+                elapsed_s, stopping = self.processes.agree(time.monotonic() - started, stop_requested())
+                self.state = replace(self.state, elapsed_s=elapsed_s)
                 self._maybe_save(before, self._progress(), is_best)
                 self._show(result)
             interrupted = self._progress() < 1.0
@@ -360,7 +377,8 @@ class TrainingLoop:
             return False
         started = time.monotonic()
         result = self._evaluate()
-        self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, time.monotonic() - started))
+        spent_s, _ = self.processes.agree(time.monotonic() - started, False)
+        self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, spent_s))
         is_best = self.state.best_cer is None or result.cer < self.state.best_cer
         self.monitor.log(
             self.state.step,
@@ -376,10 +394,13 @@ class TrainingLoop:
         return is_best
 
     def _evaluate(self) -> ErrorRates:
-        network = self.learner.bare_network
+        """Each process recognises its share of the batches; all of them count all clips."""
+        learner, network = self.learner, self.learner.bare_network
+        share = {"rank": self.processes.rank, "world_size": self.processes.count}
         network.eval()
         try:
-            return error_rates(score_batches(network, self.learner.front_end, self.learner.vocabulary, self.dev_cuts))
+            scored = score_batches(network, learner.front_end, learner.vocabulary, self.dev_cuts, **share)
+            return error_rates(self.processes.gathered(self.processes.together(lambda: list(scored))))
         finally:
             network.train()
 
@@ -393,16 +414,13 @@ class TrainingLoop:
             self._save()
 
     def _save(self) -> None:
-        if not self.learner.accelerator.is_main_process:
-            return
         scaler = self.learner.accelerator.scaler
         self.state = replace(self.state, scaler=scaler.state_dict() if scaler is not None else {})
-        save_checkpoint(
-            self.run_folder,
-            self.state,
-            self.learner.bare_network,
-            self.learner.bare_optimiser,
-            self.train.keep,
+        learner = self.learner
+        self.processes.on_main(
+            lambda: save_checkpoint(
+                self.run_folder, self.state, learner.bare_network, learner.bare_optimiser, self.train.keep
+            )
         )
 
     def _log(self, recent: list[StepResult], seconds: float) -> None:

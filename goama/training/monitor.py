@@ -1,14 +1,16 @@
-"""What a run tells while it works: metrics.jsonl, TensorBoard, and a person at the terminal."""
+"""What a run tells while it works: metrics.jsonl, trackers such as TensorBoard, and a person at the terminal."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -21,8 +23,17 @@ _LINE_EVERY_S = 20.0  # where no bar can be drawn
 class Monitor:
     """Writes the metrics of each logged step, and shows progress with the time that is left."""
 
-    def __init__(self, run: Path, accelerator: Accelerator, console: Console, *, from_step: int):
+    def __init__(
+        self,
+        run: Path,
+        accelerator: Accelerator,
+        console: Console,
+        *,
+        from_step: int,
+        trackers: Sequence[GeneralTracker] = (),
+    ):
         self._accelerator, self._console = accelerator, console
+        self._trackers = list(trackers)
         self._metrics = run / METRICS_FILE
         self._last_line = time.monotonic()
         self._line = ""
@@ -38,9 +49,6 @@ class Monitor:
         self._task = self._bar.add_task("", total=1.0)
         if accelerator.is_main_process:
             _forget_after(self._metrics, from_step)
-        accelerator.init_trackers(
-            "tensorboard", init_kwargs={"tensorboard": {"purge_step": from_step + 1} if from_step else {}}
-        )
 
     def __enter__(self) -> Monitor:
         self._bar.start()
@@ -48,7 +56,8 @@ class Monitor:
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
-        self._accelerator.end_training()
+        for tracker in self._trackers:
+            tracker.finish()
 
     def log(self, step: int, values: dict[str, Any]) -> None:
         """Write one line of metrics.jsonl, and the same to the trackers."""
@@ -56,7 +65,12 @@ class Monitor:
             with self._metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **{key: _finite(value) for key, value in values.items()}}) + "\n")
         numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
-        self._accelerator.log(numbers, step=step)
+        for tracker in list(self._trackers):
+            try:
+                tracker.log(numbers, step=step)
+            except Exception as error:  # a server that is gone is no reason to stop; each has its own kinds
+                self._trackers.remove(tracker)
+                self.say(f"{tracker.name} takes no more figures ({error}); {self._metrics} goes on")
 
     def show(self, progress: float, left_s: float | None, line: str) -> None:
         """Move the bar; without a terminal, print a line now and then."""

@@ -41,6 +41,9 @@ class TrainSection(_Section):
     eval_every: int | None = Field(None, gt=0, description="steps between evaluations; default: 12 in a run")
     save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
     keep: int = Field(2, ge=1, description="checkpoints kept")
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field(
+        ("tensorboard",), description="where the curves are shown: tensorboard, wandb, mlflow, trackio"
+    )
 
 
 class DataSection(_Section):

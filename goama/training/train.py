@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,7 +22,6 @@ import torch
 import transformers
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import ProjectConfiguration
 from rich.console import Console
 
 import goama
@@ -49,7 +49,9 @@ from goama.training.loop import Learner, Outcome, TrainingLoop
 from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
+from goama.training.processes import Processes
 from goama.training.recipe import Recipe, read_recipe
+from goama.training.trackers import require_trackers, start_trackers
 
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
 _FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
@@ -82,25 +84,26 @@ def train(
     whole checkpoint; a folder without a run starts one. Raises `GoamaError` for a corpus that cannot be
     trained on, an encoder that cannot be loaded, or a run folder that is taken.
     """
-    run, console = Path(run), console or Console()
-    if PartialState().num_processes > 1:
-        raise GoamaError("several processes do not train one run yet; start goama train without a launcher")
-    known = _open_run(run, corpora, resume)
+    processes = Processes()
+    run, console = Path(run), (console or Console()) if processes.is_main else Console(quiet=True)
+    known = processes.on_main(lambda: _open_run(run, corpora, resume))
     if resume and known is None:
         _say(console, f"{run}: nothing to resume, a new run begins")
     if known is not None:
-        written = read_recipe(run / RECIPE_FILE)
+        written = processes.on_main(lambda: read_recipe(run / RECIPE_FILE))
         if recipe not in (None, Recipe(), written) or encoder not in (None, known["encoder"]):
             _say(console, f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
         recipe, encoder = written, known["encoder"]
     recipe = recipe or Recipe()
     encoder = encoder or recipe.model.encoder
     if encoder is None:
-        encoder, why = default_encoder()
+        encoder, why = processes.on_main(default_encoder)
         if why:
             _say(console, why)
     recipe = recipe.with_values("model", encoder=encoder)
-    corpora.require_sound("train", "dev")  # also that neither is empty, before the encoder is loaded
+    processes.on_main(partial(require_trackers, recipe.train.trackers))
+    # also that neither is empty, before the encoder is loaded
+    processes.together(lambda: corpora.require_sound("train", "dev"))
     vocabulary, characters = Vocabulary.from_texts(
         (cut.supervisions[0].text for cut in corpora.cuts("train")), min_count=recipe.data.min_count
     )
@@ -109,18 +112,18 @@ def train(
             f"no character is seen {characters.min_count} times in the training texts; lower data.min_count"
         )
     config = read_config(encoder)
-    plan = make_plan(recipe, corpora, vocabulary, encoder, config, PartialState().device)
+    plan = processes.on_main(partial(make_plan, recipe, corpora, vocabulary, encoder, config, PartialState().device))
     recipe = plan.recipe
-    accelerator = _accelerator(run, recipe.train.precision)
+    accelerator = _accelerator(recipe.train.precision)
 
     torch.manual_seed(recipe.train.seed)
-    loaded = _loaded(encoder, vocabulary, recipe, corpora)
+    with PartialState().local_main_process_first():  # one download a machine
+        loaded = _loaded(encoder, vocabulary, recipe, corpora)
     if recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
-    if known is None and accelerator.is_main_process:
-        _write_run(run, corpora, encoder, plan, loaded)
-    if accelerator.is_main_process:
-        _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
+    if known is None:
+        processes.on_main(lambda: _write_run(run, corpora, encoder, plan, loaded))
+    _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
 
     if recipe.train.flat_start:
         add_frame_head(loaded.network)
@@ -134,7 +137,10 @@ def train(
     )
     state = RunState()
     if known is not None:
-        state, damaged = load_newest(run, loaded.network, optimiser)
+        with PartialState().main_process_first():  # which may put half-renamed checkpoints back
+            state, damaged = load_newest(run, loaded.network, optimiser)
+        if len(set(processes.gathered([state.step]))) > 1:
+            raise GoamaError(f"{run}: not every process sees the same checkpoints; all machines must share this folder")
         for folder in damaged:
             _say(console, f"{folder} is damaged and was passed over")
         _say(console, f"resuming at step {state.step} ({clock(state.elapsed_s)} of training done)")
@@ -145,13 +151,15 @@ def train(
         accelerator.scaler.load_state_dict(state.scaler)
     batches = _batches(corpora, vocabulary, plan, accelerator)
     total_steps = _total_steps(recipe, batches)
-    with Monitor(run, accelerator, console, from_step=state.step) as monitor:
+    trackers = processes.together(
+        lambda: start_trackers(recipe, run, _run_id(run), state.step) if processes.is_main else []
+    )
+    with Monitor(run, accelerator, console, from_step=state.step, trackers=trackers) as monitor:
 
         def save_model(name: str, state: RunState) -> None:
-            if accelerator.is_main_process:
-                card = _card(corpora, encoder, plan, learner, state)
-                model = SpeechModel(learner.bare_network, learner.front_end, vocabulary, corpora.normaliser)
-                save_model_folder(run / name, model, card)
+            card = _card(corpora, encoder, plan, learner, state)
+            model = SpeechModel(learner.bare_network, learner.front_end, vocabulary, corpora.normaliser)
+            processes.on_main(lambda: save_model_folder(run / name, model, card))
 
         guide = None
         if recipe.train.flat_start and not state.finished:
@@ -208,13 +216,9 @@ def _open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | Non
     return known
 
 
-def _accelerator(run: Path, precision: str) -> Accelerator:
+def _accelerator(precision: str) -> Accelerator:
     AcceleratorState._reset_state()  # a second run in one process may have another precision
-    return Accelerator(
-        mixed_precision=precision,
-        log_with="tensorboard",
-        project_config=ProjectConfiguration(project_dir=str(run), logging_dir=str(run)),
-    )
+    return Accelerator(mixed_precision=precision)
 
 
 def _loaded(encoder: str, vocabulary: Vocabulary, recipe: Recipe, corpora: Mixture) -> LoadedEncoder:
@@ -258,7 +262,7 @@ def _batches(corpora: Mixture, vocabulary: Vocabulary, plan: Plan, accelerator: 
     return TrainingBatches(
         _trained_on(corpora.cuts("train"), plan),
         vocabulary,
-        batch_s=float(data.batch_seconds) / data.accumulate / accelerator.num_processes,
+        batch_s=float(data.batch_seconds) / data.accumulate,
         seed=plan.recipe.train.seed,
         repeats=plan.repeats,
         workers=int(data.workers),
@@ -287,6 +291,7 @@ def _write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: Lo
     run.mkdir(parents=True, exist_ok=True)
     write_beside(run / RECIPE_FILE, plan.recipe.to_toml())
     facts = {
+        "id": uuid.uuid4().hex[:12],
         "encoder": encoder,
         "corpora": [_identity(name, corpus) for name, corpus in zip(corpora.names, corpora.corpora, strict=True)],
         "choices": [asdict(choice) for choice in plan.choices],
@@ -300,6 +305,11 @@ def _write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: Lo
         },
     }
     write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+
+
+def _run_id(run: Path) -> str:
+    """What trackers know a run by, also when it goes on."""
+    return str(json.loads((run / RUN_FILE).read_text(encoding="utf-8")).get("id", "old"))
 
 
 def _identity(name: str, corpus: Corpus) -> dict[str, Any]:

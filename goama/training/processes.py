@@ -1,0 +1,136 @@
+"""Several processes that train one run: one clock, one will, one voice. A process alone pays nothing for it.
+
+`torchrun` or `accelerate launch` starts them (docs/scale.md); accelerate finds the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from goama.errors import GoamaError
+
+Result = TypeVar("Result")
+_FAULTS = (GoamaError, OSError)  # a user's mistakes, and what disks and permissions do
+_TOLD = "goama/told"
+
+
+def several() -> bool:
+    """Whether a launcher started this process as one of several; needs no torch."""
+    return int(os.environ.get("WORLD_SIZE") or 1) > 1
+
+
+def is_main() -> bool:
+    """Whether this process is the one that writes and speaks; needs no torch."""
+    return int(os.environ.get("RANK") or 0) == 0
+
+
+class Processes:
+    """The processes of a run, seen from one of them. Every method but `is_main` is called by all of them."""
+
+    def __init__(self) -> None:
+        import torch
+        from accelerate import PartialState
+
+        accelerator = torch.accelerator.current_accelerator()
+        self._state = PartialState(cpu=several() and (accelerator is None or accelerator.type == "mps"))
+        self.rank, self.count = self._state.process_index, self._state.num_processes
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def agree(self, elapsed_s: float, wants_to_stop: bool) -> tuple[float, bool]:
+        """The main process's clock, and whether any process wants to stop."""
+        if self.count == 1:
+            return elapsed_s, wants_to_stop
+        clock, wishes = self._sum(elapsed_s if self.is_main else 0.0, float(wants_to_stop))
+        return clock, wishes > 0
+
+    def on_main(self, work: Callable[[], Result]) -> Result:
+        """What `work` gives on the main process, for all of them; if it fails there, it fails everywhere."""
+        if self.count == 1:
+            return work()
+        from accelerate.utils import broadcast_object_list
+
+        told: list = [None, None]
+        if self.is_main:
+            try:
+                told[0] = work()
+            except _FAULTS as error:
+                told[1] = error
+        result, fault = broadcast_object_list(told)
+        if fault is not None:
+            raise fault
+        return result
+
+    def together(self, work: Callable[[], Result]) -> Result:
+        """What `work` gives here; if it fails in one process, it fails in all of them."""
+        if self.count == 1:
+            return work()
+        fault = None
+        try:
+            result = work()
+        except _FAULTS as error:
+            fault = error
+        if self._sum(float(fault is not None))[0]:
+            raise next(fault for fault in self.gathered([fault]) if fault is not None)
+        return result
+
+    def gathered(self, items: Iterable[Result]) -> list[Result]:
+        """The items of all processes, in the order of the processes."""
+        from accelerate.utils import gather_object
+
+        return gather_object(list(items))
+
+    def _sum(self, *values: float) -> list[float]:
+        import torch
+
+        said = torch.tensor(values, dtype=torch.float64, device=self._state.device)
+        torch.distributed.all_reduce(said)
+        return said.tolist()
+
+
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Within, only the first of several processes that fails says why; the others leave without a word, status 2."""
+    if not several():
+        yield
+        return
+    import torch
+    from accelerate import PartialState
+
+    Processes()
+    try:
+        yield
+    except _FAULTS:
+        if _is_first_to_tell():
+            raise
+        raise SystemExit(2) from None
+    except RuntimeError as error:
+        if not _is_broken_connection(error):
+            raise
+        if _is_first_to_tell():
+            raise GoamaError("another process of this run has ended before its time; go on with --resume") from error
+        raise SystemExit(2) from None
+    if torch.distributed.is_initialized():
+        PartialState().destroy_process_group()
+
+
+def _is_first_to_tell() -> bool:
+    """Asks the store through which the processes met; if that is gone, so is the process that kept it."""
+    from torch.distributed import DistError
+    from torch.distributed.distributed_c10d import _get_default_store
+
+    try:
+        return _get_default_store().add(_TOLD, 1) == 1
+    except (DistError, RuntimeError):
+        return False
+
+
+def _is_broken_connection(error: RuntimeError) -> bool:
+    from torch.distributed import DistError
+
+    return isinstance(error, DistError) or "gloo" in str(error)

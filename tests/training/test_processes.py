@@ -1,0 +1,332 @@
+"""Several processes train as one would: the same steps, the same score, one end. Over gloo, on the CPU."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+import goama.cli
+from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
+from goama.acoustics.log_mel import LogMel
+from goama.corpus.corpus import Corpus
+from goama.corpus.mixture import Mixture
+from goama.errors import GoamaError
+from goama.evaluation import evaluate
+from goama.model.encoder import load_for_training
+from goama.text import Vocabulary
+from goama.training.loop import Learner
+from goama.training.optimiser import make_optimiser
+from goama.training.processes import Processes, one_voice
+from goama.training.recipe import read_recipe
+from goama.training.train import train
+
+LIMIT_S = 240
+
+
+def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
+    """What `work` gives in each of `count` processes that a launcher would have started; exceptions are given too."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fork = multiprocessing.get_context("fork")  # what is imported and opened already is not imported again
+    pipes, children = [], []
+    for rank in range(count):
+        receiving, sending = fork.Pipe(duplex=False)
+        child = fork.Process(target=_in_child, args=(rank, count, port, work, sending))
+        child.start()
+        sending.close()
+        pipes.append(receiving)
+        children.append(child)
+    try:
+        results = [pipe.recv() if pipe.poll(LIMIT_S) else TimeoutError() for pipe in pipes]
+    except EOFError as error:
+        raise AssertionError("a process died without a word") from error
+    finally:
+        for child in children:
+            child.join(20)
+            child.kill()
+    return results
+
+
+def _in_child(rank: int, count: int, port: int, work: Callable[[], Any], sending: Any) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    torch.set_num_threads(1)  # a forked OpenMP hangs where it has more
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        result = work()
+    except BaseException as error:
+        result = error
+    sending.send(result)
+    sending.close()
+
+
+def losses_of_20_steps(corpus: Corpus, encoder: Path, batch_s: float, checkpointing: bool = False) -> Any:
+    """Loss, gradient norm and blank share of each step, and the clips this process had."""
+    processes = Processes()
+    AcceleratorState._reset_state()
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
+    loaded = load_for_training(str(encoder), vocabulary, adapter=False)
+    if checkpointing:
+        loaded.network.gradient_checkpointing_enable()
+    optimiser = make_optimiser(
+        loaded.network,
+        learning_rate=1e-3,
+        head_learning_rate=1e-3,
+        new_parameters=loaded.new_parameters,
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+    )
+    learner = Learner(
+        Accelerator(cpu=True, mixed_precision="no"), loaded.network.train(), optimiser, LogMel(2), vocabulary
+    )
+    shares = TrainingBatches(
+        corpus.cuts("train"), vocabulary, batch_s=batch_s, seed=0, rank=processes.rank, world_size=processes.count
+    )
+    stream = (batch for _, batch in shares.starting_at(DataPlace()))
+    augment = read_recipe(None, ["augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.band_limit=0.5"]).augment
+    steps, heard = [], []
+    for step in range(20):
+        parts = list(islice(stream, 2))
+        heard.append([i for part in parts for i in part.ids])
+        steps.append(learner.step(parts, seed=step, clip=1.0, augment=augment, flat_start=max(0.0, 0.3 - step / 20)))
+    return [(s.loss, s.gradient_norm, s.blank_share, s.audio_s) for s in steps], heard
+
+
+@pytest.mark.parametrize(("count", "batch_s"), [(2, 12.0), (3, 4.0)])
+def test_20_steps_are_those_of_one_process(corpus, tiny_encoder, count, batch_s):
+    """Three processes on batches of one or two clips: some have nothing to do and must still answer."""
+    ((alone, all_clips),) = in_processes(1, lambda: losses_of_20_steps(corpus, tiny_encoder, batch_s))
+    results = in_processes(count, lambda: losses_of_20_steps(corpus, tiny_encoder, batch_s))
+    for steps, _ in results:
+        np.testing.assert_allclose([s[0] for s in steps], [s[0] for s in alone], rtol=0, atol=1e-5)
+        np.testing.assert_allclose([s[1] for s in steps], [s[1] for s in alone], rtol=1e-3)
+        np.testing.assert_allclose([s[2:] for s in steps], [s[2:] for s in alone], rtol=1e-2)
+    for number, clips in enumerate(all_clips):
+        assert sorted(i for _, heard in results for i in heard[number]) == sorted(clips)
+    if count == 3:
+        assert any(not clips for _, heard in results for clips in heard)
+
+
+def test_gradient_checkpointing_changes_no_step_with_two_processes_either(corpus, tiny_encoder):
+    ((plain, _),) = in_processes(1, lambda: losses_of_20_steps(corpus, tiny_encoder, 12.0))
+    ((checkpointed, _),) = in_processes(1, lambda: losses_of_20_steps(corpus, tiny_encoder, 12.0, True))
+    np.testing.assert_allclose(checkpointed, plain, rtol=1e-6)
+    for steps, _ in in_processes(2, lambda: losses_of_20_steps(corpus, tiny_encoder, 12.0, True)):
+        np.testing.assert_allclose([s[0] for s in steps], [s[0] for s in plain], rtol=0, atol=1e-5)
+
+
+STEPS = ["train.steps=8", "train.eval_every=4", "train.save_every=2", "data.batch_seconds=20", "train.precision=no"]
+
+
+def run_training(corpus: Corpus, encoder: Path, run: Path, overrides: list[str] = STEPS, resume: bool = False) -> Any:
+    def work() -> Any:
+        outcome = train(
+            Mixture((corpus,)), run, encoder=str(encoder), recipe=read_recipe(None, overrides), resume=resume
+        ).outcome
+        return outcome.state.step, outcome.interrupted, outcome.state.best_cer
+
+    return work
+
+
+@pytest.fixture(scope="module")
+def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
+    """Eight steps of one process, with its dev clips in batches of a few."""
+    folder = tmp_path_factory.mktemp("runs") / "alone"
+    assert in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder)))[0][:2] == (8, False)
+    return folder
+
+
+def in_small_batches(work: Callable[[], Any]) -> Callable[[], Any]:
+    """So that each process has dev clips to recognise."""
+
+    def smaller() -> Any:
+        evaluate.EVALUATION_BATCH_S = 3.0
+        return work()
+
+    return smaller
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for expected, found in zip(metrics(one), metrics(other), strict=True):
+        assert expected["step"] == found["step"]
+        for key in ("loss", "dev_cer", "dev_wer", "dev_clips", "epoch", "best"):
+            assert found.get(key) == pytest.approx(expected.get(key), abs=1e-5)
+
+
+def test_a_run_of_two_processes_is_the_run_of_one_and_says_everything_once(whole_run, corpus, tiny_encoder, tmp_path):
+    def work() -> Any:
+        sys.stdout = (tmp_path / f"said-{os.environ['RANK']}").open("w", encoding="utf-8")
+        result = run_training(corpus, tiny_encoder, tmp_path / "run")()
+        sys.stdout.flush()
+        return result
+
+    first, second = in_processes(2, in_small_batches(work))
+    assert first == second and first[:2] == (8, False)
+    assert_same_run(whole_run, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {path.name for path in whole_run.iterdir()}
+    assert "dev CER" in (tmp_path / "said-0").read_text() and not (tmp_path / "said-1").read_text()
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_a_run_goes_on_with_another_number_of_processes(whole_run, corpus, tiny_encoder, tmp_path, before, after):
+    run = tmp_path / "run"
+    if before == 1:
+        shutil.copytree(whole_run, run)
+    else:
+        in_processes(before, in_small_batches(run_training(corpus, tiny_encoder, run)))
+    shutil.rmtree(run / "checkpoint-8")
+    results = in_processes(after, in_small_batches(run_training(corpus, tiny_encoder, run, resume=True)))
+    assert {result[:2] for result in results} == {(8, False)}
+    assert_same_run(whole_run, run)
+
+
+def test_all_processes_keep_to_the_clock_of_one(corpus, tiny_encoder, tmp_path):
+    def work() -> Any:
+        if os.environ["RANK"] == "1":
+            true_time = time.monotonic
+            time.monotonic = lambda: 10 * true_time()  # a clock that is fast
+        return run_training(corpus, tiny_encoder, tmp_path / "run", ["train.minutes=0.1", "data.batch_seconds=10"])()
+
+    first, second = in_processes(2, work)
+    assert first == second and not first[1]
+
+
+def test_a_signal_to_one_process_stops_and_saves_them_all(corpus, tiny_encoder, tmp_path):
+    run = tmp_path / "run"
+
+    def stop_soon() -> None:
+        while not (run / "checkpoint-2").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def work() -> Any:
+        if os.environ["RANK"] == "1":
+            threading.Thread(target=stop_soon, daemon=True).start()
+        return run_training(corpus, tiny_encoder, run, [*STEPS[1:], "train.steps=5000"])()
+
+    first, second = in_processes(2, work)
+    assert first == second and first[1]
+    assert (run / f"checkpoint-{first[0]}").is_dir()
+
+
+def commanded(work: Callable[[], Any], folder: Path) -> Callable[[], tuple[int, str]]:
+    """`work` as the command line does it: its exit status and what it said on stderr."""
+
+    def command() -> tuple[int, str]:
+        sys.stderr = goama.cli.err.file = (folder / f"said-{os.environ['RANK']}").open("w", encoding="utf-8")
+        status = 0
+
+        def app(**_: Any) -> None:
+            with one_voice():
+                work()
+
+        goama.cli.app = app
+        try:
+            goama.cli.main()
+        except SystemExit as leave:
+            status = int(leave.code or 0)
+        sys.stderr.flush()
+        return status, (folder / f"said-{os.environ['RANK']}").read_text(encoding="utf-8")
+
+    return command
+
+
+def test_a_sound_that_one_process_cannot_read_ends_all_with_one_sentence(corpus, tiny_encoder, tmp_path):
+    shutil.copytree(corpus.folder, tmp_path / "corpus")
+    damaged = next((tmp_path / "corpus" / "train").glob("*.flac"))
+    damaged.write_bytes(b"noise")
+    work = run_training(Corpus.open(tmp_path / "corpus"), tiny_encoder, tmp_path / "run")
+    results = in_processes(2, commanded(work, tmp_path))
+    assert [status for status, _ in results] == [2, 2]
+    (line,) = "".join(said for _, said in results).splitlines()
+    assert line.startswith("goama: the sound of one of these clips cannot be read any more")
+
+
+def test_a_mistake_that_all_make_is_told_once(corpus, tiny_encoder, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("years of work")
+    for work in (lambda: Corpus.open(tmp_path / "no"), run_training(corpus, tiny_encoder, tmp_path / "run")):
+        results = in_processes(2, commanded(work, tmp_path))
+        assert [status for status, _ in results] == [2, 2]
+        assert len("".join(said for _, said in results).splitlines()) == 1
+
+
+def test_a_process_that_dies_ends_the_others_with_a_sentence(tmp_path):
+    def work() -> None:
+        processes = Processes()
+        processes.agree(0.0, False)
+        if not processes.is_main:
+            os.kill(os.getpid(), signal.SIGKILL)
+        processes.agree(1.0, False)
+
+    with pytest.raises(AssertionError, match="died without a word"):
+        in_processes(2, commanded(work, tmp_path))
+    assert "another process of this run has ended" in (tmp_path / "said-0").read_text()
+
+
+def test_work_of_the_main_process_is_everybodys_and_so_are_its_faults():
+    def work() -> Any:
+        processes = Processes()
+        done = processes.on_main(lambda: f"by {os.environ['RANK']}")
+        gathered = processes.gathered(["a"] * (1 + processes.rank))
+
+        def fail() -> None:
+            raise GoamaError(f"no room in {os.environ['RANK']}")
+
+        with pytest.raises(GoamaError, match="no room in 0"):
+            processes.on_main(fail)
+        with pytest.raises(GoamaError, match="no room in 1"):
+            processes.together(fail if processes.rank else lambda: None)
+        return done, gathered, processes.agree(5.0 + processes.rank, processes.rank == 1)
+
+    assert in_processes(2, work) == [("by 0", ["a", "a", "a"], (5.0, True))] * 2
+    assert in_processes(1, lambda: Processes().agree(5.0, False)) == [(5.0, False)]
+
+
+def test_a_step_in_which_another_process_lacks_clips_has_the_right_gradient(corpus, tiny_encoder):
+    """Not only the right loss: plain descent at rate 1 shows the gradient."""
+
+    def gradient() -> Any:
+        processes = Processes()
+        AcceleratorState._reset_state()
+        torch.manual_seed(0)
+        vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
+        network = load_for_training(str(tiny_encoder), vocabulary, adapter=False).network.train()
+        before = torch.cat([p.detach().flatten() for p in network.parameters()])
+        learner = Learner(
+            Accelerator(cpu=True), network, torch.optim.SGD(network.parameters(), 1.0), LogMel(2), vocabulary
+        )
+        cut = next(iter(corpus.cuts("train")))
+        labels = (tuple(vocabulary.encode(cut.supervisions[0].text)),)
+        clip = Batch((cut.id,), (cut.load_audio()[0],), labels, ("",), (None,))
+        learner.step([clip if processes.is_main else Batch((), (), (), (), ())], seed=0, clip=1e9)
+        return (before - torch.cat([p.detach().flatten() for p in network.parameters()])).numpy()
+
+    (alone,) = in_processes(1, gradient)
+    first, second = in_processes(2, gradient)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, alone, atol=1e-4 * float(np.abs(alone).max()))
