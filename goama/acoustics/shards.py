@@ -62,7 +62,10 @@ def _fetch(cuts: Sequence[MonoCut]) -> dict[str, bytes]:
     ends = [start + size for _, start, size in places]
     for attempt in range(1, _TRIES + 1):
         try:
-            return dict(zip((cut.id for cut in cuts), system.cat_ranges(paths, starts, ends), strict=True))
+            pieces = system.cat_ranges(paths, starts, ends)
+            for failed in (piece for piece in pieces if isinstance(piece, Exception)):
+                raise failed
+            return dict(zip((cut.id for cut in cuts), pieces, strict=True))
         except Exception as error:  # each storage has its own kinds
             if attempt == _TRIES:
                 raise GoamaError(
