@@ -27,6 +27,7 @@ from goama.model.encoder import (
     output_frames,
 )
 from goama.text.vocabulary import Vocabulary
+from goama.training.processes import processes_here
 from goama.training.recipe import Recipe
 
 TIGHTEST_WITH_ADAPTER = 1.25
@@ -255,7 +256,7 @@ def _choose_batches(chooser: _Chooser, encoder: str, device: torch.device, hours
         batch, why = (60.0, "CPU") if on_cpu else (240.0, "GPU, as the notebook's 16 x 2 clips")
     batch = max(5.0, min(batch, 3600 * hours / 8))  # a small corpus still gives eight steps an epoch
     chooser.choose("data", "batch_seconds", round(batch, 1), why)
-    cores = os.cpu_count() or 1
+    cores = max(1, (os.cpu_count() or 1) // processes_here())
     if on_cpu:
         chooser.choose("data", "workers", 0, "training needs every core, and FLAC is read quickly")
     else:

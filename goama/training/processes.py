@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from datetime import timedelta
+from typing import TypeVar, cast
 
 from goama.errors import GoamaError
 
 Result = TypeVar("Result")
 _FAULTS = (GoamaError, OSError)  # a user's mistakes, and what disks and permissions do
 _TOLD = "goama/told"
+_PATIENCE = timedelta(minutes=30)  # a checkpoint may be large and its disk slow
 
 
 def several() -> bool:
@@ -27,20 +29,33 @@ def is_main() -> bool:
     return int(os.environ.get("RANK") or 0) == 0
 
 
+def processes_here() -> int:
+    """How many of them share this machine and its cores."""
+    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
+
+
+def refuse_split_models() -> None:
+    """`GoamaError` where the launcher would spread the model itself over the processes."""
+    for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in {"true", "1"}:
+            raise GoamaError(
+                f"{name} does not train a goama run: each process holds the whole model (DDP). Launch without it; "
+                "where memory is short, use model.gradient_checkpointing=true or a larger data.accumulate"
+            )
+
+
 class Processes:
-    """The processes of a run, seen from one of them. Every method but `is_main` is called by all of them."""
+    """The processes of a run, seen from one of them. Every method is called by all of them, in the same order."""
 
     def __init__(self) -> None:
         import torch
         from accelerate import PartialState
 
         accelerator = torch.accelerator.current_accelerator()
-        self._state = PartialState(cpu=several() and (accelerator is None or accelerator.type == "mps"))
+        on_cpu = several() and (accelerator is None or accelerator.type == "mps")
+        self._state = PartialState(cpu=on_cpu, timeout=_PATIENCE)
         self.rank, self.count = self._state.process_index, self._state.num_processes
-
-    @property
-    def is_main(self) -> bool:
-        return self.rank == 0
+        self.is_main, self.is_main_here = self._state.is_main_process, self._state.is_local_main_process
 
     def agree(self, elapsed_s: float, wants_to_stop: bool) -> tuple[float, bool]:
         """The main process's clock, and whether any process wants to stop."""
@@ -78,6 +93,12 @@ class Processes:
         if self._sum(float(fault is not None))[0]:
             raise next(fault for fault in self.gathered([fault]) if fault is not None)
         return result
+
+    def in_turn(self, goes_first: bool, work: Callable[[], Result]) -> Result:
+        """What `work` gives here: those who go first have done it before the others begin."""
+        early = self.together(lambda: work() if goes_first else None)
+        late = self.together(lambda: None if goes_first else work())
+        return cast(Result, early if goes_first else late)
 
     def gathered(self, items: Iterable[Result]) -> list[Result]:
         """The items of all processes, in the order of the processes."""

@@ -51,7 +51,7 @@ class DataSection(_Section):
 
     batch_seconds: Positive | Auto = Field("auto", description="seconds of audio in one optimiser step")
     accumulate: int = Field(1, ge=1, description="parts a step is computed in; more parts need less memory")
-    workers: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="processes that read audio")
+    workers: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="processes that read audio, for each GPU")
     longest_s: float | None = Field(None, gt=0, description="training clips that are longer are left out")
     balance: float = Field(
         0.6, ge=0, le=1, description="several languages: shares go as hours ** balance; 1 as they are, 0 all equal"

@@ -49,7 +49,7 @@ from goama.training.loop import Learner, Outcome, TrainingLoop
 from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
-from goama.training.processes import Processes
+from goama.training.processes import Processes, refuse_split_models
 from goama.training.recipe import Recipe, read_recipe
 from goama.training.trackers import require_trackers, start_trackers
 
@@ -84,6 +84,7 @@ def train(
     whole checkpoint; a folder without a run starts one. Raises `GoamaError` for a corpus that cannot be
     trained on, an encoder that cannot be loaded, or a run folder that is taken.
     """
+    refuse_split_models()
     processes = Processes()
     run, console = Path(run), (console or Console()) if processes.is_main else Console(quiet=True)
     known = processes.on_main(lambda: _open_run(run, corpora, resume))
@@ -117,8 +118,8 @@ def train(
     accelerator = _accelerator(recipe.train.precision)
 
     torch.manual_seed(recipe.train.seed)
-    with PartialState().local_main_process_first():  # one download a machine
-        loaded = _loaded(encoder, vocabulary, recipe, corpora)
+    load = partial(_loaded, encoder, vocabulary, recipe, corpora)
+    loaded = processes.in_turn(processes.is_main_here, load)  # one download a machine
     if recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
     if known is None:
@@ -137,8 +138,9 @@ def train(
     )
     state = RunState()
     if known is not None:
-        with PartialState().main_process_first():  # which may put half-renamed checkpoints back
-            state, damaged = load_newest(run, loaded.network, optimiser)
+        # the main process first, which puts half-renamed checkpoints back
+        load_state = partial(load_newest, run, loaded.network, optimiser)
+        state, damaged = processes.in_turn(processes.is_main, load_state)
         if len(set(processes.gathered([state.step]))) > 1:
             raise GoamaError(f"{run}: not every process sees the same checkpoints; all machines must share this folder")
         for folder in damaged:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -291,6 +293,32 @@ def test_a_process_that_dies_ends_the_others_with_a_sentence(tmp_path):
     with pytest.raises(AssertionError, match="died without a word"):
         in_processes(2, commanded(work, tmp_path))
     assert "another process of this run has ended" in (tmp_path / "said-0").read_text()
+
+
+def test_ctrl_c_at_the_launcher_stops_and_saves_them_all(corpus, tiny_encoder, tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += ["-m", "goama", "train", str(corpus.folder), "-o", str(run), "--encoder", str(tiny_encoder)]
+    for override in (*STEPS[1:], "train.steps=5000"):
+        command += ["-s", override]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + LIMIT_S
+    while not (run / "checkpoint-2").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=120)
+    assert printed.count("stopped and saved at step") == 1
+    assert (run / "last" / "config.json").is_file()
+    step = int(re.search(r"stopped and saved at step (\d+)", printed)[1])
+    assert (run / f"checkpoint-{step}").is_dir()
+
+
+def test_what_would_split_the_model_is_refused(corpus, tiny_encoder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(GoamaError, match="FSDP does not train a goama run"):
+        run_training(corpus, tiny_encoder, tmp_path / "run")()
+    assert not (tmp_path / "run").exists()
 
 
 def test_work_of_the_main_process_is_everybodys_and_so_are_its_faults():
