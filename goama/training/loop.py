@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -47,7 +45,6 @@ EVALUATIONS = 12
 """Evaluations in a run, evenly spaced, when the recipe does not say how often."""
 
 _LOG_EVERY = 10  # steps
-_SILENCE = Batch(("silence",), (np.zeros(SAMPLE_RATE // 2, np.float32),), ((),), ("",), (None,))
 _STOPPING = "stopping after this step, then saving (once more: stop at once, without saving)"
 
 
@@ -92,7 +89,10 @@ class Learner:
         self.accelerator, self.vocabulary = accelerator, vocabulary
         self.bare_optimiser = optimiser
         self.front_end = front_end.on(accelerator.device)
-        self.network, self.optimiser = accelerator.prepare(network, optimiser)
+        self.network = accelerator.prepare_model(network, evaluation_mode=True)  # not in DDP: see sum_gradients
+        self.optimiser = accelerator.prepare_optimizer(optimiser)
+        self.processes = Processes()
+        self.processes.same_weights(self.network)
         self.config = network.config
 
     @property
@@ -120,31 +120,28 @@ class Learner:
         totals = self._total(sum(b.label_count for b in batches), sum(b.samples for b in batches))
         label_total, sample_total = (max(1.0, float(value)) for value in totals)
         loss_sum, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0
-        for number, batch in enumerate(batches):
-            is_last = number == len(batches) - 1
-            with nullcontext() if is_last else self.accelerator.no_sync(self.network):
-                if not batch.ids:
-                    self.accelerator.backward(self._nothing())
-                    continue
-                heard = self._forward(batch, augment, seed, is_guided=guidance > 0)
-                logits, lengths = heard.logits, heard.lengths
-                loss = torch.zeros((), device=logits.device)
-                if guidance < 1:
-                    ctc = ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum() / label_total
-                    loss = (1.0 - guidance) * ctc.to(loss.device)
-                if heard.frame_logits is not None and alignment is not None:
-                    targets = self._frame_targets(batch, alignment, heard).to(logits.device)
-                    per_sample = frame_sum(heard.frame_logits, targets).sum() / sample_total
-                    loss = loss + guidance * per_sample * self.front_end.frame_shift_s * SAMPLE_RATE
-                    is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
-                    right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
-                    spoken += int(is_spoken.sum())
-                # DDP averages gradients over processes; the totals above are sums over them
-                self.accelerator.backward(loss * self.accelerator.num_processes)
+        for batch in batches:
+            if not batch.ids:  # fewer clips than processes
+                continue
+            heard = self._forward(batch, augment, seed, is_guided=guidance > 0)
+            logits, lengths = heard.logits, heard.lengths
+            loss = torch.zeros((), device=logits.device)
+            if guidance < 1:
+                ctc = ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum() / label_total
+                loss = (1.0 - guidance) * ctc.to(loss.device)
+            if heard.frame_logits is not None and alignment is not None:
+                targets = self._frame_targets(batch, alignment, heard).to(logits.device)
+                per_sample = frame_sum(heard.frame_logits, targets).sum() / sample_total
+                loss = loss + guidance * per_sample * self.front_end.frame_shift_s * SAMPLE_RATE
+                is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
+                right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
+                spoken += int(is_spoken.sum())
+            self.accelerator.backward(loss)
             loss_sum += float(loss.detach())
             valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
             blanks += int(((logits.detach().argmax(-1) == self.vocabulary.blank_id) & valid).sum())
             frames += int(valid.sum())
+        self.processes.sum_gradients(self.network.parameters())
         norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), clip))
         padded = sum(b.padded_samples for b in batches)
         summed = self._total(loss_sum, blanks, frames, right, spoken, padded).tolist()
@@ -204,10 +201,6 @@ class Learner:
             frame_shift_s=frame_shift_s(self.config),
         ).to(mask.device)
 
-    def _nothing(self) -> torch.Tensor:
-        """A loss of 0 from every parameter: what a process without a clip of its own gives to the common gradient."""
-        return 0.0 * self._forward(_SILENCE, None, 0, is_guided=False).logits.float().sum()
-
     def _augmented(
         self,
         features: torch.Tensor,
@@ -243,10 +236,7 @@ class Learner:
 
     def _total(self, *values: float) -> torch.Tensor:
         """Sums over all processes."""
-        here = torch.tensor(values, dtype=torch.float64)
-        if self.accelerator.num_processes == 1:
-            return here
-        return self.accelerator.reduce(here.to(self.accelerator.device), "sum").cpu()
+        return torch.tensor(self.processes.sums(*values), dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -278,8 +268,7 @@ class TrainingLoop:
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
-        self.guide = guide
-        self.processes = Processes()
+        self.guide, self.processes = guide, learner.processes
         self._pace = ""
 
     def run(self) -> Outcome:

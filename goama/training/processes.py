@@ -9,13 +9,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from goama.errors import GoamaError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 Result = TypeVar("Result")
 _FAULTS = (GoamaError, OSError)  # a user's mistakes, and what disks and permissions do
 _TOLD = "goama/told"
+_MESSAGE = 16 * 2**20  # numbers that are summed over the processes at once: 64 MB of float32
 _PATIENCE = timedelta(minutes=30)  # a checkpoint may be large and its disk slow
 
 
@@ -39,7 +44,7 @@ def refuse_split_models() -> None:
     for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
         if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in {"true", "1"}:
             raise GoamaError(
-                f"{name} does not train a goama run: each process holds the whole model (DDP). Launch without it; "
+                f"{name} does not train a goama run: each process holds the whole model. Launch without it; "
                 "where memory is short, use model.gradient_checkpointing=true or a larger data.accumulate"
             )
 
@@ -61,7 +66,7 @@ class Processes:
         """The main process's clock, and whether any process wants to stop."""
         if self.count == 1:
             return elapsed_s, wants_to_stop
-        clock, wishes = self._sum(elapsed_s if self.is_main else 0.0, float(wants_to_stop))
+        clock, wishes = self.sums(elapsed_s if self.is_main else 0.0, float(wants_to_stop))
         return clock, wishes > 0
 
     def on_main(self, work: Callable[[], Result]) -> Result:
@@ -90,7 +95,7 @@ class Processes:
             result = work()
         except _FAULTS as error:
             fault = error
-        if self._sum(float(fault is not None))[0]:
+        if self.sums(float(fault is not None))[0]:
             raise next(fault for fault in self.gathered([fault]) if fault is not None)
         return result
 
@@ -106,12 +111,61 @@ class Processes:
 
         return gather_object(list(items))
 
-    def _sum(self, *values: float) -> list[float]:
+    def sums(self, *values: float) -> list[float]:
+        """Each value summed over the processes."""
+        if self.count == 1:
+            return list(values)
         import torch
 
         said = torch.tensor(values, dtype=torch.float64, device=self._state.device)
         torch.distributed.all_reduce(said)
         return said.tolist()
+
+    def same_weights(self, network: nn.Module) -> None:
+        """Everybody has the main process's weights, should libraries or machines have drawn others."""
+        if self.count == 1:
+            return
+        import torch
+
+        for tensor in network.state_dict().values():
+            torch.distributed.broadcast(tensor, src=0)
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Every process's gradients become the sum of all of them.
+
+        Once a step, after the last part, and not on the way as DDP does: a process may have had no clip at all, and
+        what a step leaves unused has no gradient, as with one process. A process without a gradient counts as 0.
+        """
+        if self.count == 1:
+            return
+        import torch
+
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        users = torch.tensor([p.grad is not None for p in trained], dtype=torch.int32, device=self._state.device)
+        torch.distributed.all_reduce(users)
+        used = [parameter for parameter, count in zip(trained, users.tolist(), strict=True) if count]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in used]
+        for together in _in_groups(gradients):
+            flat = torch.cat([gradient.flatten() for gradient in together])
+            torch.distributed.all_reduce(flat)
+            for gradient, summed in zip(together, flat.split([g.numel() for g in together]), strict=True):
+                gradient.copy_(summed.view_as(gradient))
+        for parameter, gradient in zip(used, gradients, strict=True):
+            parameter.grad = gradient
+
+
+def _in_groups(gradients: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """Groups of one dtype that fill a message well."""
+    group: list[torch.Tensor] = []
+    numbers = 0
+    for gradient in gradients:
+        if group and (numbers + gradient.numel() > _MESSAGE or gradient.dtype != group[0].dtype):
+            yield group
+            group, numbers = [], 0
+        group.append(gradient)
+        numbers += gradient.numel()
+    if group:
+        yield group
 
 
 @contextmanager

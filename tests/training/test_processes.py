@@ -340,6 +340,20 @@ def test_work_of_the_main_process_is_everybodys_and_so_are_its_faults():
     assert in_processes(1, lambda: Processes().agree(5.0, False)) == [(5.0, False)]
 
 
+def test_a_gradient_that_one_process_lacks_is_the_others_and_one_that_all_lack_stays_away():
+    def work() -> Any:
+        processes = Processes()
+        one, both, none, frozen = (torch.nn.Parameter(torch.zeros(2)) for _ in range(4))
+        both.grad = torch.full((2,), 1.0 + processes.rank)
+        frozen.requires_grad_(False)
+        if processes.is_main:
+            one.grad = torch.tensor([5.0, 7.0])
+        processes.sum_gradients([one, both, none, frozen])
+        return one.grad.tolist(), both.grad.tolist(), none.grad, frozen.grad
+
+    assert in_processes(2, work) == [([5.0, 7.0], [3.0, 3.0], None, None)] * 2
+
+
 def test_a_process_without_clips_leaves_the_gradient_as_it_is(corpus, tiny_encoder):
     def gradient() -> Any:
         learner = make_learner(corpus, tiny_encoder, plain_descent=True)
