@@ -115,7 +115,7 @@ def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, checkp
     for step in range(steps):
         parts = list(islice(stream, 2))
         heard.append([i for part in parts for i in part.ids])
-        results.append(learner.step(parts, seed=step, clip=1.0, augment=augment, flat_start=max(0.0, 0.3 - step / 20)))
+        results.append(learner.step(parts, seed=step, clip=1.0, augment=augment))
     return np.array([(r.loss, r.gradient_norm, r.blank_share, r.audio_s) for r in results]), heard
 
 
