@@ -27,6 +27,7 @@ from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, Passing, best_paths, label_starts, make_chain
 from goama.training.gaussians import flat_start
 from goama.training.monitor import Monitor, clock
+from goama.training.processes import Processes
 
 if TYPE_CHECKING:
     from lhotse import CutSet
@@ -58,18 +59,21 @@ def align_again(
     cuts: CutSet,
     alignment: Alignment,
     progress: Callable[[float], None] = lambda share: None,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Alignment:
     """The labels' places as a network in evaluation mode hears them, in whole frames of its own.
 
     One state a letter; silence is what the network takes for blank or for a space. A clip whose letters need more
-    frames than the network has keeps the place it had.
+    frames than the network has keeps the place it had. Of `world_size` processes each aligns its share of the clips.
     """
     blank, delimiter = vocabulary.blank_id, vocabulary.delimiter_id
     log_prior = _priors(vocabulary, cuts, alignment).clamp_min(_SMALLEST_PRIOR).log()
     columns = {label: (label,) for label in range(len(vocabulary))}
-    starts = dict(alignment.starts)
-    done = 0
-    for batch in ordered_batches(cuts, vocabulary, batch_s=_BATCH_S):
+    starts: dict[str, np.ndarray] = {}
+    for batch in ordered_batches(cuts, vocabulary, batch_s=_BATCH_S, rank=rank, world_size=world_size):
+        starts |= {clip: alignment.starts[clip] for clip in batch.ids}
         with torch.inference_mode():
             features, mask = front_end(batch.waveforms)
             states = network(features, attention_mask=mask.long(), output_hidden_states=True).hidden_states
@@ -84,8 +88,7 @@ def align_again(
         heard = [scores[clip, : lengths[clip]].numpy() for clip in fitting]
         for clip, path in zip(fitting, best_paths(heard, [chains[clip] for clip in fitting], _PASSING), strict=True):
             starts[batch.ids[clip]] = feature_stride(network.config) * label_starts(path, chains[clip])
-        done += len(batch.ids)
-        progress(done / len(alignment.starts))
+        progress(world_size * len(starts) / len(alignment.starts))
     return Alignment(starts)
 
 
@@ -111,14 +114,14 @@ class Guide:
         *,
         share: float,
         realign: int,
-        saves: bool = True,
+        processes: Processes,
     ):
         """`corpora`: the names and training clips of corpora that are aligned each by itself at first.
 
-        Of several processes, which all come to the same alignments, one `saves` them.
+        Of several processes the main one makes the first alignment; later ones they share out. All have the same.
         """
         self._run, self._corpora, self._vocabulary, self._monitor = run, corpora, vocabulary, monitor
-        self._share, self._realign, self._saves = share, realign, saves
+        self._share, self._realign, self._processes = share, realign, processes
         self.alignment = Alignment({})
 
     def begin(self, realigned: int) -> None:
@@ -126,12 +129,7 @@ class Guide:
 
         Raises `GoamaError` when a later one is gone or damaged.
         """
-        path = self._path(realigned)
-        if realigned or path.is_file():
-            self.alignment = Alignment.load(path)
-        else:
-            self.alignment = self._from_flat_start()
-            self._save(path)
+        self.alignment = self._processes.on_main(lambda: self._taken_up(realigned))
 
     def weight(self, progress: float) -> float:
         return guidance(progress, self._share)
@@ -146,12 +144,24 @@ class Guide:
         before = self.alignment
         cuts = reduce(add, (cuts for _, cuts in self._corpora))
         show = self._shown("the network aligns the letters again", progress)
-        self.alignment = align_again(network, front_end, self._vocabulary, cuts, before, show)
-        self._save(self._path(realigned))
+        rank, count = self._processes.rank, self._processes.count
+        here = self._processes.together(
+            lambda: align_again(network, front_end, self._vocabulary, cuts, before, show, rank=rank, world_size=count)
+        )
+        self.alignment = Alignment(dict(self._processes.gathered(here.starts.items())))
+        self._processes.on_main(lambda: self.alignment.save(self._path(realigned)))
         self._monitor.say(
             f"the network has aligned the letters again in {clock(time.monotonic() - started)}: "
             f"they moved by {1000 * self.alignment.moved_s(before):.0f} ms on average"
         )
+
+    def _taken_up(self, realigned: int) -> Alignment:
+        path = self._path(realigned)
+        if realigned or path.is_file():
+            return Alignment.load(path)
+        made = self._from_flat_start()
+        made.save(path)
+        return made
 
     def _from_flat_start(self) -> Alignment:
         starts: dict[str, np.ndarray] = {}
@@ -173,10 +183,6 @@ class Guide:
             self._monitor.show(progress, left, f"{what}: {100 * share:.0f} %")
 
         return show
-
-    def _save(self, path: Path) -> None:
-        if self._saves:
-            self.alignment.save(path)
 
     def _path(self, realigned: int) -> Path:
         return self._run / f"alignment-{realigned}.npz"

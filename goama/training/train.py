@@ -165,7 +165,7 @@ def train(
 
         guide = None
         if recipe.train.flat_start and not state.finished:
-            guide = _guide(run, corpora, vocabulary, plan, monitor, accelerator)
+            guide = _guide(run, corpora, vocabulary, plan, monitor, processes)
             guide.begin(state.realigned)
         loop = TrainingLoop(
             learner,
@@ -244,7 +244,7 @@ def _loaded(encoder: str, vocabulary: Vocabulary, recipe: Recipe, corpora: Mixtu
 
 
 def _guide(
-    run: Path, corpora: Mixture, vocabulary: Vocabulary, plan: Plan, monitor: Monitor, accelerator: Accelerator
+    run: Path, corpora: Mixture, vocabulary: Vocabulary, plan: Plan, monitor: Monitor, processes: Processes
 ) -> Guide:
     parts = [(name, _trained_on(cuts, plan).to_eager()) for name, cuts in corpora.parts("train")]
     train = plan.recipe.train
@@ -255,7 +255,7 @@ def _guide(
         monitor,
         share=float(train.flat_start),
         realign=train.realign,
-        saves=accelerator.is_main_process,
+        processes=processes,
     )
 
 

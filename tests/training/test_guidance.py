@@ -13,6 +13,7 @@ from goama.training.alignment import Alignment, frame_targets
 from goama.training.gaussians import flat_start
 from goama.training.guidance import FADING, LASTING, Guide, align_again, guidance
 from goama.training.objective import frame_sum
+from goama.training.processes import Processes
 
 
 def test_ctc_fades_in_when_the_share_is_over_and_frame_labels_keep_theirs():
@@ -23,7 +24,7 @@ def test_ctc_fades_in_when_the_share_is_over_and_frame_labels_keep_theirs():
 
 
 def test_the_network_aligns_again_evenly_within_its_share(tmp_path):
-    guide = Guide(tmp_path, [], Vocabulary(("[PAD]", "|", "[UNK]")), None, share=0.4, realign=3)
+    guide = Guide(tmp_path, [], Vocabulary(("[PAD]", "|", "[UNK]")), None, share=0.4, realign=3, processes=Processes())
     moments = np.linspace(0, 1, 1001)
     first = [next(moment for moment in moments if guide.is_due(moment, done)) for done in range(3)]
     assert first == pytest.approx([0.1, 0.2, 0.3], abs=0.002)
