@@ -129,7 +129,7 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     from goama.corpus.mixture import Mixture
     from goama.model.encoder import load_for_training, read_config
     from goama.text import Vocabulary
-    from goama.training.loop import Learner
+    from goama.training.learner import Learner
     from goama.training.optimiser import make_optimiser
     from goama.training.plan import make_plan
     from goama.training.recipe import read_recipe

@@ -45,7 +45,8 @@ from goama.model.trainable import choose_trainable
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.checkpoint import RunState, load_newest
 from goama.training.guidance import Guide
-from goama.training.loop import Learner, Outcome, TrainingLoop
+from goama.training.learner import Learner
+from goama.training.loop import Outcome, TrainingLoop
 from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan

@@ -266,7 +266,7 @@ def test_w2v_bert_2_at_full_size_takes_a_training_step(tmp_path, corpus, acceler
 
     from goama.acoustics.batches import DataPlace, TrainingBatches
     from goama.acoustics.log_mel import LogMel
-    from goama.training.loop import Learner
+    from goama.training.learner import Learner
     from goama.training.optimiser import make_optimiser
 
     folder = hub_folder(tmp_path / "w2v-bert-2.0")

@@ -35,7 +35,7 @@ from goama.model.encoder import load_for_training
 from goama.text import Vocabulary
 from goama.training import loop
 from goama.training.alignment import Alignment
-from goama.training.loop import Learner
+from goama.training.learner import Learner
 from goama.training.optimiser import make_optimiser
 from goama.training.processes import Processes, one_voice
 from goama.training.recipe import read_recipe

@@ -29,7 +29,7 @@ from goama.text import Vocabulary
 from goama.training import gaussians
 from goama.training.alignment import Alignment
 from goama.training.guidance import guidance
-from goama.training.loop import Learner
+from goama.training.learner import Learner
 from goama.training.optimiser import make_optimiser
 from goama.training.recipe import read_recipe
 from goama.training.train import train

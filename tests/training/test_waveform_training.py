@@ -15,7 +15,7 @@ from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, front_end, load_for_training, read_config
 from goama.text import Vocabulary
-from goama.training.loop import Learner
+from goama.training.learner import Learner
 from goama.training.plan import make_plan
 from goama.training.recipe import AugmentSection, read_recipe
 from goama.training.train import train

@@ -1,0 +1,223 @@
+"""One optimiser step: batches in, sound changed at random, a network's answer, the gradient, new weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from transformers import PreTrainedModel
+
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.augment import (
+    change_tempo,
+    generators,
+    limit_band,
+    reverberate,
+    spec_augment,
+    time_masks,
+    warp_bands,
+)
+from goama.acoustics.batches import Batch
+from goama.acoustics.front_end import FrontEnd
+from goama.acoustics.log_mel import LogMel
+from goama.model.encoder import feature_stride, frame_shift_s, output_frames
+from goama.model.frame_head import frame_logits
+from goama.text.vocabulary import Vocabulary
+from goama.training.alignment import Alignment, frame_targets
+from goama.training.objective import ctc_sum, frame_sum
+from goama.training.processes import Processes
+from goama.training.recipe import AugmentSection
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One optimiser step: loss in nats per label, or per frame while frame labels guide; gradient norm before
+    clipping; frames that are blank; of the frames of letters those whose frame label is right."""
+
+    loss: float
+    gradient_norm: float
+    blank_share: float
+    frames_right: float | None
+    audio_s: float
+    padded_s: float
+    skipped: bool
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the network made of a batch."""
+
+    logits: torch.Tensor
+    lengths: torch.Tensor
+    """(B,) valid frames of `logits`."""
+    frame_logits: torch.Tensor | None
+    frame_lengths: torch.Tensor
+    stretches: torch.Tensor
+    """(B,) how many times as slow as it was each clip has become."""
+
+
+class Learner:
+    """A network, its front end and its optimiser: computes steps, keeps no history."""
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        network: PreTrainedModel,
+        optimiser: torch.optim.Optimizer,
+        front_end: FrontEnd,
+        vocabulary: Vocabulary,
+    ):
+        self.accelerator, self.vocabulary = accelerator, vocabulary
+        self.bare_optimiser = optimiser
+        self.front_end = front_end.on(accelerator.device)
+        self.network = accelerator.prepare_model(network, evaluation_mode=True)  # not in DDP: see sum_gradients
+        self.optimiser = accelerator.prepare_optimizer(optimiser)
+        self.processes = Processes()
+        self.processes.same_weights(self.network)
+        self.config = network.config
+
+    @property
+    def bare_network(self) -> nn.Module:
+        return self.accelerator.unwrap_model(self.network)
+
+    def step(
+        self,
+        batches: Sequence[Batch],
+        *,
+        seed: int,
+        clip: float,
+        augment: AugmentSection | None = None,
+        alignment: Alignment | None = None,
+        guidance: float = 0.0,
+    ) -> StepResult:
+        """One optimiser step over `batches`, computed one after the other.
+
+        The loss is the sum over all clips of all batches (of all processes) divided by their labels, so that
+        one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
+        With `guidance` > 0 that is the share in the loss of the frame head's labels, which `alignment` holds,
+        in nats per frame.
+        """
+        torch.manual_seed(seed)
+        totals = self._total(sum(b.label_count for b in batches), sum(b.samples for b in batches))
+        label_total, sample_total = (max(1.0, float(value)) for value in totals)
+        loss_sum, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0
+        for batch in batches:
+            if not batch.ids:  # fewer clips than processes
+                continue
+            heard = self._forward(batch, augment, seed, is_guided=guidance > 0)
+            logits, lengths = heard.logits, heard.lengths
+            loss = torch.zeros((), device=logits.device)
+            if guidance < 1:
+                ctc = ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum() / label_total
+                loss = (1.0 - guidance) * ctc.to(loss.device)
+            if heard.frame_logits is not None and alignment is not None:
+                targets = self._frame_targets(batch, alignment, heard).to(logits.device)
+                per_sample = frame_sum(heard.frame_logits, targets).sum() / sample_total
+                loss = loss + guidance * per_sample * self.front_end.frame_shift_s * SAMPLE_RATE
+                is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
+                right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
+                spoken += int(is_spoken.sum())
+            self.accelerator.backward(loss)
+            loss_sum += float(loss.detach())
+            valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
+            blanks += int(((logits.detach().argmax(-1) == self.vocabulary.blank_id) & valid).sum())
+            frames += int(valid.sum())
+        self.processes.sum_gradients(self.network.parameters())
+        norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), clip))
+        padded = sum(b.padded_samples for b in batches)
+        summed = self._total(loss_sum, blanks, frames, right, spoken, padded).tolist()
+        loss_sum, blanks, frames, right, spoken, padded = summed
+        skipped = not (torch.isfinite(torch.tensor([norm, loss_sum])).all())
+        if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
+            self.optimiser.step()
+        self.optimiser.zero_grad()
+        return StepResult(
+            loss=loss_sum,
+            gradient_norm=norm,
+            blank_share=blanks / max(1, frames),
+            frames_right=right / spoken if spoken else None,
+            audio_s=sample_total / SAMPLE_RATE,
+            padded_s=padded / SAMPLE_RATE,
+            skipped=skipped,
+        )
+
+    def _forward(self, batch: Batch, augment: AugmentSection | None, seed: int, *, is_guided: bool) -> _Heard:
+        waveforms, by_clip = batch.waveforms, generators(seed, batch.ids)
+        if augment is not None and augment.reverb:
+            waveforms = reverberate(waveforms, by_clip, augment.reverb)
+        inputs, mask = self.front_end(waveforms)
+        unchanged, masked = mask.sum(1), {}
+        if not isinstance(self.front_end, LogMel):
+            masked["mask_time_indices"] = self._time_masks(mask, augment, by_clip)
+        elif augment is not None:
+            inputs, mask = self._augmented(inputs, mask, batch, augment, by_clip)
+        output = self.network(inputs, attention_mask=mask.long(), output_hidden_states=is_guided, **masked)
+        return _Heard(
+            logits=output.logits,
+            lengths=output_frames(self.config, mask.sum(1)),
+            frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
+            frame_lengths=mask.sum(1),
+            stretches=mask.sum(1) / unchanged,
+        )
+
+    def _frame_targets(self, batch: Batch, alignment: Alignment, heard: _Heard) -> torch.Tensor:
+        return frame_targets(
+            [alignment.starts[clip] for clip in batch.ids],
+            batch.labels,
+            heard.frame_lengths.tolist(),
+            stride=feature_stride(self.config),
+            stretches=heard.stretches.tolist(),
+            blank_id=self.vocabulary.blank_id,
+        )
+
+    def _time_masks(
+        self, mask: torch.Tensor, augment: AugmentSection | None, by_clip: Sequence[torch.Generator]
+    ) -> torch.Tensor:
+        """(B, T) bool, frames that the network hides from its transformer; never None, or it would draw its own."""
+        return time_masks(
+            output_frames(self.config, mask.sum(1)).cpu(),
+            by_clip,
+            time_masks_per_s=augment.time_masks_per_s if augment is not None else 0.0,
+            longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
+            frame_shift_s=frame_shift_s(self.config),
+        ).to(mask.device)
+
+    def _augmented(
+        self,
+        features: torch.Tensor,
+        mask: torch.Tensor,
+        batch: Batch,
+        augment: AugmentSection,
+        by_clip: Sequence[torch.Generator],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if augment.tempo:
+            needed = self._frames_needed(batch, features.shape[1])
+            features, mask = change_tempo(features, mask, by_clip, augment.tempo, needed)
+        if augment.vocal_tract:
+            features = warp_bands(features, by_clip, augment.vocal_tract)
+        if augment.band_limit:
+            features = limit_band(features, mask, by_clip, augment.band_limit)
+        features = spec_augment(
+            features,
+            mask,
+            by_clip,
+            time_masks_per_s=augment.time_masks_per_s,
+            longest_time_mask_s=augment.longest_time_mask_s,
+            frequency_masks=augment.frequency_masks,
+            widest_frequency_mask=augment.widest_frequency_mask,
+            frame_shift_s=self.front_end.frame_shift_s,
+        )
+        return features, mask
+
+    def _frames_needed(self, batch: Batch, frames: int) -> torch.Tensor:
+        """(B,) input frames, of at most `frames`, that leave CTC as many logits as each clip's labels need."""
+        logits = output_frames(self.config, torch.arange(frames + 1))
+        required = torch.tensor([self.vocabulary.required_frames(labels) for labels in batch.labels])
+        return torch.searchsorted(logits, required)
+
+    def _total(self, *values: float) -> torch.Tensor:
+        """Sums over all processes."""
+        return torch.tensor(self.processes.sums(*values), dtype=torch.float64)
