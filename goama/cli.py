@@ -36,6 +36,7 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _FORMATS = ("txt", "json")  # goama.writers.WRITERS, known before anything heavy is imported
+_STOPPED_BY_GUARD = 3  # the exit status of a training that could not be mended
 _UNUSABLE = 0.5  # dev CER above which a person is told so
 _NAMED = 5  # clips named on the screen; the file that names all is said
 
@@ -455,6 +456,12 @@ def train(
             markup=False,
         )
         raise typer.Exit(130)
+    if state.guard.ended_by == "guard":
+        best = (
+            f"{trained.best} is the best model from before" if state.best_cer is not None else "there is no best model"
+        )
+        err.print(f"goama: {state.guard.reason}; {best}; why: {output / 'diagnosis.json'}", markup=False)
+        raise typer.Exit(_STOPPED_BY_GUARD)
     if state.best_cer is not None:
         out.print(
             f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False

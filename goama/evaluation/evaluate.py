@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from goama.corpus.corpus import Corpus
 from goama.evaluation.scores import ClipScore, Score, score, score_clip
 from goama.recognition.emission import emissions
 from goama.recognition.greedy import greedy_text
+from goama.recognition.likelihood import ctc_loss
 from goama.recognition.recogniser import Recogniser
 from goama.text.vocabulary import Vocabulary
 
@@ -43,8 +45,13 @@ class Evaluation:
             "corpus": self.corpus,
             "split": self.split,
             **asdict(self.score),
-            "clip_scores": [asdict(clip) for clip in self.worst(len(self.clips))],
+            "clip_scores": [_json(clip) for clip in self.worst(len(self.clips))],
         }
+
+
+def _json(clip: ClipScore) -> dict[str, Any]:
+    """JSON knows no infinity."""
+    return asdict(clip) | {"loss": clip.loss if clip.loss is not None and math.isfinite(clip.loss) else None}
 
 
 def evaluate(
@@ -88,4 +95,6 @@ def score_batches(
                 greedy_text(emission, vocabulary),
                 seconds=len(batch.waveforms[index]) / SAMPLE_RATE,
                 speaker=batch.speakers[index],
+                loss=ctc_loss(emission, batch.labels[index], vocabulary.blank_id),
+                labels=len(batch.labels[index]),
             )

@@ -5,6 +5,7 @@ Counts equal jiwer's; the intervals are percentile bootstraps over clips (Bisani
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ class ClipScore:
     word_errors: int
     characters: int
     character_errors: int
+    loss: float | None = None
+    """CTC's, in nats, summed over the labels; infinite where they need more frames than there are."""
+    labels: int = 0
 
     @property
     def wer(self) -> float:
@@ -45,6 +49,8 @@ class ErrorRates:
     wer: float
     cer: float
     clips: int
+    loss: float | None = None
+    """CTC's, in nats per label, over the clips for which it is finite; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,14 @@ class Score:
 
 
 def score_clip(
-    clip_id: str, reference: str, hypothesis: str, *, seconds: float = 0.0, speaker: str | None = None
+    clip_id: str,
+    reference: str,
+    hypothesis: str,
+    *,
+    seconds: float = 0.0,
+    speaker: str | None = None,
+    loss: float | None = None,
+    labels: int = 0,
 ) -> ClipScore:
     """Compare two normalised texts."""
     reference_words, hypothesis_words = reference.split(), hypothesis.split()
@@ -92,17 +105,24 @@ def score_clip(
         word_errors=Levenshtein.distance(reference_words, hypothesis_words),
         characters=len(reference),
         character_errors=Levenshtein.distance(reference, hypothesis),
+        loss=loss,
+        labels=labels,
     )
 
 
 def error_rates(clips: Iterable[ClipScore]) -> ErrorRates:
     """Sum the clips' edits as they come."""
-    word_errors = words = character_errors = characters = count = 0
+    word_errors = words = character_errors = characters = count = labels = 0
+    loss = 0.0
     for clip in clips:
         word_errors, words = word_errors + clip.word_errors, words + clip.words
         character_errors, characters = character_errors + clip.character_errors, characters + clip.characters
         count += 1
-    return ErrorRates(word_errors / max(1, words), character_errors / max(1, characters), count)
+        if clip.loss is not None and math.isfinite(clip.loss):
+            loss, labels = loss + clip.loss, labels + clip.labels
+    return ErrorRates(
+        word_errors / max(1, words), character_errors / max(1, characters), count, loss / labels if labels else None
+    )
 
 
 def score(clips: Sequence[ClipScore], *, seed: int = 0) -> Score:

@@ -6,7 +6,7 @@ What does not learn is not in checkpoints either: it comes from the encoder agai
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -52,6 +52,17 @@ def trained_state(network: nn.Module) -> dict[str, torch.Tensor]:
     """The part of the state dict that training changes: parameters that learn, and buffers."""
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     return {name: value for name, value in network.state_dict().items() if name not in frozen}
+
+
+def learning_matrices(network: nn.Module) -> Iterator[torch.Tensor]:
+    """The matrices that training changes; where LoRA's adapters learn, the weights with what these add to them."""
+    for name, parameter in network.named_parameters():
+        layer, adapter, _ = name.rpartition(".lora_A.")
+        if adapter:
+            extended = network.get_submodule(layer)
+            yield extended.base_layer.weight + extended.get_delta_weight(_LORA)  # type: ignore[operator, union-attr]
+        elif parameter.requires_grad and parameter.ndim > 1 and ".lora_" not in name:
+            yield parameter
 
 
 def frozen_fingerprint(network: nn.Module) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,11 @@ from goama.acoustics.batches import DataPlace
 from goama.errors import GoamaError
 from goama.files import empty_partial, recover_folder, replace_folder
 from goama.model.trainable import frozen_fingerprint, trained_state
+from goama.training.guard import GuardState
+from goama.training.processes import Processes
 
 _NAME = re.compile(r"checkpoint-(\d+)")
+_TENSORS = ("network.safetensors", "optimiser.safetensors")
 _FROZEN = "frozen"
 """In the header of network.safetensors: the fingerprint of the encoder's weights that do not learn."""
 
@@ -43,6 +47,7 @@ class RunState:
     skipped_steps: int = 0
     realigned: int = 0
     """How often the network has aligned its own frame labels; RUN/alignment-<realigned>.npz holds them."""
+    guard: GuardState = field(default_factory=GuardState)
     scaler: dict[str, Any] = field(default_factory=dict)
     """The fp16 gradient scaler's state; empty in other precisions."""
 
@@ -64,7 +69,8 @@ def save_checkpoint(
             f"{partial}: the checkpoint cannot be written ({error}); if the disk is full, free some space and go on "
             "with --resume: earlier checkpoints are whole"
         ) from error
-    (partial / "state.json").write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    facts = asdict(state) | {"checksums": {name: _checksum(partial / name) for name in _TENSORS}}
+    (partial / "state.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     for file in partial.iterdir():
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -77,7 +83,18 @@ def save_checkpoint(
 def list_checkpoints(run: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
     found = [path for path in run.glob("checkpoint-*") if _NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+    return sorted(found, key=_step)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def drop_later(run: Path, step: int) -> None:
+    """Drop the checkpoints after `step`, but never the oldest there is: a diverging run may have written them."""
+    for folder in list_checkpoints(run)[1:]:
+        if _step(folder) > step:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[RunState, list[Path]]:
@@ -93,10 +110,12 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
     checkpoints = list_checkpoints(run)
     for folder in reversed(checkpoints):
         try:
+            facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            if any(_checksum(folder / name) != checksum for name, checksum in facts.pop("checksums", {}).items()):
+                raise ValueError("its files are not as they were written")
             weights = load_file(folder / "network.safetensors")
             moments = load_file(folder / "optimiser.safetensors")
-            facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-            state = RunState(**{**facts, "place": DataPlace(**facts["place"])})
+            state = _state(facts)
             with safe_open(folder / "network.safetensors", framework="pt") as file:
                 frozen = (file.metadata() or {}).get(_FROZEN, "")
             if weights.keys() != trained_state(network).keys():
@@ -117,6 +136,34 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
             f"{run}: none of its {len(checkpoints)} checkpoints can be read; train again into another folder"
         )
     return RunState(), damaged
+
+
+def load_everywhere(
+    processes: Processes, run: Path, network: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[RunState, list[Path]]:
+    """As `load_newest`, in every process: the main one first, which puts half-renamed checkpoints back.
+
+    Raises `GoamaError` where they do not see the same checkpoints.
+    """
+    state, damaged = processes.in_turn(processes.is_main, lambda: load_newest(run, network, optimiser))
+    if len(set(processes.gathered([state.step]))) > 1:
+        raise GoamaError(f"{run}: not every process sees the same checkpoints; all machines must share this folder")
+    return state, damaged
+
+
+def _checksum(path: Path) -> int:
+    """CRC-32: safetensors would not notice a block that a crash left full of zeros."""
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 24):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
+def _state(facts: dict[str, Any]) -> RunState:
+    remembered = facts.get("guard", {})
+    guard: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in remembered.items()}
+    return RunState(**{**facts, "place": DataPlace(**facts["place"]), "guard": GuardState(**guard)})
 
 
 def _flatten(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -131,6 +131,11 @@ class Guide:
         """
         self.alignment = self._processes.on_main(lambda: self._taken_up(realigned))
 
+    def go_back(self, realigned: int, now: int) -> None:
+        """Take up an earlier alignment in the place of the one now used: a network in trouble had made that."""
+        self.begin(realigned)
+        self._processes.on_main(lambda: self.alignment.save(self._path(now)))
+
     def weight(self, progress: float) -> float:
         return guidance(progress, self._share)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite, nan
 
 import torch
 from accelerate import Accelerator
@@ -40,6 +41,8 @@ class StepResult:
     loss: float
     gradient_norm: float
     blank_share: float
+    guidance: float
+    """The share in the loss of the frame labels."""
     frames_right: float | None
     audio_s: float
     padded_s: float
@@ -98,11 +101,15 @@ class Learner:
         The loss is the sum over all clips of all batches (of all processes) divided by their labels, so that
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
         With `guidance` > 0 that is the share in the loss of the frame head's labels, which `alignment` holds,
-        in nats per frame.
+        in nats per frame. A step whose loss or gradients are not finite, or that has no clip, is skipped.
         """
         torch.manual_seed(seed)
-        totals = self._total(sum(b.label_count for b in batches), sum(b.samples for b in batches))
-        label_total, sample_total = (max(1.0, float(value)) for value in totals)
+        label_total, sample_total = self.processes.sums(
+            sum(b.label_count for b in batches), sum(b.samples for b in batches)
+        )
+        if not sample_total:
+            return StepResult(nan, nan, 0.0, guidance, None, 0.0, 0.0, skipped=True)
+        label_total = max(1.0, label_total)
         loss_sum, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0
         for batch in batches:
             if not batch.ids:  # fewer clips than processes
@@ -127,10 +134,10 @@ class Learner:
             frames += int(valid.sum())
         self.processes.sum_gradients(self.network.parameters())
         norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), clip))
-        padded = sum(b.padded_samples for b in batches)
-        summed = self._total(loss_sum, blanks, frames, right, spoken, padded).tolist()
-        loss_sum, blanks, frames, right, spoken, padded = summed
-        skipped = not (torch.isfinite(torch.tensor([norm, loss_sum])).all())
+        loss_sum, blanks, frames, right, spoken, padded = self.processes.sums(
+            loss_sum, blanks, frames, right, spoken, sum(b.padded_samples for b in batches)
+        )
+        skipped = not (isfinite(norm) and isfinite(loss_sum))
         if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
             self.optimiser.step()
         self.optimiser.zero_grad()
@@ -138,6 +145,7 @@ class Learner:
             loss=loss_sum,
             gradient_norm=norm,
             blank_share=blanks / max(1, frames),
+            guidance=guidance,
             frames_right=right / spoken if spoken else None,
             audio_s=sample_total / SAMPLE_RATE,
             padded_s=padded / SAMPLE_RATE,
@@ -217,7 +225,3 @@ class Learner:
         logits = output_frames(self.config, torch.arange(frames + 1))
         required = torch.tensor([self.vocabulary.required_frames(labels) for labels in batch.labels])
         return torch.searchsorted(logits, required)
-
-    def _total(self, *values: float) -> torch.Tensor:
-        """Sums over all processes."""
-        return torch.tensor(self.processes.sums(*values), dtype=torch.float64)

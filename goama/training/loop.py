@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import torch
 
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.evaluation.evaluate import score_batches
-from goama.evaluation.scores import ErrorRates, error_rates
+from goama.evaluation.scores import ClipScore, error_rates
 from goama.interrupt import stop_requests
-from goama.training.checkpoint import RunState, save_checkpoint
+from goama.model.trainable import learning_matrices
+from goama.training import guard
+from goama.training.checkpoint import RunState, drop_later, load_everywhere, save_checkpoint
+from goama.training.culprits import culprits, worst
 from goama.training.guidance import Guide
 from goama.training.learner import Learner, StepResult
-from goama.training.monitor import Monitor, clock
-from goama.training.optimiser import rate_factor, set_rate
+from goama.training.monitor import Monitor, clock, evaluation_line
+from goama.training.optimiser import rate_factor, set_rate, weight_scale
 from goama.training.recipe import AugmentSection, TrainSection
 
 EVALUATIONS = 12
 """Evaluations in a run, evenly spaced, when the recipe does not say how often."""
 
-_LOG_EVERY = 10  # steps
+_LOG_EVERY = guard.MEASURED_EVERY  # steps
+_SAID = 5  # skipped steps that the screen explains; metrics.jsonl has all
 _STOPPING = "stopping after this step, then saving (once more: stop at once, without saving)"
 
 
@@ -50,13 +56,16 @@ class TrainingLoop:
         state: RunState,
         monitor: Monitor,
         save_model: Callable[[str, RunState], None],
+        diagnose: Callable[[RunState, bool], None],
         guide: Guide | None = None,
     ):
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
-        self.guide, self.processes = guide, learner.processes
+        self.diagnose, self.guide, self.processes = diagnose, guide, learner.processes
         self._pace = ""
+        self._unsound: set[str] = set()
+        self._why_skipped = ""
 
     def run(self) -> Outcome:
         """Train until steps or minutes are used up, or the first Ctrl-C (or SIGTERM), which saves."""
@@ -65,12 +74,15 @@ class TrainingLoop:
         recent: list[StepResult] = []
         recent_s = 0.0
         stopping = False
+        if self.state.step == 0:
+            self._measure()
+            self._save()  # what the guard goes back to when the first steps already go wrong
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stopping:
                 self._maybe_align_again()
                 before, step_started = self._progress(), time.monotonic()
                 place, parts = self.processes.together(lambda: self._next(stream))
-                result = self._step(parts, before)
+                result = self._step(self._sound(parts), before)
                 recent_s += time.monotonic() - step_started
                 elapsed_s, stopping = self.processes.agree(time.monotonic() - started, stop_requested())
                 self.state = replace(
@@ -81,6 +93,7 @@ class TrainingLoop:
                     skipped_steps=self.state.skipped_steps + result.skipped,
                 )
                 recent.append(result)
+                self._guard(result, parts)
                 if self.state.step % _LOG_EVERY == 0 or self._progress() >= 1.0:
                     self._log(recent, recent_s)
                     recent, recent_s = [], 0.0
@@ -96,14 +109,27 @@ class TrainingLoop:
         self._save()
         if self.state.step:
             self.save_model("last", self.state)
+            self.diagnose(self.state, not interrupted)
         return Outcome(self.state, interrupted)
 
     def _next(self, stream: Iterator[tuple[DataPlace, Batch]]) -> tuple[DataPlace, list[Batch]]:
         places, parts = zip(*(next(stream) for _ in range(self.accumulate)), strict=True)
         return places[-1], list(parts)
 
+    def _sound(self, parts: list[Batch]) -> list[Batch]:
+        """Without clips whose samples are not finite, each of them named once."""
+        kept, unsound = zip(*(guard.without_unsound(batch) for batch in parts), strict=True)
+        here = {clip for clips in unsound for clip in clips} - self._unsound
+        if self.processes.sums(len(here))[0]:
+            new = sorted(self.processes.gathered(here))
+            self._unsound |= set(new)
+            self.monitor.log(self.state.step, {"event": "unsound", "clips": [{"id": name} for name in new]})
+            self.monitor.say(f"not trained on, some samples of their sound are not finite: {', '.join(new)}")
+        return list(kept)
+
     def _step(self, parts: list[Batch], progress: float) -> StepResult:
-        set_rate(self.learner.bare_optimiser, rate_factor(progress, self.train.warmup))
+        left = guard.rate(self.state.guard, self.state.step)
+        set_rate(self.learner.bare_optimiser, left * rate_factor(progress, self.train.warmup))
         return self.learner.step(
             parts,
             seed=(self.train.seed * 1_000_003 + self.state.step) % 2**63,
@@ -127,6 +153,77 @@ class TrainingLoop:
         finally:
             network.train()
         self.state = replace(self.state, realigned=realigned + 1)
+
+    def _guard(self, result: StepResult, parts: list[Batch]) -> None:
+        """Remember the step; explain one that was skipped or odd; undo a spike, or stop when that helps no more."""
+        objective = (result.guidance, self.state.realigned)
+        self.state = replace(self.state, guard=guard.with_objective(self.state.guard, objective))
+        is_odd = not result.skipped and result.guidance < 1 and guard.is_odd(self.state.guard, result.loss)
+        scaled = self.learner.accelerator.scaler is not None
+        self.state = replace(self.state, guard=guard.after_step(self.state.guard, result.loss, skipped=result.skipped))
+        if is_odd or (result.skipped and not scaled):
+            self._explain_step(result, parts)
+        if self.state.step % guard.MEASURED_EVERY == 0:
+            self._measure()
+        found = guard.trouble(self.state.guard, scaled=scaled)
+        if found is not None:
+            self._go_back(found)
+
+    def _measure(self) -> None:
+        scale = weight_scale(learning_matrices(self.learner.bare_network))
+        self.state = replace(self.state, guard=guard.after_measuring(self.state.guard, scale))
+
+    def _explain_step(self, result: StepResult, parts: list[Batch]) -> None:
+        learner = self.learner
+        here = culprits(learner.bare_network, learner.front_end, learner.vocabulary, parts)
+        named = worst(self.processes.gathered(here))
+        line = {
+            "event": "skipped" if result.skipped else "odd batch",
+            "batch_loss": result.loss,
+            "batch_gradient_norm": result.gradient_norm,
+            "clips": [asdict(clip) for clip in named],
+        }
+        self.monitor.log(self.state.step, line)
+        if result.skipped:
+            why = "; ".join(f"{clip.id}: {clip.why}" for clip in named) or "no single clip explains it"
+            self._why_skipped = why
+            if self.state.skipped_steps <= _SAID:
+                self.monitor.say(f"step {self.state.step} was skipped, its gradients were not finite ({why})")
+
+    def _go_back(self, found: guard.Trouble) -> None:
+        """To the weights of the newest checkpoint from before the trouble; time and data go on."""
+        learner, before = self.learner, self.state.guard
+        rates = [group["lr"] for group in learner.bare_optimiser.param_groups]
+        self.processes.on_main(lambda: drop_later(self.run_folder, self.state.step - found.steps))
+        restored, _ = load_everywhere(self.processes, self.run_folder, learner.bare_network, learner.bare_optimiser)
+        why = f"{found} ({self._why_skipped})" if found.kind == "not finite" and self._why_skipped else str(found)
+        line = {
+            "kind": found.kind,
+            "since_step": self.state.step - found.steps,
+            "to_step": restored.step,
+            "usual": found.usual,
+            "now": found.now,
+            "learning_rate": max(rates),
+            "reason": why,
+        }
+        if before.rollbacks < self.train.rollbacks:
+            after = guard.after_rollback(before, restored.guard, self.state.step)
+            self.monitor.log(self.state.step, {"event": "rolled back", **line, "guard_rate": after.rate})
+            self.monitor.say(
+                f"step {self.state.step}: {why}; back to the weights of step {restored.step}, "
+                f"at {guard.RATE_CUT:g} times the learning rate"
+            )
+            if self.guide is not None and restored.realigned < self.state.realigned:
+                self.guide.go_back(restored.realigned, self.state.realigned)
+            self.state = replace(self.state, guard=after)
+            self._save()
+        else:
+            self.monitor.log(self.state.step, {"event": "stopped", **line})
+            self._end("guard", guard.stopped(why, before))
+
+    def _end(self, by: Literal["guard", "patience"], reason: str) -> None:
+        self.monitor.say(f"step {self.state.step}: {reason}")
+        self.state = replace(self.state, finished=True, guard=replace(self.state.guard, ended_by=by, reason=reason))
 
     def _progress(self) -> float:
         """The share of the run that is done: of its steps or of its minutes, whichever is further."""
@@ -152,31 +249,42 @@ class TrainingLoop:
         if not (due or now >= 1.0):
             return False
         started = time.monotonic()
-        result = self._evaluate()
+        clips = self._evaluate()
+        result = error_rates(clips)
         spent_s, _ = self.processes.agree(time.monotonic() - started, False)
         self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, spent_s))
-        is_best = self.state.best_cer is None or result.cer < self.state.best_cer
-        self.monitor.log(
-            self.state.step,
-            {"dev_cer": result.cer, "dev_wer": result.wer, "dev_clips": result.clips, "best": is_best},
-        )
+        is_sane = guard.is_calm(self.state.guard) and result.loss is not None and self._is_finite()
+        is_best = is_sane and (self.state.best_cer is None or result.cer < self.state.best_cer)
+        self.monitor.log(self.state.step, evaluation_line(clips, best=is_best, sane=is_sane))
+        told = "  (best so far)" if is_best else "" if is_sane else "  (not kept: the training is out of order)"
         self.monitor.say(
             f"step {self.state.step:5d}  {clock(self.state.elapsed_s):>7}  dev CER {100 * result.cer:5.1f} %  "
-            f"WER {100 * result.wer:5.1f} %{self._pace}{'  (best so far)' if is_best else ''}"
+            f"WER {100 * result.wer:5.1f} %{self._pace}{told}"
         )
         if is_best:
             self.state = replace(self.state, best_cer=result.cer, best_step=self.state.step)
             self.save_model("best", self.state)
+        self.state = replace(
+            self.state, guard=guard.after_evaluation(self.state.guard, cer=result.cer, is_best=is_best)
+        )
+        self.diagnose(self.state, False)
+        without_gain = self.state.guard.without_gain
+        if self.train.patience is not None and without_gain >= self.train.patience and now < 1.0:
+            self.monitor.log(self.state.step, {"event": "stopped early", "evaluations": without_gain})
+            self._end("patience", f"no better dev CER in {without_gain} evaluations (train.patience): stopped early")
         return is_best
 
-    def _evaluate(self) -> ErrorRates:
-        """Each process recognises its share of the batches; all of them count all clips."""
+    def _is_finite(self) -> bool:
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.learner.bare_network.parameters())
+
+    def _evaluate(self) -> list[ClipScore]:
+        """Each process recognises its share of the batches; all of them know all clips."""
         learner, network = self.learner, self.learner.bare_network
         share = {"rank": self.processes.rank, "world_size": self.processes.count}
         network.eval()
         try:
             scored = score_batches(network, learner.front_end, learner.vocabulary, self.dev_cuts, **share)
-            return error_rates(self.processes.gathered(self.processes.together(lambda: list(scored))))
+            return self.processes.gathered(self.processes.together(lambda: list(scored)))
         finally:
             network.train()
 
@@ -186,7 +294,7 @@ class TrainingLoop:
             due = self.state.step % self.train.save_every == 0
         else:
             due = int(before * EVALUATIONS) < int(now * EVALUATIONS)
-        if (due or is_best) and now < 1.0:
+        if (due or is_best) and now < 1.0 and guard.is_calm(self.state.guard):  # the guard goes back to it
             self._save()
 
     def _save(self) -> None:
@@ -201,20 +309,28 @@ class TrainingLoop:
 
     def _log(self, recent: list[StepResult], seconds: float) -> None:
         audio, padded = sum(r.audio_s for r in recent), sum(r.padded_s for r in recent)
-        self._pace = f"  {audio / seconds:4.0f} audio-s/s, {100 * (1 - audio / padded):2.0f} % padding"
+        padding = 1 - audio / padded if padded else 0.0
+        self._pace = f"  {audio / seconds:4.0f} audio-s/s, {100 * padding:2.0f} % padding"
+        taken = [r for r in recent if not r.skipped] or recent
+        progress = min(1.0, self._progress())
         self.monitor.log(
             self.state.step,
             {
-                "loss": sum(r.loss for r in recent) / len(recent),
+                "loss": sum(r.loss for r in taken) / len(taken),
                 "learning_rate": max(group["lr"] for group in self.learner.bare_optimiser.param_groups),
-                "gradient_norm": max(r.gradient_norm for r in recent),
+                "gradient_norm": max(r.gradient_norm for r in taken),
+                "weight_growth": guard.growth(self.state.guard),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
+                "guidance": recent[0].guidance,
                 **_guided(recent),
-                "padding_share": 1 - audio / padded,
+                "padding_share": padding,
                 "audio_s_per_s": audio / seconds,
                 "epoch": self.state.place.epoch,
                 "elapsed_s": round(self.state.elapsed_s, 2),
                 "skipped_steps": self.state.skipped_steps,
+                "progress": round(progress, 4),
+                "guard_rate": self.state.guard.rate,
+                "rollbacks": self.state.guard.rollbacks,
             },
         )
 

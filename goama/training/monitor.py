@@ -14,9 +14,14 @@ from accelerate.tracking import GeneralTracker
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from goama.evaluation.scores import ClipScore, error_rates
 from goama.files import write_beside
 
 METRICS_FILE = "metrics.jsonl"
+WORST, BEST = 10, 5
+"""Clips of each evaluation that metrics.jsonl names."""
+
+_MOST_SPEAKERS = 50
 _LINE_EVERY_S = 20.0  # where no bar can be drawn
 
 
@@ -85,6 +90,55 @@ class Monitor:
         """Print a line above the bar."""
         if self._accelerator.is_main_process:
             self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+
+
+def evaluation_line(clips: Sequence[ClipScore], *, best: bool, sane: bool) -> dict[str, Any]:
+    """What metrics.jsonl keeps of an evaluation: rates, the worst and the best clips, the speakers.
+
+    `speakers` is there with two to fifty of them: character errors, characters and clips of each.
+    """
+    rates = error_rates(clips)
+    worst = sorted(clips, key=lambda clip: (-clip.character_errors, clip.id))[:WORST]
+    right = sorted(clips, key=lambda clip: (clip.cer, -clip.characters, clip.id))[:BEST]
+    line: dict[str, Any] = {
+        "dev_cer": rates.cer,
+        "dev_wer": rates.wer,
+        "dev_loss": rates.loss,
+        "dev_clips": rates.clips,
+        "best": best,
+        "sane": sane,
+        "worst_clips": [_clip(clip) for clip in worst],
+        "best_clips": [_clip(clip) for clip in right],
+    }
+    speakers: dict[str, list[int]] = {}
+    for clip in clips:
+        if clip.speaker:
+            counts = speakers.setdefault(clip.speaker, [0, 0, 0])
+            counts[:] = counts[0] + clip.character_errors, counts[1] + clip.characters, counts[2] + 1
+    if 2 <= len(speakers) <= _MOST_SPEAKERS:
+        line["speakers"] = dict(sorted(speakers.items()))
+    return line
+
+
+def _clip(clip: ClipScore) -> dict[str, Any]:
+    return {
+        "id": clip.id,
+        "reference": clip.reference,
+        "hypothesis": clip.hypothesis,
+        "cer": round(clip.cer, 4),
+        "loss": _finite(clip.loss / max(1, clip.labels)) if clip.loss is not None else None,
+        "speaker": clip.speaker,
+        "seconds": round(clip.seconds, 2),
+    }
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, oldest first; half a line of a killed run is passed over."""
+    metrics = run / METRICS_FILE
+    if not metrics.is_file():
+        return []
+    lines = metrics.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if _step_of(line) < float("inf")]
 
 
 def _finite(value: Any) -> Any:

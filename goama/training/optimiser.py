@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -47,6 +47,16 @@ def rate_factor(progress: float, warmup: float) -> float:
         return max(FLOOR, progress / warmup)
     fall = (progress - warmup) / (1.0 - warmup)
     return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * fall))
+
+
+@torch.no_grad()
+def weight_scale(matrices: Iterable[torch.Tensor]) -> float:
+    """The geometric mean of the matrices' root mean squares; those that begin at zero count as 0.001.
+
+    So no matrix outweighs another, whatever its size and the scale it began with.
+    """
+    scales = torch.stack([matrix.float().square().mean().sqrt() for matrix in matrices])
+    return float((scales + 1e-3).log().mean().exp())
 
 
 def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:

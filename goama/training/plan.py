@@ -88,7 +88,9 @@ def make_plan(
         raise GoamaError(
             f"{corpora}: no training clip is shorter than data.longest_s = {recipe.data.longest_s:g} s; raise it"
         )
-    adapter = _choose_adapter(chooser, encoder, config, measured)
+    # clips whose text is of another recording must not decide on the frames of the others
+    possible, _ = _fitting(type(config).from_dict({**config.to_dict(), "add_adapter": False}), measured)
+    adapter = _choose_adapter(chooser, encoder, config, possible or measured)
     config = type(config).from_dict({**config.to_dict(), "add_adapter": adapter})
     measured, unfit = _fitting(config, measured)
     if not measured:

@@ -3,7 +3,7 @@
 RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
 RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
 RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
-RUN/alignment-<n>.npz frame labels, from scratch only
+RUN/diagnosis.json    what is wrong, and what to do             RUN/alignment-<n>.npz frame labels, from scratch only
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ from goama.model.folder import SpeechModel, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
 from goama.model.trainable import choose_trainable
 from goama.text.vocabulary import CharacterReport, Vocabulary
-from goama.training.checkpoint import RunState, load_newest
+from goama.training.checkpoint import RunState, load_everywhere
+from goama.training.diagnosis import diagnose, save_diagnoses
+from goama.training.facts import gather_facts
 from goama.training.guidance import Guide
 from goama.training.learner import Learner
 from goama.training.loop import Outcome, TrainingLoop
-from goama.training.monitor import Monitor, clock
+from goama.training.monitor import Monitor, clock, read_metrics
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
 from goama.training.processes import Processes, refuse_split_models
@@ -139,11 +141,7 @@ def train(
     )
     state = RunState()
     if known is not None:
-        # the main process first, which puts half-renamed checkpoints back
-        load_state = partial(load_newest, run, loaded.network, optimiser)
-        state, damaged = processes.in_turn(processes.is_main, load_state)
-        if len(set(processes.gathered([state.step]))) > 1:
-            raise GoamaError(f"{run}: not every process sees the same checkpoints; all machines must share this folder")
+        state, damaged = load_everywhere(processes, run, loaded.network, optimiser)
         for folder in damaged:
             _say(console, f"{folder} is damaged and was passed over")
         _say(console, f"resuming at step {state.step} ({clock(state.elapsed_s)} of training done)")
@@ -157,12 +155,23 @@ def train(
     trackers = processes.together(
         lambda: start_trackers(recipe, run, _run_id(run), state.step) if processes.is_main else []
     )
+    steps_per_epoch = batches.in_first_epoch() / recipe.data.accumulate
+    config = loaded.network.config
+    facts = processes.on_main(
+        lambda: gather_facts(corpora, vocabulary, plan, config, encoder=encoder, steps_per_epoch=steps_per_epoch)
+    )
     with Monitor(run, accelerator, console, from_step=state.step, trackers=trackers) as monitor:
 
         def save_model(name: str, state: RunState) -> None:
             card = _card(corpora, encoder, plan, learner, state)
             model = SpeechModel(learner.bare_network, learner.front_end, vocabulary, corpora.normaliser)
             processes.on_main(lambda: save_model_folder(run / name, model, card))
+
+        def explain(state: RunState, at_end: bool) -> None:
+            found = diagnose(read_metrics(run), facts, at_end=at_end)
+            new = save_diagnoses(run, found, finished=state.finished, reason=state.guard.reason)
+            for diagnosis in found if at_end else new:
+                monitor.say(str(diagnosis))
 
         guide = None
         if recipe.train.flat_start and not state.finished:
@@ -180,6 +189,7 @@ def train(
             state,
             monitor,
             save_model,
+            lambda state, at_end: processes.on_main(lambda: explain(state, at_end)),
             guide,
         )
         try:

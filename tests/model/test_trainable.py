@@ -9,8 +9,15 @@ from safetensors.torch import load_file
 from goama.errors import GoamaError
 from goama.model.encoder import front_end, load_for_training
 from goama.model.folder import SpeechModel, save_model_folder
-from goama.model.trainable import choose_trainable, frozen_fingerprint, merged_state, trained_state
+from goama.model.trainable import (
+    choose_trainable,
+    frozen_fingerprint,
+    learning_matrices,
+    merged_state,
+    trained_state,
+)
 from goama.text import Vocabulary
+from goama.training.optimiser import weight_scale
 
 VOCABULARY = Vocabulary.from_texts(["de kat zit op de mat"], min_count=1)[0]
 EVERYTHING = {"freeze_feature_encoder": False, "freeze_encoder": False, "lora": 0}
@@ -33,6 +40,10 @@ def sound(network) -> dict[str, torch.Tensor]:
     return {"input_values": torch.randn(2, 16_000), "attention_mask": mask, "mask_time_indices": masked}
 
 
+def trained(network) -> set[str]:
+    return {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+
+
 def with_gradient(network) -> set[str]:
     """Names of parameters that a step would move."""
     network(**sound(network)).logits.square().mean().backward()
@@ -47,7 +58,7 @@ def encoders(waveform_encoders, tiny_encoder):
 @pytest.mark.parametrize("name", ["w2v-bert", "xls-r", "hubert-base", "wavlm-large"])
 def test_with_lora_only_adapters_and_head_learn_in_every_linear_layer(encoders, name):
     network = loaded_network(encoders[name], lora=3)
-    learning = {parameter for parameter, p in network.named_parameters() if p.requires_grad}
+    learning = trained(network)
     assert all(".lora_" in parameter or parameter.startswith("lm_head.") for parameter in learning)
     moved = with_gradient(network)
     assert moved <= learning
@@ -55,6 +66,28 @@ def test_with_lora_only_adapters_and_head_learn_in_every_linear_layer(encoders, 
     assert moved == second | {"lm_head.weight", "lm_head.bias"}
     feed_forwards = 2 if name == "w2v-bert" else 1
     assert len(second) == network.config.num_hidden_layers * (4 + 2 * feed_forwards)
+
+
+def test_what_lora_learns_counts_as_a_change_of_the_weights_that_it_extends(encoders):
+    """Its second matrices begin at zero: by themselves they would grow without bounds."""
+    network = loaded_network(encoders["xls-r"], lora=3)
+    before = weight_scale(learning_matrices(network))
+    with torch.no_grad():
+        for parameter, value in network.named_parameters():
+            if ".lora_B." in parameter:
+                value.normal_(0.0, 0.01)
+        assert weight_scale(learning_matrices(network)) == pytest.approx(before, rel=0.05)
+        merged = merged_state(network)
+    learnt = {name.replace(".lora_A.default", "") for name in trained(network) if ".lora_A." in name}
+    extended = [value for name, value in merged.items() if name in learnt]
+    assert len(extended) == 6 * network.config.num_hidden_layers
+    expected = weight_scale([*extended, merged["lm_head.weight"]])
+    assert weight_scale(learning_matrices(network)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_is_frozen_is_no_matrix_that_learns(encoders):
+    (head,) = learning_matrices(loaded_network(encoders["w2v-bert"], freeze_encoder=True))
+    assert head.shape[0] == len(VOCABULARY)
 
 
 @pytest.mark.parametrize("name", ["w2v-bert", "xls-r", "wavlm-large"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from goama.model.encoder import load_for_training
 from goama.text import Vocabulary
-from goama.training.optimiser import FLOOR, make_optimiser, rate_factor, set_rate
+from goama.training.optimiser import FLOOR, make_optimiser, rate_factor, set_rate, weight_scale
 
 
 def test_the_rate_rises_over_the_warm_up_and_falls_to_the_floor():
@@ -57,3 +57,8 @@ def test_frozen_parameters_are_left_out():
         network, learning_rate=1, head_learning_rate=1, new_parameters=(), betas=(0.9, 0.98), weight_decay=0
     )
     assert [p.shape for group in optimiser.param_groups for p in group["params"]] == [network.weight.shape]
+
+
+def test_the_scale_of_the_weights_counts_each_matrix_alike():
+    small, large, zero = torch.full((2, 3), 0.02), torch.full((50, 40), 0.5), torch.zeros(4, 4)
+    assert weight_scale([small, large, zero]) == pytest.approx((0.021 * 0.501 * 0.001) ** (1 / 3), rel=1e-4)

@@ -193,6 +193,24 @@ def test_a_killed_run_resumes_to_the_same_bits(finished_run, corpus, tiny_encode
     assert [line["step"] for line in lines if "dev_cer" in line] == [4, 8]
 
 
+@pytest.mark.parametrize("damage", ["half of it", "a block of zeros"])
+def test_a_run_whose_last_checkpoint_is_damaged_resumes_from_the_one_before(
+    damage, finished_run, mixture, tmp_path, capsys
+):
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    weights = run / "checkpoint-8" / "network.safetensors"
+    content = weights.read_bytes()
+    half = len(content) // 2
+    weights.write_bytes(
+        content[:half] + (bytes(4096) + content[half + 4096 :] if damage == "a block of zeros" else b"")
+    )
+    assert train(mixture, run, resume=True).outcome.state.step == 8
+    printed = capsys.readouterr().out
+    assert "checkpoint-8 is damaged and was passed over" in printed and "resuming at step 6" in printed
+    assert_same_weights(finished_run, run)
+
+
 def test_ctrl_c_saves_and_says_how_to_go_on(corpus, tiny_encoder, tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "goama", "train", str(corpus.folder), "-o", str(run)]

@@ -1,0 +1,124 @@
+"""What the diagnosis has to know of a corpus and a plan, measured once before training begins."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedConfig
+
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.corpus.mixture import Mixture
+from goama.errors import GoamaError
+from goama.model.encoder import SCRATCH, input_frames, output_frames
+from goama.text.vocabulary import Vocabulary
+from goama.training.plan import Plan
+
+LISTENED = 100
+"""Clips of a split, evenly spread over it, whose level is measured."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The tenth, fiftieth and ninetieth percentile over clips."""
+
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """One split; `characters` counts units, `labels_per_s` and `level_db` (of full scale, RMS) are over its clips."""
+
+    clips: int
+    characters: dict[str, int]
+    labels_per_s: Spread
+    level_db: Spread
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A corpus and a plan as the diagnosis sees them."""
+
+    from_scratch: bool
+    learning_rate: float
+    flat_start: float
+    adapter: bool
+    steps_per_epoch: float
+    minutes: float | None
+    unfit: tuple[str, ...]
+    """Training clips that are left out because their text needs more frames than their sound has."""
+    frames_per_label: tuple[float, float]
+    """Logit frames for each that CTC needs: in the tightest hundredth of the clips trained on, and in the middle."""
+    train: SplitFacts
+    dev: SplitFacts
+
+
+def gather_facts(
+    corpora: Mixture,
+    vocabulary: Vocabulary,
+    plan: Plan,
+    config: PreTrainedConfig,
+    *,
+    encoder: str,
+    steps_per_epoch: float,
+) -> Facts:
+    """Read all texts, and the sound of at most 100 clips a split; `config` is that of the network trained."""
+    left_out = {clip.id for clip in plan.left_out}
+    cuts = [cut for cut in corpora.cuts("train") if cut.id not in left_out]
+    recipe = plan.recipe
+    return Facts(
+        from_scratch=encoder == SCRATCH,
+        learning_rate=max(float(recipe.train.learning_rate), float(recipe.train.head_learning_rate)),
+        flat_start=float(recipe.train.flat_start),
+        adapter=bool(recipe.model.adapter),
+        steps_per_epoch=steps_per_epoch,
+        minutes=recipe.train.minutes,
+        unfit=tuple(clip.id for clip in plan.unfit),
+        frames_per_label=_frames_per_label(cuts, vocabulary, config),
+        train=_split(cuts, vocabulary),
+        dev=_split(list(corpora.cuts("dev")), vocabulary),
+    )
+
+
+def _frames_per_label(cuts: Sequence[Any], vocabulary: Vocabulary, config: PreTrainedConfig) -> tuple[float, float]:
+    frames = torch.tensor([input_frames(config, round(cut.duration * SAMPLE_RATE)) for cut in cuts])
+    needed = [max(1, vocabulary.required_frames(cut.supervisions[0].text)) for cut in cuts]
+    tightest, middle = np.percentile(output_frames(config, frames).numpy() / np.array(needed), [1, 50])
+    return float(tightest), float(middle)
+
+
+def _split(cuts: Sequence[Any], vocabulary: Vocabulary) -> SplitFacts:
+    characters: Counter[str] = Counter()
+    rates = []
+    for cut in cuts:
+        units = vocabulary.segment(cut.supervisions[0].text)
+        characters.update(units)
+        rates.append(len(units) / cut.duration)
+    levels = [_level_db(_sound(cut)) for cut in islice(cuts, 0, None, max(1, -(-len(cuts) // LISTENED)))]
+    return SplitFacts(len(cuts), dict(characters), _spread(rates), _spread(levels))
+
+
+def _sound(cut: Any) -> np.ndarray:
+    from lhotse.audio.utils import AudioLoadingError
+
+    try:
+        return cut.load_audio()
+    except (AudioLoadingError, OSError) as error:
+        raise GoamaError(f"the sound of {cut.id} cannot be read any more; prepare the corpus again") from error
+
+
+def _level_db(samples: np.ndarray) -> float:
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    return 10 * np.log10(max(power, 1e-10)) if np.isfinite(power) else -100.0
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    low, middle, high = np.percentile(values, [10, 50, 90])
+    return Spread(float(low), float(middle), float(high))

@@ -1,0 +1,215 @@
+"""The guard: what is not finite is skipped and explained; what goes wrong for good is undone at a lower rate.
+
+Pure functions of `GuardState`, which the loop keeps and every checkpoint holds: a resumed run is guarded like one
+that was never stopped. Time and data go on after a roll-back, as PaLM's did (Chowdhery et al. 2022, section 5.1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Literal
+
+import numpy as np
+
+from goama.acoustics.batches import Batch
+
+RATE_CUT = 0.3
+"""What a roll-back multiplies the learning rate by: three of them make up for a rate that is 30 times too high."""
+
+RECENT, HISTORY, FEWEST = 16, 64, 32
+"""Steps that must agree that the loss has risen, steps before them that say what is usual, and how few of those do."""
+
+_LEAST_RISE = math.log(1.25)  # a loss a quarter over the usual; less comes and goes by itself
+_DEVIATIONS = 4.0  # of single steps; the median of 16 deviates four times less
+_NEGLIGIBLE = 0.25  # nats per label: between 0.05 and 0.1 there is no spike
+_ODD_RISE, _ODD_DEVIATIONS = math.log(1.5), 6.0
+_OPENING, _LOST = 8, 5.0  # times the first losses: no alignment of labels and frames is that bad
+MEASURED_EVERY = 10
+"""Steps between two measurements of the weights' scale."""
+
+_SCALES = 11  # a hundred steps
+_GROWTH, _CALM_GROWTH = 3.0, 2.0  # the rate that taught a small network best made its weights 1.9 times as large
+_SKIPS_IN_A_ROW = 10
+_SKIPS_OF_A_SCALER = 30  # fp16: the scaler halves its factor at each, from 2 ** 16; more of them are no search any more
+_RAMP_STEPS = 30  # over which the rate rises again after a roll-back
+_PLATEAU_CER = 0.95  # over this the network writes next to nothing: waiting, not failing to improve
+
+
+@dataclass(frozen=True)
+class GuardState:
+    """What the guard remembers: part of the loop's state and of every checkpoint."""
+
+    objective: tuple[float, int] = (0.0, 0)
+    """What the losses below measure: the share of the frame labels, and how often these were aligned again."""
+    losses: tuple[float, ...] = ()
+    """The last finite losses."""
+    opening: tuple[float, ...] = ()
+    """The first eight losses: what a network knows that has not learnt it yet."""
+    rate: float = 1.0
+    """The share of the planned learning rate that is left."""
+    rollbacks: int = 0
+    rolled_back_at: int | None = None
+    skipped_in_a_row: int = 0
+    scales: tuple[float, ...] = ()
+    """The scale of the weights before the first step and every ten steps since, the last eleven."""
+    without_gain: int = 0
+    """Evaluations since the best one."""
+    ended_by: Literal["", "guard", "patience"] = ""
+    reason: str = ""
+    """A sentence: why the run ended before its time."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A reason to go back; it began `steps` steps ago. `usual` and `now` are losses, or sizes of weights."""
+
+    kind: Literal["spike", "not finite", "grown weights"]
+    steps: int
+    usual: float | None = None
+    now: float | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "spike":
+            return f"the loss rose from {self.usual:.2f} to {self.now:.2f} in {self.steps} steps"
+        if self.kind == "grown weights":
+            return f"the weights grew to {self.now:.1f} times their size within {self.steps} steps"
+        return f"{self.steps} steps in a row had no finite gradients"
+
+
+def with_objective(guard: GuardState, objective: tuple[float, int]) -> GuardState:
+    """Forget the losses where another objective begins: while CTC fades in, at every step."""
+    return guard if guard.objective == objective else replace(guard, objective=objective, losses=(), opening=())
+
+
+def after_step(guard: GuardState, loss: float, *, skipped: bool) -> GuardState:
+    """Remember a step."""
+    if skipped:
+        return replace(guard, skipped_in_a_row=guard.skipped_in_a_row + 1)
+    return replace(
+        guard,
+        losses=(*guard.losses, loss)[-HISTORY - RECENT :],
+        opening=guard.opening if len(guard.opening) == _OPENING else (*guard.opening, loss),
+        skipped_in_a_row=0,
+    )
+
+
+def after_measuring(guard: GuardState, scale: float) -> GuardState:
+    """Remember the scale of the weights; measured before the first step and every `MEASURED_EVERY` steps."""
+    return replace(guard, scales=(*guard.scales, scale)[-_SCALES:])
+
+
+def growth(guard: GuardState) -> float:
+    """How much larger the weights are than they were within the last hundred steps."""
+    return guard.scales[-1] / min(guard.scales) if guard.scales else 1.0
+
+
+def trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
+    """A loss that has risen and stays, weights that grow without bounds, or too many skipped steps in a row.
+
+    With an fp16 scaler (`scaled`), whose search skips steps too, more of them are allowed.
+
+    The median of the last 16 log losses is compared with the median of the up to 64 before: it has to exceed it
+    by a quarter and by four deviations (1.48 times the median absolute one), so that a few odd batches, or a
+    corpus whose batches differ much, are no spike. Before there is such a history a median of five times the first
+    losses is one: worse than knowing nothing.
+    """
+    if guard.skipped_in_a_row >= (_SKIPS_OF_A_SCALER if scaled else _SKIPS_IN_A_ROW):
+        return Trouble("not finite", guard.skipped_in_a_row)
+    if growth(guard) > _GROWTH:
+        return Trouble("grown weights", MEASURED_EVERY * (len(guard.scales) - 1), usual=1.0, now=growth(guard))
+    before, recent = guard.losses[:-RECENT], guard.losses[-RECENT:]
+    if len(recent) == RECENT and _is_lost(guard, recent):
+        return Trouble("spike", RECENT, usual=median(guard.opening), now=median(recent))
+    if len(before) < FEWEST or _rise(before, median(recent)) <= _threshold(before, _LEAST_RISE, _DEVIATIONS):
+        return None
+    return Trouble("spike", RECENT, usual=median(before), now=median(recent))
+
+
+def is_calm(guard: GuardState) -> bool:
+    """Whether the last few steps were as usual: only such a model may be saved as good or be the best."""
+    if guard.skipped_in_a_row or growth(guard) > _CALM_GROWTH or _is_lost(guard, guard.losses[-RECENT // 2 :]):
+        return False
+    before, recent = guard.losses[:-RECENT], guard.losses[-RECENT // 2 :]
+    if len(before) < FEWEST:
+        return True
+    return _rise(before, median(recent)) <= _threshold(before, _LEAST_RISE, _DEVIATIONS)
+
+
+def is_odd(guard: GuardState, loss: float) -> bool:
+    """Whether one step's loss is far from the history before it: the clips of its batch are worth a look."""
+    if len(guard.losses) < FEWEST:
+        return False
+    return _rise(guard.losses, loss) > _threshold(guard.losses, _ODD_RISE, _ODD_DEVIATIONS)
+
+
+def _is_lost(guard: GuardState, recent: Sequence[float]) -> bool:
+    """Whether the network is far worse than one that knows nothing."""
+    if len(guard.opening) < _OPENING or not recent:
+        return False
+    return median(recent) > _LOST * max(1.0, median(guard.opening))
+
+
+def _logs(losses: Sequence[float]) -> list[float]:
+    return [math.log(max(0.0, loss) + _NEGLIGIBLE) for loss in losses]
+
+
+def _rise(before: Sequence[float], now: float) -> float:
+    return _logs([now])[0] - median(_logs(before))
+
+
+def _threshold(before: Sequence[float], least: float, deviations: float) -> float:
+    logs = _logs(before)
+    middle = median(logs)
+    return max(least, deviations * 1.4826 * median(abs(value - middle) for value in logs))
+
+
+def after_rollback(guard: GuardState, restored: GuardState, step: int) -> GuardState:
+    """The restored weights' own history, a lower rate, one roll-back more."""
+    return replace(
+        guard,
+        objective=restored.objective,
+        losses=restored.losses,
+        opening=restored.opening,
+        rate=guard.rate * RATE_CUT,
+        rollbacks=guard.rollbacks + 1,
+        rolled_back_at=step,
+        skipped_in_a_row=0,
+        scales=restored.scales[-1:],
+    )
+
+
+def stopped(why: str, guard: GuardState) -> str:
+    """Why a run that could not be mended ends."""
+    tried = {0: "", 1: " after a roll-back"}.get(guard.rollbacks, f" after {guard.rollbacks} roll-backs")
+    cut = f" and at {guard.rate:.2g} of the planned learning rate" if guard.rollbacks else ""
+    return f"the guard stopped the training{tried}{cut}: {why}"
+
+
+def rate(guard: GuardState, step: int) -> float:
+    """The share of the planned learning rate that a step takes; after a roll-back it rises over 30 steps."""
+    if guard.rolled_back_at is None:
+        return guard.rate
+    return guard.rate * min(1.0, (step - guard.rolled_back_at + 1) / _RAMP_STEPS)
+
+
+def after_evaluation(guard: GuardState, *, cer: float, is_best: bool) -> GuardState:
+    """Count evaluations without a gain; those of a network that still writes next to nothing do not count."""
+    if is_best:
+        return replace(guard, without_gain=0)
+    return replace(guard, without_gain=guard.without_gain + (cer < _PLATEAU_CER))
+
+
+def without_unsound(batch: Batch) -> tuple[Batch, tuple[str, ...]]:
+    """A batch without the clips whose samples are not all finite, and their ids."""
+    sound = [bool(np.isfinite(waveform).all()) for waveform in batch.waveforms]
+    unsound = tuple(name for name, is_sound in zip(batch.ids, sound, strict=True) if not is_sound)
+    if not unsound:
+        return batch, ()
+    kept = [index for index, is_sound in enumerate(sound) if is_sound]
+    return (
+        Batch(*(tuple(getattr(batch, name)[index] for index in kept) for name in Batch.__dataclass_fields__)),
+        unsound,
+    )

@@ -1,0 +1,283 @@
+"""Each finding is said of a history that shows it and not of one that does not; four histories are of real runs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from goama.training.diagnosis import Diagnosis, diagnose, save_diagnoses
+from goama.training.facts import Facts, SplitFacts, Spread, gather_facts
+
+METRICS = Path(__file__).parents[1] / "data" / "metrics"
+SPLIT = SplitFacts(500, {"a": 900, "e": 1500, "ë": 2, "|": 600}, Spread(8.0, 12.0, 16.0), Spread(-30.0, -25.0, -20.0))
+FACTS = Facts(
+    from_scratch=True,
+    learning_rate=1e-3,
+    flat_start=0.0,
+    adapter=False,
+    steps_per_epoch=50,
+    minutes=None,
+    unfit=(),
+    frames_per_label=(1.8, 3.1),
+    train=SPLIT,
+    dev=SPLIT,
+)
+
+
+def real(name: str) -> list[dict]:
+    return [json.loads(line) for line in (METRICS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def logged(step: int, loss: float, blank: float = 0.6, rate: float = 1e-3, guidance: float = 0.0) -> dict:
+    return {"step": step, "loss": loss, "blank_share": blank, "learning_rate": rate, "guidance": guidance}
+
+
+def evaluated(step: int, cer: float, loss: float | None = None, **more) -> dict:
+    return {"step": step, "dev_cer": cer, "dev_loss": loss} | more
+
+
+def run(losses, cers, dev_losses=None, blank: float = 0.6) -> list[dict]:
+    """A line every ten steps and evenly spaced evaluations; the rate peaks after a tenth."""
+    every = len(losses) // len(cers)
+    lines = []
+    for number, loss in enumerate(losses, start=1):
+        lines.append(logged(10 * number, loss, blank, rate=1e-3 * min(1.0, 10 * number / len(losses))))
+        if number % every == 0:
+            index = number // every - 1
+            lines.append(evaluated(10 * number, cers[index], dev_losses[index] if dev_losses else None))
+    return lines
+
+
+def names(lines, facts=FACTS, at_end=True) -> list[str]:
+    return [one.name for one in diagnose(lines, facts, at_end=at_end)]
+
+
+def only(lines, facts=FACTS, at_end=True) -> Diagnosis:
+    (found,) = diagnose(lines, facts, at_end=at_end)
+    return found
+
+
+FALLING = [3.0 * 0.97**step for step in range(60)]
+FLAT_END = [max(0.8, loss) for loss in FALLING]
+HEALTHY = run(FLAT_END, [0.8, 0.5, 0.3, 0.25, 0.24, 0.239], [2.0, 1.4, 1.0, 0.9, 0.89, 0.885])
+
+
+def test_of_a_healthy_run_nothing_is_said():
+    assert names(HEALTHY) == []
+    assert names(HEALTHY, at_end=False) == []
+    assert names([]) == []
+
+
+def test_real_runs_that_learnt_are_not_accused():
+    for name in ("fine-tuned", "scratch-learns"):
+        lines = real(name)
+        for end in range(0, len(lines), 5):
+            assert not set(names(lines[:end], at_end=False)) - {"blank-plateau"}, (name, end)
+
+
+def test_a_real_run_on_the_blank_plateau_hears_until_when_that_is_normal():
+    lines = real("scratch-stuck")
+    live = only(lines, at_end=False)
+    assert live.name == "blank-plateau"
+    assert "normal until about step 1000" in live.sentence and "99 % of the frames are blank" in live.evidence
+    assert only(lines).name == "ended-on-the-blank-plateau"
+    late = [logged(60, 3.0), *(line | {"step": line["step"] + 1500} for line in lines)]  # the rate peaked long ago
+    assert only(late, at_end=False).name == "stuck-on-the-blank-plateau"
+    assert "flat_start" in only(late).remedy
+    tuned = replace(FACTS, from_scratch=False)
+    assert "--encoder" not in only(late, tuned).remedy
+
+
+def test_the_plateau_of_a_run_that_learns_frame_labels_first_is_counted_from_where_ctc_begins():
+    scratch = replace(FACTS, flat_start=0.45)
+    labels = [logged(10 * n, 2.0, 1.0, rate=1e-4 * min(n, 50), guidance=1.0) for n in range(1, 151)]
+    assert names(labels, scratch, at_end=False) == [], "CTC has not begun to write"
+    ctc = [logged(10 * n, 3.0, 0.99, rate=1e-3, guidance=0.3) | {"frames_right": 0.7} for n in range(151, 281)]
+    soon = only([*labels, *ctc[:40], evaluated(1900, 1.0)], scratch, at_end=False)
+    assert soon.name == "blank-plateau" and "normal until about step 2500" in soon.sentence
+    assert "70.0 % have the right frame label" in soon.evidence
+    late = only([*labels, *ctc, evaluated(2800, 1.0)], scratch, at_end=False)
+    assert late.name == "stuck-on-the-blank-plateau" and "flat_start" not in late.remedy
+
+
+def test_a_network_that_writes_is_on_no_plateau_however_blank_its_frames():
+    lines = run([0.3] * 60, [0.12] * 6, blank=0.97)
+    assert names(lines) == []
+
+
+def test_a_run_that_ends_while_everything_falls_was_too_short():
+    lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.2, 0.9])
+    found = only(lines)
+    assert found.name == "under-training"
+    assert "fell by 40 %" in found.sentence and "about 12 epochs more" in found.remedy
+    assert "train.epochs=24" in found.remedy
+    assert names(lines, at_end=False) == []
+    assert "train.minutes=20" in only(lines, replace(FACTS, minutes=10.0)).remedy
+
+
+def test_a_dev_set_that_gets_worse_while_training_gets_better_is_over_fitting():
+    by_cer = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]))
+    assert by_cer.name == "over-fitting" and "since step 300" in by_cer.sentence
+    assert "39.0 % -> 47.0 %" in by_cer.evidence
+    by_loss = only(run(FALLING, [0.6, 0.4, 0.39, 0.385, 0.38, 0.379], [1.5, 1.0, 1.05, 1.2, 1.4, 1.6]))
+    assert by_loss.name == "over-fitting" and "though the CER does not yet" in by_loss.sentence
+
+
+def test_a_dev_set_that_gets_worse_together_with_training_is_not_over_fitting():
+    assert "over-fitting" not in names(run([1.0] * 60, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]))
+
+
+ROLLED_BACK = {
+    "event": "rolled back",
+    "kind": "spike",
+    "step": 316,
+    "since_step": 300,
+    "to_step": 250,
+    "usual": 1.2,
+    "now": 4.1,
+    "learning_rate": 9e-4,
+    "guard_rate": 0.3,
+    "reason": "the loss rose from 1.20 to 4.10",
+}
+
+
+def test_a_spike_that_was_undone_shows_a_rate_too_high():
+    found = only([*HEALTHY, ROLLED_BACK])
+    assert found.name == "learning-rate-too-high"
+    assert "from step 300 on the loss rose from 1.20 to 4.10" in found.evidence
+    assert "train.learning_rate=3.0e-04" in found.remedy
+
+
+def test_weights_that_outgrow_themselves_show_a_rate_far_too_high():
+    grown = {"kind": "grown weights", "usual": 1.0, "now": 3.4, "reason": "the weights grew to 3.4 times their size"}
+    found = only([*HEALTHY, ROLLED_BACK | grown])
+    assert found.name == "learning-rate-too-high" and "to 3.4 times their size" in found.evidence
+    assert "train.learning_rate=9.0e-05" in found.remedy
+
+
+def test_a_spike_right_after_a_handful_of_warm_up_steps_blames_the_warm_up():
+    lines = [logged(10 * n, 2.0, rate=1e-3 if n == 2 else 9e-4) for n in range(1, 12)]
+    spike = ROLLED_BACK | {"step": 66, "since_step": 50, "to_step": 0}
+    assert only([*lines, spike]).name == "warm-up-too-short"
+    late = spike | {"since_step": 90, "step": 106}
+    assert only([*lines, late]).name == "learning-rate-too-high"
+
+
+def test_a_loss_that_creeps_up_for_hundreds_of_steps_shows_a_rate_too_high():
+    creeping = [3.0, *[2.0 - 0.02 * n for n in range(29)], *[1.4 + 0.03 * n for n in range(30)]]
+    lines = run(creeping, [0.6, 0.5, 0.45, 0.5, 0.6, 0.7])
+    assert names(lines) == ["learning-rate-too-high"]
+    guided = [line | {"guidance": 1.0 if line["step"] <= 450 else 0.3} if "loss" in line else line for line in lines]
+    assert "learning-rate-too-high" not in names(guided), "frame labels have another loss than CTC"
+    fading = [line | {"guidance": 1 - line["step"] / 1000} if "loss" in line else line for line in lines]
+    assert "learning-rate-too-high" not in names(fading)
+
+
+def test_a_guard_that_stopped_the_run_is_said_first():
+    stopped = ROLLED_BACK | {"event": "stopped", "step": 400, "reason": "the loss rose from 1.2 to 4.1"}
+    found = diagnose([*HEALTHY, ROLLED_BACK, stopped], FACTS, at_end=True)
+    assert [one.name for one in found] == ["stopped-by-the-guard", "learning-rate-too-high"]
+    assert "at step 400" in found[0].sentence
+
+
+def test_skipped_steps_and_unsound_clips_are_named():
+    clip = {"id": "c7", "text": "ja", "loss": None, "why": "its text needs 9 frames, its sound has 5"}
+    skipped = {"step": 30, "event": "skipped", "clips": [clip]}
+    found = only([*HEALTHY, skipped])
+    assert found.name == "steps-skipped" and found.clips == ("c7",) and "needs 9 frames" in found.evidence
+    unexplained = only([*HEALTHY, skipped | {"clips": []}])
+    assert "learning_rate=3.3e-04" in unexplained.remedy
+    unsound = only([*HEALTHY, {"step": 3, "event": "unsound", "clips": [{"id": "c9"}]}])
+    assert unsound.name == "sound-not-finite" and unsound.clips == ("c9",)
+
+
+def odd(*clips: tuple[str, str]) -> list[dict]:
+    return [
+        {"step": 10 * n, "event": "odd batch", "clips": [{"id": name, "text": text, "loss": 30.0, "why": "far off"}]}
+        for n, (name, text) in enumerate(clips, start=1)
+    ]
+
+
+def test_rare_characters_behind_odd_batches_are_named_with_their_clips():
+    found = only([*HEALTHY, *odd(("c1", "a ë"), ("c2", "ëa"), ("c3", "a a"))])
+    assert found.name == "rare-characters" and found.clips == ("c1", "c2")
+    assert "'ë' (2 times)" in found.sentence
+    assert names([*HEALTHY, *odd(("c1", "a ë"), ("c2", "ëa"))]) == [], "two may be chance"
+
+
+def test_clips_that_return_without_a_rare_character_are_suspects():
+    found = only([*HEALTHY, *odd(("c1", "a"), ("c2", "ea"), ("c1", "a"), ("c4", "e"))])
+    assert found.name == "clips-that-do-not-fit" and found.clips == ("c1",)
+    assert names([*HEALTHY, *odd(("c1", "a"), ("c2", "ea"), ("c3", "a"), ("c4", "e"))]) == []
+
+
+def test_the_real_run_with_odd_batches_is_no_drift():
+    assert "learning-rate-too-high" not in names(real("rare-characters"))
+
+
+def test_too_few_frames_are_told_from_enough():
+    tight = only(HEALTHY, replace(FACTS, frames_per_label=(1.1, 1.6), adapter=True))
+    assert tight.name == "too-few-frames-per-label" and "model.adapter=false" in tight.remedy
+    unfit = only(HEALTHY, replace(FACTS, unfit=("c1", "c2", "c3", "c4", "c5", "c6")))
+    assert "6 clips of 506 left out" in unfit.sentence and unfit.clips[0] == "c1"
+    assert names(HEALTHY, replace(FACTS, unfit=("c1",))) == [], "one in five hundred"
+
+
+@pytest.mark.parametrize(
+    "dev, name, said",
+    [
+        (replace(SPLIT, characters={"a": 90, "x": 10}), "characters", "10.0 % of the dev set's characters"),
+        (replace(SPLIT, labels_per_s=Spread(15.0, 18.0, 22.0)), "speaking-rate", "spoken faster"),
+        (replace(SPLIT, level_db=Spread(-50.0, -45.0, -40.0)), "loudness", "more quietly"),
+    ],
+)
+def test_a_dev_set_unlike_the_training_set_is_described(dev, name, said):
+    found = only(HEALTHY, replace(FACTS, dev=dev))
+    assert found.name == f"dev-unlike-train-{name}" and said in found.sentence
+
+
+def test_a_dev_set_within_the_training_set_is_not():
+    near = SplitFacts(20, {"a": 90, "e": 150}, Spread(10.0, 15.5, 18.0), Spread(-29.0, -28.0, -20.0))
+    assert names(HEALTHY, replace(FACTS, dev=near)) == []
+
+
+def test_one_speaker_much_worse_than_the_others_is_named():
+    def with_speakers(speakers):
+        return [*HEALTHY, evaluated(600, 0.239, 0.885, speakers=speakers)]
+
+    found = only(with_speakers({"awa": [300, 600, 12], "issa": [90, 700, 14], "pol": [80, 600, 12]}))
+    assert found.name == "one-speaker-much-worse" and found.sentence.startswith("awa ")
+    assert "50.0 % over 12 clips, the others 13.1 %" in found.evidence
+    assert names(with_speakers({"awa": [30, 40, 2], "issa": [90, 700, 14]})) == [], "two clips are no evidence"
+    assert names(with_speakers({"awa": [120, 600, 12], "issa": [100, 700, 14]})) == []
+
+
+def test_the_file_keeps_what_was_told_and_when(tmp_path):
+    (plateau,) = diagnose(real("scratch-stuck"), FACTS)
+    assert save_diagnoses(tmp_path, [plateau], finished=False, reason="") == [plateau]
+    assert save_diagnoses(tmp_path, [replace(plateau, step=999)], finished=False, reason="") == []
+    content = json.loads((tmp_path / "diagnosis.json").read_text())
+    assert content["diagnoses"][0]["step"] == plateau.step
+    assert set(content["diagnoses"][0]) == {"name", "sentence", "evidence", "remedy", "clips", "step"}
+    assert save_diagnoses(tmp_path, [], finished=True, reason="why") == []
+    assert save_diagnoses(tmp_path, [plateau], finished=True, reason="why") == [], "it was told before"
+
+
+def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
+    import torch
+
+    from goama.model.encoder import read_config
+    from goama.text import Vocabulary
+    from goama.training.plan import make_plan
+    from goama.training.recipe import Recipe
+
+    vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
+    config = read_config(str(tiny_encoder))
+    plan = make_plan(Recipe(), mixture, vocabulary, str(tiny_encoder), config, torch.device("cpu"))
+    facts = gather_facts(mixture, vocabulary, plan, config, encoder=str(tiny_encoder), steps_per_epoch=8)
+    assert (facts.train.clips, facts.dev.clips, facts.from_scratch) == (16, 4, False)
+    assert 5 < facts.train.labels_per_s.middle < 25
+    assert -60 < facts.train.level_db.low <= facts.train.level_db.middle <= facts.train.level_db.high < 0
+    assert 1 < facts.frames_per_label[0] <= facts.frames_per_label[1] < 10
+    assert facts.train.characters["|"] > 16
