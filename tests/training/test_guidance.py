@@ -31,6 +31,17 @@ def test_the_network_aligns_again_evenly_within_its_share(tmp_path):
     assert not guide.is_due(1.0, 3)
 
 
+def test_a_run_that_goes_back_learns_the_labels_of_then_under_the_number_of_now(tmp_path):
+    vocabulary = Vocabulary(("[PAD]", "|", "[UNK]"))
+    guide = Guide(tmp_path, [], vocabulary, None, share=0.4, realign=3, processes=Processes())
+    for realigned in range(3):
+        Alignment({"a": np.array([realigned, 9])}).save(tmp_path / f"alignment-{realigned}.npz")
+    guide.go_back(1, 2)
+    assert guide.alignment.starts["a"].tolist() == [1, 9]
+    guide.begin(2)
+    assert guide.alignment.starts["a"].tolist() == [1, 9]
+
+
 @pytest.fixture(scope="module")
 def cuts(corpus):
     return corpus.cuts("train").to_eager()

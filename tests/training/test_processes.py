@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -177,8 +178,8 @@ def metrics(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def assert_same_run(one: Path, other: Path) -> None:
-    for expected, found in zip(metrics(one), metrics(other), strict=True):
+def assert_same_run(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
+    for expected, found in zip(one, other, strict=True):
         assert expected["step"] == found["step"]
         for key in ("loss", "dev_cer", "dev_wer", "dev_clips", "epoch", "best"):
             assert found.get(key) == pytest.approx(expected.get(key), abs=1e-5)
@@ -193,7 +194,7 @@ def test_a_run_of_two_processes_is_the_run_of_one_and_says_everything_once(whole
 
     first, second = in_processes(2, in_small_batches(work))
     assert first == second and first[:2] == (8, False)
-    assert_same_run(whole_run, tmp_path / "run")
+    assert_same_run(metrics(whole_run), metrics(tmp_path / "run"))
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {path.name for path in whole_run.iterdir()}
     assert "dev CER" in (tmp_path / "said-0").read_text() and not (tmp_path / "said-1").read_text()
@@ -204,12 +205,60 @@ def test_two_processes_align_and_learn_frame_labels_as_one_does(corpus, tiny_enc
     runs = [tmp_path / "alone", tmp_path / "shared"]
     for count, run in enumerate(runs, start=1):
         in_processes(count, in_small_batches(run_training(corpus, tiny_encoder, run, guided)))
-    assert_same_run(*runs)
+    assert_same_run(*map(metrics, runs))
     assert any("frames_right" in line for line in metrics(runs[1]))
     for name in ("alignment-0.npz", "alignment-1.npz"):
         one, other = (Alignment.load(run / name).starts for run in runs)
         assert one.keys() == other.keys()
         assert all(np.array_equal(one[clip], other[clip]) for clip in one)
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    return [line for line in metrics(run) if "event" in line]
+
+
+def test_two_processes_undo_what_goes_wrong_at_the_same_step_as_one(corpus, tiny_encoder, tmp_path):
+    hot = ["train.learning_rate=0.03", "train.head_learning_rate=0.03", "train.steps=24", "train.eval_every=12"]
+    runs = [tmp_path / "alone", tmp_path / "shared"]
+    for count, run in enumerate(runs, start=1):
+        results = in_processes(count, run_training(corpus, tiny_encoder, run, [*hot, *STEPS[2:]]))
+        assert {result[:2] for result in results} == {(24, False)}
+    for one, other in zip(*map(events, runs), strict=True):
+        assert one["event"] == other["event"] == "rolled back" and one["kind"] == "grown weights"
+        assert all(one[key] == other[key] for key in ("step", "to_step", "guard_rate"))
+        assert one["now"] == pytest.approx(other["now"], rel=1e-3)
+    assert len(events(runs[0])) >= 1
+
+
+def with_not_a_number(corpus: Corpus, folder: Path, clips: int) -> tuple[Corpus, list[str]]:
+    """A copy in which the sound of the first training clips is spoilt, and their ids."""
+    shutil.copytree(corpus.folder, folder)
+    spoilt = Corpus.open(folder)
+    cuts = list(spoilt.cuts("train"))[:clips]
+    for cut in cuts:
+        samples = cut.load_audio()[0].copy()
+        samples[len(samples) // 2] = np.nan
+        soundfile.write(cut.recording.sources[0].source, samples, 16_000, format="WAV", subtype="FLOAT")
+    return spoilt, [cut.id for cut in cuts]
+
+
+def test_a_sound_that_is_not_a_number_leaves_the_batch_of_two_processes_as_that_of_one(corpus, tiny_encoder, tmp_path):
+    spoilt, names = with_not_a_number(corpus, tmp_path / "corpus", 2)
+    runs = [tmp_path / "alone", tmp_path / "shared"]
+    for count, run in enumerate(runs, start=1):
+        in_processes(count, in_small_batches(run_training(spoilt, tiny_encoder, run)))
+        assert sorted(clip["id"] for line in events(run) for clip in line["clips"]) == sorted(names)
+        assert {line["event"] for line in events(run)} == {"unsound"}
+    assert_same_run(*([line for line in metrics(run) if "event" not in line] for run in runs))
+
+
+def test_where_no_process_has_a_sound_clip_all_stop_with_the_reason(corpus, tiny_encoder, tmp_path):
+    spoilt, _ = with_not_a_number(corpus, tmp_path / "corpus", 99)
+    run = tmp_path / "run"
+    overrides = ["train.steps=500", "train.rollbacks=0", *STEPS[2:]]
+    assert len(set(in_processes(2, run_training(spoilt, tiny_encoder, run, overrides)))) == 1
+    (stopped,) = [line for line in events(run) if line["event"] == "stopped"]
+    assert stopped["step"] == 10 and "some samples of its sound are not finite" in stopped["reason"]
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
@@ -222,7 +271,7 @@ def test_a_run_goes_on_with_another_number_of_processes(whole_run, corpus, tiny_
     shutil.rmtree(run / "checkpoint-8")
     results = in_processes(after, in_small_batches(run_training(corpus, tiny_encoder, run, resume=True)))
     assert {result[:2] for result in results} == {(8, False)}
-    assert_same_run(whole_run, run)
+    assert_same_run(metrics(whole_run), metrics(run))
 
 
 def test_all_processes_keep_to_the_clock_of_one(corpus, tiny_encoder, tmp_path):
