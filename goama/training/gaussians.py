@@ -114,6 +114,8 @@ def _heard(cuts: Sequence[MonoCut], vocabulary: Vocabulary) -> Iterator[_Clip]:
     log_mel = LogMel(1)
     for batch in ordered_batches(CutSet.from_cuts(cuts), vocabulary, batch_s=_BATCH_S):
         for clip, waveform, labels in zip(batch.ids, batch.waveforms, batch.labels, strict=True):
+            # a clip that is not finite is not trained on, but would make every Gaussian so
+            waveform = np.nan_to_num(waveform, posinf=0.0, neginf=0.0)
             features = cepstra(log_mel([waveform])[0][0])
             yield _Clip(clip, labels, features, loud_frames(waveform)[: len(features)])
 

@@ -108,6 +108,19 @@ def test_a_clip_whose_letters_do_not_fit_is_spread_and_counted(choir):
     assert len(found.starts["c3"]) == 361 and (np.diff(found.starts["c3"]) >= 0).all()
 
 
+def test_a_sound_that_is_not_a_number_spoils_no_other_clip(choir, tmp_path):
+    import soundfile
+
+    cuts, places = list(choir[0]), choir[1]
+    samples = cuts[5].load_audio()[0]
+    samples[len(samples) // 2] = np.nan
+    soundfile.write(tmp_path / "c5.wav", samples, 16_000, subtype="FLOAT")
+    cuts[5] = fastcopy(cuts[5], recording=Recording.from_file(tmp_path / "c5.wav"))
+    found = flat_start(cuts, vocabulary_of(cuts))
+    inside, beside = errors_s(found, cuts, places)
+    assert np.median(inside) < 0.03 and np.median(beside) < 0.03
+
+
 @pytest.fixture(scope="module")
 def sentences_of_two_speakers(corpus) -> list:
     return [cut for split in SPLITS for cut in corpus.cuts(split)]
