@@ -1,35 +1,23 @@
-"""`goama train`: one corpus or several, an encoder and a recipe become a run folder with the best model in it.
-
-RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
-RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
-RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
-RUN/diagnosis.json    what is wrong, and what to do             RUN/alignment-<n>.npz frame labels, from scratch only
-"""
+"""`goama train`: one corpus or several, an encoder and a recipe become a run folder with the best model in it."""
 
 from __future__ import annotations
 
-import json
 import math
-import platform
-import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from rich.console import Console
 
-import goama
 from goama.acoustics.batches import TrainingBatches
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
-from goama.files import recover_folder, write_beside
 from goama.model.card import model_card
 from goama.model.encoder import (
     LoadedEncoder,
@@ -54,11 +42,8 @@ from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
 from goama.training.processes import Processes, refuse_split_models
 from goama.training.recipe import Recipe, read_recipe
+from goama.training.run_folder import RECIPE_FILE, RUN_FILE, open_run, run_id, write_run
 from goama.training.trackers import require_trackers, start_trackers
-
-RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
-_FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
-"""What a run that was killed at once leaves: nothing that is lost when it begins anew."""
 
 _NAMED = 5  # clips named on the screen; run.json names all
 
@@ -90,7 +75,7 @@ def train(
     refuse_split_models()
     processes = Processes()
     run, console = Path(run), (console or Console()) if processes.is_main else Console(quiet=True)
-    known = processes.on_main(lambda: _open_run(run, corpora, resume))
+    known = processes.on_main(lambda: open_run(run, corpora, resume))
     if resume and known is None:
         _say(console, f"{run}: nothing to resume, a new run begins")
     if known is not None:
@@ -126,7 +111,7 @@ def train(
     if recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
     if known is None:
-        processes.on_main(lambda: _write_run(run, corpora, encoder, plan, loaded))
+        processes.on_main(lambda: write_run(run, corpora, encoder, plan, loaded))
     _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
 
     if recipe.train.flat_start:
@@ -153,7 +138,7 @@ def train(
     batches = _batches(corpora, vocabulary, plan, accelerator)
     total_steps = _total_steps(recipe, batches)
     trackers = processes.together(
-        lambda: start_trackers(recipe, run, _run_id(run), state.step) if processes.is_main else []
+        lambda: start_trackers(recipe, run, run_id(run), state.step) if processes.is_main else []
     )
     steps_per_epoch = batches.in_first_epoch() / recipe.data.accumulate
     config = loaded.network.config
@@ -200,33 +185,6 @@ def train(
                 "in a copy of the recipe with data.accumulate doubled, or model.gradient_checkpointing=true"
             ) from error
     return Trained(run, run / "best", outcome)
-
-
-def _open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None:
-    """The facts of the run to resume, or None for a new one."""
-    facts = run / RUN_FILE
-    for model in (run / "best", run / "last"):
-        recover_folder(model)
-    if not facts.is_file():
-        if run.exists() and any(path.name not in _FIRST_FILES for path in run.iterdir()):
-            raise GoamaError(f"{run}: this folder is not empty and holds no run; choose another with -o")
-        return None
-    if not resume:
-        raise GoamaError(f"{run} holds a run already; go on with it by --resume, or choose another folder with -o")
-    try:
-        known = json.loads(facts.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise GoamaError(f"{facts}: damaged ({error.msg}); train again into another folder") from error
-    trained_on = known.get("corpora")
-    if trained_on is None:
-        raise GoamaError(f"{facts}: not written by this version of goama; train again into another folder")
-    if sorted(corpus["fingerprint"] for corpus in trained_on) != list(corpora.fingerprints()):
-        folders = ", ".join(corpus["folder"] for corpus in trained_on)
-        raise GoamaError(
-            f"{run} was trained on another corpus ({folders}, changed since or not what was given now); "
-            "resume with the same corpus or corpora, or choose another folder with -o"
-        )
-    return known
 
 
 def _accelerator(precision: str) -> Accelerator:
@@ -298,41 +256,6 @@ def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
     if train.steps is not None or train.minutes is not None:
         return train.steps
     return max(1, math.ceil(float(train.epochs) * batches.in_first_epoch() / recipe.data.accumulate))
-
-
-def _write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: LoadedEncoder) -> None:
-    run.mkdir(parents=True, exist_ok=True)
-    write_beside(run / RECIPE_FILE, plan.recipe.to_toml())
-    facts = {
-        "id": uuid.uuid4().hex[:12],
-        "encoder": encoder,
-        "corpora": [_identity(name, corpus) for name, corpus in zip(corpora.names, corpora.corpora, strict=True)],
-        "choices": [asdict(choice) for choice in plan.choices],
-        "left_out": [asdict(clip) for clip in plan.left_out],
-        "parameters": sum(p.numel() for p in loaded.network.parameters()),
-        "versions": {
-            "goama": goama.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
-    }
-    write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
-
-
-def _run_id(run: Path) -> str:
-    """What trackers know a run by, also when it goes on."""
-    return str(json.loads((run / RUN_FILE).read_text(encoding="utf-8")).get("id", "old"))
-
-
-def _identity(name: str, corpus: Corpus) -> dict[str, Any]:
-    return {
-        "name": name,
-        "folder": str(corpus.folder),
-        "fingerprint": corpus.fingerprint(),
-        "language": corpus.language,
-        "splits": corpus.about["splits"],
-    }
 
 
 def _explain(
