@@ -460,7 +460,8 @@ def train(
         best = (
             f"{trained.best} is the best model from before" if state.best_cer is not None else "there is no best model"
         )
-        err.print(f"goama: {state.guard.reason}; {best}; why: {output / 'diagnosis.json'}", markup=False)
+        if is_main():
+            err.print(f"goama: {state.guard.reason}; {best}; why: {output / 'diagnosis.json'}", markup=False)
         raise typer.Exit(_STOPPED_BY_GUARD)
     if state.best_cer is not None:
         out.print(

@@ -120,7 +120,7 @@ def _stopped(history: _History) -> Iterable[Diagnosis]:
         yield Diagnosis(
             "stopped-by-the-guard",
             f"The guard stopped the training at step {line['step']}: {line['reason']}.",
-            f"{len(history.of('rolled back'))} roll-backs before; learning rate {line['learning_rate']:.1e}",
+            f"{_count(len(history.of('rolled back')), 'roll-back')} before; learning rate {line['learning_rate']:.1e}",
             "see the other findings; RUN/best holds the best model from before, if an evaluation found one",
         )
 

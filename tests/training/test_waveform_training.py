@@ -140,6 +140,19 @@ def test_a_run_goes_on_to_the_same_bits(mixture, waveform_encoders, tmp_path, na
         assert size < 0.3 * (whole / "best" / "model.safetensors").stat().st_size
 
 
+def test_the_guard_takes_back_what_lora_and_the_head_have_learnt(mixture, waveform_encoders, tmp_path):
+    run = tmp_path / "run"
+    hot = ["model.lora=2", "train.learning_rate=1", "train.head_learning_rate=1", "train.rollbacks=1"]
+    recipe = read_recipe(None, [*hot, *FEW_STEPS[1:], "train.steps=60"])
+    state = train(mixture, run, encoder=str(waveform_encoders["xls-r"]), recipe=recipe).outcome.state
+    assert state.guard.rollbacks == 1 and state.guard.ended_by == "guard"
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    (stopped,) = [line for line in lines if line.get("event") == "stopped"]
+    good = load_file(run / f"checkpoint-{stopped['to_step']}" / "network.safetensors")
+    assert any(".lora_" in key for key in good)
+    assert torch.equal(good["lm_head.weight"], load_file(run / "last" / "model.safetensors")["lm_head.weight"])
+
+
 def test_a_run_does_not_go_on_with_another_encoder_under_the_same_name(mixture, waveform_encoders, tmp_path):
     encoder, run = tmp_path / "encoder", tmp_path / "run"
     shutil.copytree(waveform_encoders["xls-r"], encoder)
