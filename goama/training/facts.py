@@ -13,14 +13,17 @@ import torch
 from transformers import PreTrainedConfig
 
 from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.batches import ordered_batches
 from goama.corpus.mixture import Mixture
-from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, input_frames, output_frames
 from goama.text.vocabulary import Vocabulary
 from goama.training.plan import Plan
 
 LISTENED = 100
 """Clips of a split, evenly spread over it, whose level is measured."""
+
+
+_BATCH_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -95,23 +98,18 @@ def _frames_per_label(cuts: Sequence[Any], vocabulary: Vocabulary, config: PreTr
 
 
 def _split(cuts: Sequence[Any], vocabulary: Vocabulary) -> SplitFacts:
+    from lhotse import CutSet
+
     characters: Counter[str] = Counter()
     rates = []
     for cut in cuts:
         units = vocabulary.segment(cut.supervisions[0].text)
         characters.update(units)
         rates.append(len(units) / cut.duration)
-    levels = [_level_db(_sound(cut)) for cut in islice(cuts, 0, None, max(1, -(-len(cuts) // LISTENED)))]
+    listened = CutSet.from_cuts(islice(cuts, 0, None, max(1, -(-len(cuts) // LISTENED))))
+    heard = ordered_batches(listened, vocabulary, batch_s=_BATCH_S)
+    levels = [_level_db(waveform) for batch in heard for waveform in batch.waveforms]
     return SplitFacts(len(cuts), dict(characters), _spread(rates), _spread(levels))
-
-
-def _sound(cut: Any) -> np.ndarray:
-    from lhotse.audio.utils import AudioLoadingError
-
-    try:
-        return cut.load_audio()
-    except (AudioLoadingError, OSError) as error:
-        raise GoamaError(f"the sound of {cut.id} cannot be read any more; prepare the corpus again") from error
 
 
 def _level_db(samples: np.ndarray) -> float:

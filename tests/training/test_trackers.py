@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import time
 
 import pytest
 from accelerate.tracking import GeneralTracker
@@ -20,6 +21,7 @@ ABSENT = [name for name in ("wandb", "mlflow", "trackio") if importlib.util.find
 def test_tensorboard_shows_each_logged_step_once_also_after_a_resumed_one(accelerator, tmp_path):
     recipe = read_recipe()
     for from_step in (0, 1):  # killed after step 2, resumed from step 1
+        time.sleep(1.1 * from_step)  # TensorBoard reads the files of one second in any order
         trackers = start_trackers(recipe, tmp_path, "id", from_step)
         with Monitor(tmp_path, accelerator, Console(quiet=True), from_step=from_step, trackers=trackers) as monitor:
             for step in range(from_step + 1, 4 - (from_step == 0)):
