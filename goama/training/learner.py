@@ -28,7 +28,7 @@ from goama.model.encoder import feature_stride, frame_shift_s, output_frames
 from goama.model.frame_head import frame_logits
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
-from goama.training.objective import ctc_sum, frame_sum
+from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
 from goama.training.processes import Processes
 from goama.training.recipe import AugmentSection
 
@@ -43,6 +43,8 @@ class StepResult:
     blank_share: float
     guidance: float
     """The share in the loss of the frame labels."""
+    disagreement: float | None
+    """Of two views of a clip, in nats per label; `loss` does not hold it."""
     frames_right: float | None
     audio_s: float
     padded_s: float
@@ -51,7 +53,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class _Heard:
-    """What the network made of a batch."""
+    """What the network made of a batch: of each of its views, one after the other along the first dimension."""
 
     logits: torch.Tensor
     lengths: torch.Tensor
@@ -95,47 +97,56 @@ class Learner:
         augment: AugmentSection | None = None,
         alignment: Alignment | None = None,
         guidance: float = 0.0,
+        consistency: float = 0.0,
     ) -> StepResult:
         """One optimiser step over `batches`, computed one after the other.
 
         The loss is the sum over all clips of all batches (of all processes) divided by their labels, so that
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
         With `guidance` > 0 that is the share in the loss of the frame head's labels, which `alignment` holds,
-        in nats per frame. A step whose loss or gradients are not finite, or that has no clip, is skipped.
+        in nats per frame. With `consistency` > 0 the network hears each clip in two views, disguised independently,
+        and that is the weight of their disagreement beside CTC. A step whose loss or gradients are not finite, or
+        that has no clip, is skipped.
         """
         torch.manual_seed(seed)
         label_total, sample_total = self.processes.sums(
             sum(b.label_count for b in batches), sum(b.samples for b in batches)
         )
         if not sample_total:
-            return StepResult(nan, nan, 0.0, guidance, None, 0.0, 0.0, skipped=True)
+            return StepResult(nan, nan, 0.0, guidance, None, None, 0.0, 0.0, skipped=True)
         label_total = max(1.0, label_total)
-        loss_sum, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0
+        views = 2 if consistency and guidance < 1 else 1
+        loss_sum, disagreement_total, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for batch in batches:
             if not batch.ids:  # fewer clips than processes
                 continue
-            heard = self._forward(batch, augment, seed, is_guided=guidance > 0)
+            heard = self._forward(batch, augment, seed, views, is_guided=guidance > 0)
             logits, lengths = heard.logits, heard.lengths
             loss = torch.zeros((), device=logits.device)
             if guidance < 1:
-                ctc = ctc_sum(logits, lengths, batch.labels, self.vocabulary.blank_id).sum() / label_total
+                labels = [*batch.labels] * views
+                ctc = ctc_sum(logits, lengths, labels, self.vocabulary.blank_id).sum() / (views * label_total)
                 loss = (1.0 - guidance) * ctc.to(loss.device)
             if heard.frame_logits is not None and alignment is not None:
                 targets = self._frame_targets(batch, alignment, heard).to(logits.device)
-                per_sample = frame_sum(heard.frame_logits, targets).sum() / sample_total
+                per_sample = frame_sum(heard.frame_logits, targets).sum() / (views * sample_total)
                 loss = loss + guidance * per_sample * self.front_end.frame_shift_s * SAMPLE_RATE
                 is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
                 right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
                 spoken += int(is_spoken.sum())
-            self.accelerator.backward(loss)
             loss_sum += float(loss.detach())
+            if views == 2:
+                disagreement = disagreement_sum(logits, lengths).sum() / (views * label_total)
+                loss = loss + (1.0 - guidance) * consistency * disagreement.to(loss.device)
+                disagreement_total += float(disagreement.detach())
+            self.accelerator.backward(loss)
             valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
             blanks += int(((logits.detach().argmax(-1) == self.vocabulary.blank_id) & valid).sum())
             frames += int(valid.sum())
         self.processes.sum_gradients(self.network.parameters())
         norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), clip))
-        loss_sum, blanks, frames, right, spoken, padded = self.processes.sums(
-            loss_sum, blanks, frames, right, spoken, sum(b.padded_samples for b in batches)
+        loss_sum, disagreement_total, blanks, frames, right, spoken, padded = self.processes.sums(
+            loss_sum, disagreement_total, blanks, frames, right, spoken, sum(b.padded_samples for b in batches)
         )
         skipped = not (isfinite(norm) and isfinite(loss_sum))
         if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
@@ -146,35 +157,46 @@ class Learner:
             gradient_norm=norm,
             blank_share=blanks / max(1, frames),
             guidance=guidance,
+            disagreement=disagreement_total if views == 2 else None,
             frames_right=right / spoken if spoken else None,
             audio_s=sample_total / SAMPLE_RATE,
             padded_s=padded / SAMPLE_RATE,
             skipped=skipped,
         )
 
-    def _forward(self, batch: Batch, augment: AugmentSection | None, seed: int, *, is_guided: bool) -> _Heard:
+    def _forward(
+        self, batch: Batch, augment: AugmentSection | None, seed: int, views: int, *, is_guided: bool
+    ) -> _Heard:
         waveforms, by_clip = batch.waveforms, generators(seed, batch.ids)
         if augment is not None and augment.reverb:
             waveforms = reverberate(waveforms, by_clip, augment.reverb)
         inputs, mask = self.front_end(waveforms)
-        unchanged, masked = mask.sum(1), {}
-        if not isinstance(self.front_end, LogMel):
-            masked["mask_time_indices"] = self._time_masks(mask, augment, by_clip)
-        elif augment is not None:
-            inputs, mask = self._augmented(inputs, mask, batch, augment, by_clip)
+        unchanged = mask.sum(1)
+        if augment is not None and augment.tempo and isinstance(self.front_end, LogMel):  # the same in all views
+            needed = self._frames_needed(batch, inputs.shape[1])
+            inputs, mask = change_tempo(inputs, mask, by_clip, augment.tempo, needed)
+        seen_by = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
+        masked = {}
+        if isinstance(self.front_end, LogMel):
+            inputs = torch.cat([self._disguised(inputs, mask, augment, by_view) for by_view in seen_by])
+        else:
+            inputs = inputs.repeat(views, 1)
+            masked["mask_time_indices"] = torch.cat([self._time_masks(mask, augment, by_view) for by_view in seen_by])
+        mask = mask.repeat(views, 1)
         output = self.network(inputs, attention_mask=mask.long(), output_hidden_states=is_guided, **masked)
         return _Heard(
             logits=output.logits,
             lengths=output_frames(self.config, mask.sum(1)),
             frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
             frame_lengths=mask.sum(1),
-            stretches=mask.sum(1) / unchanged,
+            stretches=mask.sum(1) / unchanged.repeat(views),
         )
 
     def _frame_targets(self, batch: Batch, alignment: Alignment, heard: _Heard) -> torch.Tensor:
+        views = len(heard.logits) // len(batch.ids)
         return frame_targets(
-            [alignment.starts[clip] for clip in batch.ids],
-            batch.labels,
+            [alignment.starts[clip] for clip in batch.ids] * views,
+            [*batch.labels] * views,
             heard.frame_lengths.tolist(),
             stride=feature_stride(self.config),
             stretches=heard.stretches.tolist(),
@@ -193,22 +215,20 @@ class Learner:
             frame_shift_s=frame_shift_s(self.config),
         ).to(mask.device)
 
-    def _augmented(
+    def _disguised(
         self,
         features: torch.Tensor,
         mask: torch.Tensor,
-        batch: Batch,
-        augment: AugmentSection,
+        augment: AugmentSection | None,
         by_clip: Sequence[torch.Generator],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        if augment.tempo:
-            needed = self._frames_needed(batch, features.shape[1])
-            features, mask = change_tempo(features, mask, by_clip, augment.tempo, needed)
+    ) -> torch.Tensor:
+        if augment is None:
+            return features
         if augment.vocal_tract:
             features = warp_bands(features, by_clip, augment.vocal_tract)
         if augment.band_limit:
             features = limit_band(features, mask, by_clip, augment.band_limit)
-        features = spec_augment(
+        return spec_augment(
             features,
             mask,
             by_clip,
@@ -218,7 +238,6 @@ class Learner:
             widest_frequency_mask=augment.widest_frequency_mask,
             frame_shift_s=self.front_end.frame_shift_s,
         )
-        return features, mask
 
     def _frames_needed(self, batch: Batch, frames: int) -> torch.Tensor:
         """(B,) input frames, of at most `frames`, that leave CTC as many logits as each clip's labels need."""

@@ -137,6 +137,7 @@ class TrainingLoop:
             augment=self.augment,
             alignment=self.guide.alignment if self.guide else None,
             guidance=self._guidance(progress),
+            consistency=self.train.consistency,
         )
 
     def _guidance(self, progress: float) -> float:
@@ -322,7 +323,8 @@ class TrainingLoop:
                 "weight_growth": guard.growth(self.state.guard),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
                 "guidance": recent[0].guidance,
-                **_guided(recent),
+                **_mean_of(recent, "frames_right"),
+                **_mean_of(recent, "disagreement"),
                 "padding_share": padding,
                 "audio_s_per_s": audio / seconds,
                 "epoch": self.state.place.epoch,
@@ -343,6 +345,7 @@ class TrainingLoop:
         self.monitor.show(progress, left, line)
 
 
-def _guided(recent: Sequence[StepResult]) -> dict[str, float]:
-    right = [r.frames_right for r in recent if r.frames_right is not None]
-    return {"frames_right": sum(right) / len(right)} if right else {}
+def _mean_of(recent: Sequence[StepResult], name: str) -> dict[str, float]:
+    """Of the steps that have it."""
+    values = [value for result in recent if (value := getattr(result, name)) is not None]
+    return {name: sum(values) / len(values)} if values else {}

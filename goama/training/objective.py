@@ -1,4 +1,4 @@
-"""What training minimises: CTC, and for a network that begins from nothing, labels of frames."""
+"""What training minimises: CTC, agreement of two views of a clip, and from scratch first labels of frames."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ def ctc_sum(
         reduction="none",
         zero_infinity=True,
     )
+
+
+def disagreement_sum(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """How much two views of each clip disagree, (2B,) float32 nats summed over a clip's frames.
+
+    logits (2B, T, V): the clips in one view, then the same clips in the other. Each view is pulled towards what the
+    other says, which is held fixed: the Kullback-Leibler divergence of CR-CTC (Yao et al. 2024, "CR-CTC: Consistency
+    regularization on CTC for improved speech recognition").
+    """
+    said = logits.float().log_softmax(-1)
+    other = said.detach().roll(len(said) // 2, dims=0)
+    per_frame = functional.kl_div(said, other, reduction="none", log_target=True).sum(-1)
+    valid = torch.arange(said.shape[1], device=said.device) < lengths.to(said.device)[:, None]
+    return per_frame.masked_fill(~valid, 0.0).sum(1)
 
 
 def frame_sum(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from torch.nn import functional
 from transformers import Wav2Vec2BertConfig, Wav2Vec2BertForCTC
 
 from goama.training.alignment import NO_LABEL
-from goama.training.objective import ctc_sum, frame_sum
+from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
 
 LABELS = ((3, 4, 4, 5), (6,), (3, 5, 3, 5, 3, 5))
 
@@ -72,3 +72,21 @@ def test_padding_costs_nothing_and_pulls_nowhere():
     logits = torch.randn(1, 8, 6, requires_grad=True)
     frame_sum(logits, torch.tensor([[2, 2, 5, 5, 5, NO_LABEL, NO_LABEL, NO_LABEL]])).sum().backward()
     assert logits.grad[0, :5].any(1).all() and not logits.grad[0, 5:].any()
+
+
+def test_the_disagreement_of_two_views_is_their_divergence_both_ways_and_pulls_each_to_the_other_as_it_stands():
+    logits, lengths = logits_and_lengths()
+    views = torch.cat([logits, logits.detach() + torch.randn(3, 30, 8, generator=torch.Generator().manual_seed(2))])
+    views = views.detach().requires_grad_()
+    losses = disagreement_sum(views, lengths.repeat(2))
+    one, other = views.detach().softmax(-1).chunk(2)
+    for row, length in enumerate(lengths):
+        towards_other = (other[row] * (other[row] / one[row]).log())[:length].sum()
+        towards_one = (one[row] * (one[row] / other[row]).log())[:length].sum()
+        torch.testing.assert_close(losses[row], towards_other)
+        torch.testing.assert_close(losses[row + 3], towards_one)
+    losses.sum().backward()
+    pull = torch.cat([one - other, other - one])  # of cross-entropy against fixed targets
+    valid = (torch.arange(30) < lengths[:, None]).repeat(2, 1)
+    torch.testing.assert_close(views.grad[valid], pull[valid])
+    assert not views.grad[~valid].any()

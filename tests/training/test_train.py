@@ -31,7 +31,7 @@ from goama.training.alignment import Alignment
 from goama.training.guidance import guidance
 from goama.training.learner import Learner
 from goama.training.optimiser import make_optimiser
-from goama.training.recipe import read_recipe
+from goama.training.recipe import AugmentSection, read_recipe
 from goama.training.train import train
 
 
@@ -80,24 +80,45 @@ def joined(batches: list[Batch]) -> Batch:
     return Batch(*(tuple(value for b in batches for value in getattr(b, name)) for name in Batch.__dataclass_fields__))
 
 
-def gradient_of_a_step(accelerator, tiny_encoder, corpus, size: int):
+def gradient_of_a_step(accelerator, tiny_encoder, corpus, size: int, **options):
     """32 clips in parts of `size`: the step's outcome and its gradient."""
     learner = make_learner(accelerator, tiny_encoder, corpus, plain_descent=True)
     singles = clips(corpus, learner.vocabulary)
     before = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
     parts = [joined(singles[start : start + size]) for start in range(0, 32, size)]
-    outcome = learner.step(parts, seed=0, clip=1e9, alignment=spread(singles), guidance=0.3)
+    outcome = learner.step(parts, seed=0, clip=1e9, alignment=spread(singles), **options)
     return outcome, before - torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
 
 
-def test_one_batch_of_32_and_four_of_8_and_32_of_1_are_the_same_step(accelerator, tiny_encoder, corpus):
-    whole, gradient = gradient_of_a_step(accelerator, tiny_encoder, corpus, 32)
+@pytest.mark.parametrize(
+    "options", [{"guidance": 0.3}, {"guidance": 0.3, "consistency": 0.5, "augment": AugmentSection(tempo=0.1)}]
+)
+def test_one_batch_of_32_and_four_of_8_and_32_of_1_are_the_same_step(accelerator, tiny_encoder, corpus, options):
+    whole, gradient = gradient_of_a_step(accelerator, tiny_encoder, corpus, 32, **options)
     assert whole.gradient_norm == pytest.approx(float(gradient.norm()), rel=1e-3)
     for size in (8, 1):
-        in_parts, summed = gradient_of_a_step(accelerator, tiny_encoder, corpus, size)
+        in_parts, summed = gradient_of_a_step(accelerator, tiny_encoder, corpus, size, **options)
         assert in_parts.loss == pytest.approx(whole.loss, rel=1e-5)
+        assert (in_parts.disagreement or 0) == pytest.approx(whole.disagreement or 0, rel=1e-4)
         assert in_parts.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-4)
         assert (summed - gradient).norm() < 1e-3 * gradient.norm()
+
+
+def test_two_views_are_disguised_each_in_its_own_way_and_learn_to_agree(accelerator, tiny_encoder, corpus):
+    learner = make_learner(accelerator, tiny_encoder, corpus)
+    batch = joined(clips(corpus, learner.vocabulary)[:2])
+    unlike = AugmentSection(vocal_tract=0.2, longest_time_mask_s=0.8)
+
+    def step(augment, seed):
+        return learner.step([batch], seed=seed, clip=1.0, augment=augment, consistency=2.0)
+
+    assert learner.step([batch], seed=0, clip=1.0).disagreement is None
+    assert step(None, 0).disagreement == pytest.approx(0.0, abs=1e-5)
+    first = step(unlike, 1).disagreement
+    assert first > 0.01
+    for _ in range(20):
+        last = step(unlike, 1).disagreement
+    assert last < 0.5 * first
 
 
 def test_a_step_without_finite_gradients_changes_nothing(accelerator, tiny_encoder, corpus):
