@@ -27,34 +27,29 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import numpy as np
+from portions import corpus_of, counts, portion, rate
 
-from goama.corpus.corpus import SPLITS, Corpus
+from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
-from goama.corpus.prepare import prepare
-from goama.corpus.source import SourceClip, read_source
-from goama.corpus.voices import get_voice
 from goama.evaluation.evaluate import evaluate
-from goama.evaluation.scores import ClipScore, error_rates
+from goama.evaluation.scores import error_rates
 from goama.files import write_beside
 from goama.recognition.recogniser import Recogniser
 from goama.training.recipe import Recipe, read_recipe
 from goama.training.train import train
-
-VOICE, LANGUAGE = "fillets-nl", "nl"
-BOOTSTRAP_SAMPLES = 10_000
 
 
 def main() -> None:
     options = parse()
     folder: Path = options.output
     folder.mkdir(parents=True, exist_ok=True)
-    whole = dutch(folder, options.corpus)
+    whole = corpus_of("fillets-nl", folder, options.corpus)
     kept = folder / "results.json"
     results: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     for seed in range(options.seeds):  # every seed's row is whole before the next begins
         recipe = read_recipe(None, [*(options.set or ["train.minutes=9"]), f"train.seed={seed}"])
         for minutes in options.speech:
-            corpus = part(whole, folder, minutes)
+            corpus = portion(whole, folder, minutes)
             for encoder in options.encoders:
                 name = run_name(encoder, minutes, seed, recipe)
                 if name not in results:
@@ -74,35 +69,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--encoders", nargs="+", default=["scratch", "starter"])
     parser.add_argument("-s", "--set", action="append", help="recipe of every run [default: train.minutes=9]")
     return parser.parse_args()
-
-
-def dutch(folder: Path, corpus: Path | None) -> Corpus:
-    if corpus is None:
-        speech, corpus = folder / VOICE, folder / "nl"
-        if not (speech / "metadata.jsonl").is_file():
-            get_voice(VOICE, speech)
-        if not (corpus / "corpus.json").is_file():
-            prepare(read_source(str(speech)), corpus, source=VOICE, language=LANGUAGE, overwrite=True)
-    return Corpus.open(corpus)
-
-
-def part(whole: Corpus, folder: Path, minutes: int) -> Corpus:
-    """A corpus with that many minutes of the training split, and the same dev and test."""
-    if 60 * minutes >= whole.seconds("train") - 60:
-        return whole
-    made = folder / f"{LANGUAGE}-{minutes}"
-    if (made / "corpus.json").is_file():
-        return Corpus.open(made)
-    clips, seconds = [], 0.0
-    for split in SPLITS:
-        cuts = sorted(whole.cuts(split), key=lambda cut: hashlib.sha256(cut.id.encode()).hexdigest())
-        for cut in cuts:
-            if split == "train" and seconds >= 60 * minutes:
-                break
-            seconds += cut.duration if split == "train" else 0.0
-            said, sound = cut.supervisions[0], Path(cut.recording.sources[0].source)
-            clips.append(SourceClip(cut.id, sound, said.text, cut.id, speaker=said.speaker, split=split))
-    return prepare(clips, made, source=VOICE, language=LANGUAGE).corpus
 
 
 def run_name(encoder: str, minutes: int, seed: int, recipe: Recipe) -> str:
@@ -138,11 +104,6 @@ def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, An
     }
 
 
-def counts(clip: ClipScore) -> list[int]:
-    """Character errors, characters, word errors, words."""
-    return [clip.character_errors, clip.characters, clip.word_errors, clip.words]
-
-
 def markdown(results: list[dict[str, Any]]) -> str:
     lines = [
         "| Dutch speech, min | encoder | seeds | steps | CPU min | test CER (95 %) | test WER (95 %) |",
@@ -159,20 +120,6 @@ def markdown(results: list[dict[str, Any]]) -> str:
             f"| {rate(clips[..., :2])} | {rate(clips[..., 2:])} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def rate(clips: np.ndarray) -> str:
-    """'12.3 % (11.8 to 12.9)' of errors and totals, (seeds, clips, 2)."""
-    generator = np.random.default_rng(0)
-    seeds, count, _ = clips.shape
-    drawn = []
-    for _ in range(BOOTSTRAP_SAMPLES):
-        chosen = clips[generator.integers(0, seeds, seeds)][:, generator.integers(0, count, count)]
-        errors, total = chosen.sum((0, 1))
-        drawn.append(errors / total)
-    errors, total = clips.sum((0, 1))
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return f"{100 * errors / total:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""What the benchmarks that train have in common: corpora of so many minutes, and rates over several seeds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from goama.corpus.corpus import SPLITS, Corpus
+from goama.corpus.prepare import prepare
+from goama.corpus.source import SourceClip, read_source
+from goama.corpus.voices import find_voice, get_voice
+from goama.evaluation.scores import ClipScore
+
+BOOTSTRAP_SAMPLES = 10_000
+
+
+def corpus_of(voice: str, folder: Path, made: Path | None = None) -> Corpus:
+    """The voice's corpus, fetched and prepared in `folder` as far as that is to be done; or the one that is `made`."""
+    if made is not None:
+        return Corpus.open(made)
+    speech, corpus = folder / voice, folder / f"{voice}-corpus"
+    if not (speech / "metadata.jsonl").is_file():
+        get_voice(voice, speech)
+    if not (corpus / "corpus.json").is_file():
+        language = find_voice(voice).language
+        prepare(read_source(str(speech)), corpus, source=voice, language=language, overwrite=True)
+    return Corpus.open(corpus)
+
+
+def portion(whole: Corpus, folder: Path, minutes: int) -> Corpus:
+    """A corpus with so many minutes of the training split, all of dev and test; the small are parts of the large."""
+    if 60 * minutes >= whole.seconds("train") - 60:
+        return whole
+    made = folder / f"{whole.language}-{minutes}"
+    if (made / "corpus.json").is_file():
+        return Corpus.open(made)
+    clips, seconds = [], 0.0
+    for split in SPLITS:
+        cuts = sorted(whole.cuts(split), key=lambda cut: hashlib.sha256(cut.id.encode()).hexdigest())
+        for cut in cuts:
+            if split == "train" and seconds >= 60 * minutes:
+                break
+            seconds += cut.duration if split == "train" else 0.0
+            said, sound = cut.supervisions[0], Path(cut.recording.sources[0].source)
+            clips.append(SourceClip(cut.id, sound, said.text, cut.id, speaker=said.speaker, split=split))
+    return prepare(clips, made, source=str(whole.folder), language=whole.language).corpus
+
+
+def counts(clip: ClipScore) -> list[int]:
+    """Character errors, characters, word errors, words."""
+    return [clip.character_errors, clip.characters, clip.word_errors, clip.words]
+
+
+def rate(clips: np.ndarray) -> str:
+    """'12.3 % (11.8 to 12.9)' of errors and totals, (seeds, clips, 2): a bootstrap draws seeds and clips."""
+    low, high = interval(clips, lambda drawn: drawn[..., 0].sum() / drawn[..., 1].sum())
+    errors, total = clips.sum((0, 1))
+    return f"{100 * errors / total:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def change(clips: np.ndarray, base: np.ndarray) -> str:
+    """'-5 % (-7 to -2)': the relative change of the rate, on the same seeds and clips, (seeds, clips, 2) each."""
+    both = np.concatenate([clips, base], axis=-1)
+
+    def relative(drawn: np.ndarray) -> float:
+        errors, total, base_errors, base_total = drawn.reshape(-1, 4).sum(0)
+        return float((errors / total) / (base_errors / base_total) - 1)
+
+    low, high = interval(both, relative)
+    return f"{100 * relative(both):+.1f} % ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def interval(clips: np.ndarray, statistic: Callable[[np.ndarray], float]) -> tuple[float, float]:
+    """95 % of the statistic over drawn seeds and, for all of them the same, drawn clips."""
+    generator = np.random.default_rng(0)
+    seeds, count, _ = clips.shape
+    drawn = [
+        statistic(clips[generator.integers(0, seeds, seeds)][:, generator.integers(0, count, count)])
+        for _ in range(BOOTSTRAP_SAMPLES)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
