@@ -110,6 +110,7 @@ def read_annotations(
     surveyed: dict[Path, list[_Facts]] = {}
     faults: dict[Path, str] = {}
     guessed: dict[Path, list[str]] = {}
+    of_several: dict[str, str] = {}  # the recording taken, by the file that links several
     for file in files:
         try:
             annotated = parse(file)
@@ -120,6 +121,9 @@ def read_annotations(
             continue
         surveyed[file] = [_facts(tier) for tier in annotated.tiers]
         guessed[file] = _guess(annotated.tiers)
+        audio, _, _ = _recording(file, annotated.recordings, sounds)
+        if len(annotated.recordings) > 1 and audio:
+            of_several[file.name] = audio.name
     where = str(folder or files[0])
     taken = _named(surveyed, tiers, where) if tiers else _chosen(surveyed, guessed)
     if surveyed and not any(taken.values()):
@@ -141,7 +145,7 @@ def read_annotations(
     return Source(
         f"{kind}: {len(files)} file{'s' if len(files) != 1 else ''}{_in_words(surveyed, taken)}",
         clips,
-        _notes(surveyed, taken, bool(tiers)),
+        (*_notes(surveyed, taken, bool(tiers)), *_note_on_recordings(of_several)),
     )
 
 
@@ -273,6 +277,14 @@ def _notes(surveyed: dict[Path, list[_Facts]], taken: dict[Path, list[str]], nam
         shown = ", ".join(none[:5]) + (f" and {len(none) - 5} more" if len(none) > 5 else "")
         notes.append(f"{len(none)} file{'s have' if len(none) > 1 else ' has'} none of these tiers: {shown}")
     return tuple(notes)
+
+
+def _note_on_recordings(of_several: dict[str, str]) -> tuple[str, ...]:
+    if not of_several:
+        return ()
+    shown = ", ".join(f"{audio} for {file}" for file, audio in list(of_several.items())[:5])
+    more = f" and {len(of_several) - 5} more" if len(of_several) > 5 else ""
+    return (f"several recordings are linked; the first that is here is taken for all tiers: {shown}{more}",)
 
 
 def _tiers_in(files: Iterable[Sequence[_Facts]]) -> str:
