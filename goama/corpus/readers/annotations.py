@@ -122,7 +122,7 @@ def read_annotations(
         surveyed[file] = [_facts(tier) for tier in annotated.tiers]
         guessed[file] = _guess(annotated.tiers)
         audio, _, _ = _recording(file, annotated.recordings, sounds)
-        if len(annotated.recordings) > 1 and audio:
+        if audio and len({_bare_name(recording) for recording in annotated.recordings}) > 1:
             of_several[file.name] = audio.name
     where = str(folder or files[0])
     taken = _named(surveyed, tiers, where) if tiers else _chosen(surveyed, guessed)
@@ -365,14 +365,18 @@ def _clock(seconds: float | None) -> str:
 # --- the recording
 
 
+def _bare_name(recording: Recording) -> str:
+    return recording.name.replace("\\", "/").rsplit("/", 1)[-1]
+
+
 def _recording(file: Path, linked: Sequence[Recording], sounds: SoundFiles) -> tuple[Path | None, float, str | None]:
     """(sound file, how much later its clock starts, what is wrong): as linked, beside the file, of the same name."""
     for recording in linked:
-        name = recording.name.replace("\\", "/").rsplit("/", 1)[-1]
+        name = _bare_name(recording)
         for path in (file.parent / name, sounds.elsewhere and sounds.elsewhere / name, Path(recording.name)):
             if path and path.name.lower().endswith(SOUND_SUFFIXES) and path.is_file() and not sounds.fault(path):
                 return path, recording.shift_s, None
-    stems = [file.stem, *(recording.name.replace("\\", "/").rsplit("/", 1)[-1] for recording in linked)]
+    stems = [file.stem, *(_bare_name(recording) for recording in linked)]
     stems += [stem.rsplit(".", 1)[0] for stem in stems if "." in stem]  # talk.mos.srt; linked tape.mp4, there tape.wav
     for folder in (file.parent, sounds.elsewhere):
         for stem in dict.fromkeys(stems):
