@@ -294,6 +294,10 @@ def prepare(
     replace: Annotated[
         Path | None, typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write.")
     ] = None,
+    numbers: Annotated[
+        Path | None,
+        typer.Option(help="With --dry-run: table to make of the numbers in digits and their words, for --replace."),
+    ] = None,
     split_by: Annotated[
         str | None, typer.Option(help="Split anew, keeping each speaker, recording or text in one split.")
     ] = None,
@@ -311,6 +315,8 @@ def prepare(
 
     if split_by is not None and split_by not in SPLIT_BY:
         raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
+    if numbers is not None and not dry_run:
+        raise GoamaError("--numbers goes with --dry-run: it makes a table to look through before it is used")
     replacements = read_replacements(replace) if replace else ()
     clips = _read(
         source,
@@ -330,7 +336,7 @@ def prepare(
     )
     if dry_run:
         from goama.corpus.dry_run import dry_run as look
-        from goama.corpus.dry_run import print_dry_run
+        from goama.corpus.dry_run import print_dry_run, write_numbers
 
         with _Spinner() as status:
             plan = look(
@@ -343,6 +349,8 @@ def prepare(
                 progress=_countdown(status, "looking", _count(source, clips)),
             )
         print_dry_run(plan, out)
+        if numbers is not None:
+            out.print(write_numbers(plan, numbers), markup=False)
         return
     if output is None:
         raise GoamaError("prepare: name the corpus folder to make with -o, or look first with --dry-run")

@@ -1,16 +1,21 @@
-"""Sound files in, 16 kHz mono float32 out: soundfile first, PyAV for what libsndfile cannot read, soxr to resample.
+"""Sound files in, 16 kHz mono float32 out: soundfile where it can seek, PyAV for all else, soxr to resample.
 
 Every failure is a `GoamaError` that names the file and says what is wrong with it.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import io
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from goama.acoustics.running import LeftRunning, RunningDecoder
 from goama.acoustics.truncation import truncation
 from goama.errors import GoamaError
 
@@ -38,8 +43,12 @@ _CONTAINERS = (
 )
 """What FFmpeg may take a file for. Never a playlist: its demuxers open the files and addresses named inside."""
 
-_SEEKABLE = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64"}  # to the very sample, unlike MP3
+_SEEKABLE = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64"}
 _UNKNOWN_FRAMES = 1 << 62  # what libsndfile says of a FLAC that was made by a pipe; it cannot read those
+
+
+_running = LeftRunning()
+atexit.register(_running.forget)  # while the libraries that decode are still there
 
 
 class TruncatedSoundError(GoamaError):
@@ -180,26 +189,60 @@ def _require_file(path: Path) -> None:
 
 def _decode(source: Path | bytes, wanted: _Wanted) -> tuple[np.ndarray, int]:
     """(N, channels) float32 at the native rate: the piece wanted."""
+    if isinstance(source, bytes) or wanted.duration is None:
+        return _decode_from_the_beginning(source, wanted)
+    running = _running.find(source)
+    if running is None or not running.reaches(round(wanted.offset * running.rate)):
+        with _sound_file(source) as file:
+            if file is not None:
+                return _decode_with_soundfile(file, wanted), file.samplerate
+        track = _SoundTrack(source, wanted.name)
+        running = RunningDecoder(track.blocks(), track.rate)
+    _running.leave(source, None)  # should it fail, it is not read on
+    samples = _piece_of(running, wanted)
+    _running.leave(source, running)
+    return samples, running.rate
+
+
+def _decode_from_the_beginning(source: Path | bytes, wanted: _Wanted) -> tuple[np.ndarray, int]:
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as handle:
+        cut_off = truncation(handle) if wanted.whole else None  # a piece from the part that is there is good
+    if cut_off:
+        raise _truncated(wanted.name, cut_off)
+    with _sound_file(source) as file:
+        if file is not None:
+            return _decode_with_soundfile(file, wanted), file.samplerate
+    return _decode_with_av(source, wanted)
+
+
+@contextmanager
+def _sound_file(source: Path | bytes) -> Iterator[Any]:
+    """The file opened by libsndfile; None where that cannot read it, or cannot seek in it to the very sample.
+
+    libsndfile 1.2 gives up in the middle of one good Opus file in twenty, and MP3 read in blocks comes out broken.
+    """
     import soundfile
 
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as handle:
-        demuxer = _HEADERLESS.get(source.suffix.lower()) if isinstance(source, Path) else None
-        if demuxer:
-            return _decode_with_av(handle, wanted, demuxer)
-        cut_off = truncation(handle) if wanted.whole else None  # a piece from the part that is there is good
-        if cut_off:
-            raise _truncated(wanted.name, cut_off)
-        handle.seek(0)
-        try:
-            file = soundfile.SoundFile(handle if isinstance(source, bytes) else source)
-        except (soundfile.SoundFileError, TypeError):  # TypeError: a name that ends in .raw
-            handle.seek(0)
-            return _decode_with_av(handle, wanted, None)
-        with file:
-            if file.frames < _UNKNOWN_FRAMES:
-                return _decode_with_soundfile(file, wanted), file.samplerate
-        handle.seek(0)
-        return _decode_with_av(handle, wanted, None)
+    file = None
+    if isinstance(source, bytes) or source.suffix.lower() not in _HEADERLESS:
+        # TypeError: a name that ends in .raw
+        with contextlib.suppress(soundfile.SoundFileError, TypeError):
+            file = soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+    if file is None:
+        yield None
+        return
+    with file:  # GSM 6.10 in a WAV is not seekable
+        yield file if file.format in _SEEKABLE and file.seekable() and file.frames < _UNKNOWN_FRAMES else None
+
+
+def _piece_of(running: RunningDecoder, wanted: _Wanted) -> np.ndarray:
+    assert wanted.duration is not None
+    rate = running.rate
+    wanted.refuse_if_too_long(wanted.duration)
+    samples = running.read(round(wanted.offset * rate), round((wanted.offset + wanted.duration) * rate))
+    if running.total is not None:
+        wanted.check(running.total / rate)
+    return samples
 
 
 def _truncated(name: str, how: str) -> TruncatedSoundError:
@@ -217,66 +260,96 @@ def _decode_with_soundfile(file: Any, wanted: _Wanted) -> np.ndarray:
     wanted.check(file.frames / rate)
     start = round(wanted.offset * rate)
     most = file.frames - start if wanted.duration is None else min(round(wanted.duration * rate), file.frames - start)
-    seekable = file.format in _SEEKABLE and file.seekable()  # GSM 6.10 in a WAV is not
-    skip = 0 if seekable else start
     try:
-        if start and seekable:
+        if start:
             file.seek(start)
-        samples = file.read(skip + most, dtype="float32", always_2d=True)[skip:]
+        samples = file.read(most, dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
         raise TruncatedSoundError(
             f"{wanted.name}: the sound breaks off in the middle (truncated or damaged file); "
             "copy the file again from its origin"
         ) from error
-    if file.format in _SEEKABLE and len(samples) < most - rate // 100:
+    if len(samples) < most - rate // 100:
         raise _truncated(wanted.name, _only(len(samples) / rate, most / rate))
     return samples
 
 
-def _decode_with_av(handle: BinaryIO, wanted: _Wanted, demuxer: str | None) -> tuple[np.ndarray, int]:
-    import av
+def _decode_with_av(source: Path | bytes, wanted: _Wanted) -> tuple[np.ndarray, int]:
+    """The recording is decoded as a whole, whatever piece is wanted."""
     import numpy as np
 
-    name = wanted.name
-    pieces: list[np.ndarray] = []
-    read = 0
-    try:
-        with av.open(
-            handle, format=demuxer, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}
-        ) as container:
-            if not container.streams.audio:
-                raise GoamaError(f"{name}: the file holds no sound track")
-            stream = container.streams.audio[0]
-            if stream.codec_context is None:
-                raise GoamaError(f"{name}: the sound is coded in a way that cannot be read; convert it to WAV or FLAC")
-            rate = _plausible(stream.rate, stream.channels, name)
-            if container.duration and wanted.duration is None:
-                wanted.refuse_if_too_long(container.duration / 1e6 - wanted.offset)
-            exact = "mp4" in container.format.name and stream.duration and stream.time_base
-            promised = float(stream.duration * stream.time_base) if exact else 0.0
-            resampler = av.AudioResampler(format="fltp")  # native rate: soxr resamples better than swr
-            for frame in container.decode(stream):
-                for piece in resampler.resample(frame):
-                    pieces.append(piece.to_ndarray())
-                    read += piece.samples
-                if wanted.duration is None:
-                    wanted.refuse_if_too_long(read / rate - wanted.offset)
-                elif read / rate > wanted.offset + wanted.duration:
-                    break
-    except (av.FFmpegError, ValueError) as error:  # ValueError: the rate or the channels change on the way
-        if pieces:
-            raise TruncatedSoundError(
-                f"{name}: the sound breaks off after {read / rate:.2f} s (truncated or damaged file: {_cause(error)})"
-            ) from error
-        raise GoamaError(f"{name}: this is not a sound file that can be read ({_cause(error)})") from error
+    track = _SoundTrack(source, wanted.name)
+    rate = track.rate
+    if track.seconds and wanted.duration is None:
+        wanted.refuse_if_too_long(track.seconds - wanted.offset)
+    pieces, read = [], 0
+    for block in track.blocks():
+        pieces.append(block)
+        read += len(block)
+        if wanted.duration is None:
+            wanted.refuse_if_too_long(read / rate - wanted.offset)
     if not pieces:
-        raise GoamaError(f"{name}: the recording holds no samples; remove this clip or record it again")
-    if wanted.whole and read / rate < promised - 0.25:
-        raise _truncated(name, _only(read / rate, promised))
+        raise GoamaError(f"{wanted.name}: the recording holds no samples; remove this clip or record it again")
+    if wanted.whole and read / rate < track.promised_s - 0.25:
+        raise _truncated(wanted.name, _only(read / rate, track.promised_s))
     wanted.check(read / rate)
     start = round(wanted.offset * rate)
     end = None if wanted.duration is None else round((wanted.offset + wanted.duration) * rate)
-    return np.ascontiguousarray(np.concatenate(pieces, axis=1).T[start:end]), rate
+    return np.concatenate(pieces)[start:end], rate
+
+
+class _SoundTrack:
+    """The first sound track of a file, as FFmpeg decodes it.
+
+    `seconds`: how long the container says it is, 0 where it does not; `promised_s`: the same, where that is exact.
+    """
+
+    def __init__(self, source: Path | bytes, name: str) -> None:
+        import av
+
+        self._name = name
+        demuxer = _HEADERLESS.get(source.suffix.lower()) if isinstance(source, Path) else None
+        handle = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+        try:
+            self._container = av.open(
+                handle, format=demuxer, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}
+            )
+        except (av.FFmpegError, ValueError) as error:
+            handle.close()
+            raise _no_sound(name, error) from error
+        if not self._container.streams.audio:
+            raise GoamaError(f"{name}: the file holds no sound track")
+        self._stream = stream = self._container.streams.audio[0]
+        if stream.codec_context is None:
+            raise GoamaError(f"{name}: the sound is coded in a way that cannot be read; convert it to WAV or FLAC")
+        self.rate = _plausible(stream.rate, stream.channels, name)
+        self.seconds = (self._container.duration or 0) / 1e6
+        exact = "mp4" in self._container.format.name and stream.duration and stream.time_base
+        self.promised_s = float(stream.duration * stream.time_base) if exact else 0.0
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """(n, channels) float32 a frame of the codec each, from the first sample on."""
+        import av
+        import numpy as np
+
+        resampler = av.AudioResampler(format="fltp")  # native rate: soxr resamples better than swr
+        read = 0
+        try:
+            for frame in self._container.decode(self._stream):
+                for piece in resampler.resample(frame):
+                    read += piece.samples
+                    yield np.ascontiguousarray(piece.to_ndarray().T)
+        except (av.FFmpegError, ValueError) as error:  # ValueError: the rate or the channels change on the way
+            if read:
+                raise TruncatedSoundError(
+                    f"{self._name}: the sound breaks off after {read / self.rate:.2f} s "
+                    f"(truncated or damaged file: {_cause(error)})"
+                ) from error
+            raise _no_sound(self._name, error) from error
+
+
+def _no_sound(name: str, error: Exception) -> GoamaError:
+    return GoamaError(f"{name}: this is not a sound file that can be read ({_cause(error)})")
 
 
 def _plausible(rate: int | None, channels: int, name: str) -> int:

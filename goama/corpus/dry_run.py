@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -19,6 +20,7 @@ from goama.errors import GoamaError
 from goama.interrupt import stop_requests
 from goama.text.changes import TextChanges, text_changes
 from goama.text.normaliser import REPLACE, Normaliser
+from goama.text.numbers import write_table
 from goama.text.replacements import Replacement, words_in
 
 _LEFT_OUT_SHOWN = 20
@@ -107,6 +109,19 @@ def _unused(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Replacement, 
     return tuple(e for e in normaliser.tables.replacements if " " not in e.typed and not there(e))
 
 
+def write_numbers(plan: DryRun, path: Path) -> str:
+    """The table of the numbers left in digits, and a sentence on it. Raises `GoamaError` where the file exists."""
+    numbers = {number for changes in plan.changes.values() for number in changes.numbers}
+    if not numbers:
+        return f"no number is in digits; {path} was not written"
+    clear = write_table(numbers, plan.normaliser.language, path)
+    open_lines = len(numbers) - clear
+    return (
+        f"{path}: {len(numbers)} {'number' if len(numbers) == 1 else 'numbers'} in words, {open_lines} for you to "
+        f"choose or write; read it through, then prepare with --replace {path}"
+    )
+
+
 def print_dry_run(plan: DryRun, console: Console) -> None:
     """Show it: rules with examples, characters, numbers, proposals, clips left out, splits."""
 
@@ -163,9 +178,7 @@ def _say_numbers(changes: TextChanges, say: Callable[..., None]) -> None:
     frequent = changes.numbers.most_common(_NUMBERS_SHOWN)
     more = f"  … and {len(changes.numbers) - len(frequent)} more" if len(changes.numbers) > len(frequent) else ""
     say("  " + "  ".join(f"{number} ×{count}" for number, count in frequent) + more)
-    say(
-        "  a recogniser hears words: write a table of two columns, the number and its words, and pass it with --replace"
-    )
+    say("  a recogniser hears words: --numbers FILE.tsv writes a table of them and their words, for you to choose from")
 
 
 def _say_proposals(changes: TextChanges, say: Callable[..., None]) -> None:

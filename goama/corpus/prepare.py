@@ -314,7 +314,7 @@ def notes(kept: list[Kept]) -> tuple[str, ...]:
         frequent = ", ".join(number for number, _ in Counter(chain.from_iterable(with_numbers)).most_common(5))
         notes.append(
             f"{_clips(len(with_numbers))} with numbers in digits ({frequent}, …), which nobody has said how to speak: "
-            "--replace TABLE.tsv spells them out"
+            "--dry-run --numbers TABLE.tsv makes a table of their words, --replace TABLE.tsv uses it"
         )
     return tuple(notes)
 

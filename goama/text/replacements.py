@@ -11,6 +11,9 @@ from pathlib import Path
 
 from goama.errors import GoamaError
 
+CHOICE, UNKNOWN = " | ", "?"
+"""Between readings of a number, and in the place of one: the table is not finished yet."""
+
 _ANYWHERE = "*"
 _MOST_PASSES = 10  # over their own result: ll → l in alllways
 
@@ -32,7 +35,7 @@ def read_replacements(path: str | Path) -> tuple[Replacement, ...]:
 
     An entry is a word, or several, that stands by itself: `10`, `dr.`, `%`. A single letter, or a piece between
     asterisks (`*ch*`), is replaced inside words too. An empty second column removes it. Raises `GoamaError` with
-    the line where there are not two columns or something is listed twice.
+    the line where there are not two columns, something is listed twice, or a number's words are still to be chosen.
     """
     path = Path(path)
     try:
@@ -54,6 +57,11 @@ def read_replacements(path: str | Path) -> tuple[Replacement, ...]:
         entry = _entry(*columns)
         if not entry.typed:
             raise GoamaError(f"{path}:{number}: the first column is empty; it holds what to replace")
+        if entry.typed.isdecimal() and (CHOICE in entry.written or entry.written == UNKNOWN):
+            how = "leave one of them" if CHOICE in entry.written else f"write them in the place of {UNKNOWN}"
+            raise GoamaError(
+                f"{path}:{number}: the words for {entry.typed} are still to be chosen; {how}, or delete the line"
+            )
         if entry.typed in entries:
             raise GoamaError(f"{path}:{number}: {entry.typed!r} is there already, in line {entries[entry.typed][0]}")
         entries[entry.typed] = number, entry

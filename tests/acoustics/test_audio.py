@@ -6,6 +6,7 @@ import io
 import shutil
 import struct
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goama.acoustics.audio import MAX_SECONDS, SAMPLE_RATE, read_audio, write_flac
+from goama.acoustics.audio import (
+    MAX_SECONDS,
+    SAMPLE_RATE,
+    OutsideRecordingError,
+    decode_audio,
+    read_audio,
+    write_flac,
+)
+from goama.acoustics.running import RunningDecoder
 from goama.errors import GoamaError
 
 
@@ -158,10 +167,53 @@ def test_a_piece_is_what_the_whole_has_at_that_place(voice: np.ndarray, containe
     np.testing.assert_allclose(read_audio(recording, offset=2.0).samples, whole[32_000:], atol=1e-6)
 
 
-def test_a_piece_of_what_only_pyav_reads_is_at_its_place(ogg: Path, tmp_path: Path) -> None:
-    recording = with_ffmpeg(ogg, tmp_path / "clip.m4a", "-ar", "16000", "-ac", "1")
-    whole = read_audio(recording).samples
-    np.testing.assert_array_equal(read_audio(recording, offset=1.25, duration=0.5).samples, whole[20_000:28_000])
+@pytest.mark.parametrize("name", ["clip.m4a", "clip.mp3", "clip.opus", "clip.ogg", "clip.webm", "clip.g722"])
+def test_pieces_of_what_cannot_be_sought_in_are_at_their_places(ogg: Path, tmp_path: Path, name: str) -> None:
+    recording = with_ffmpeg(ogg, tmp_path / name, "-ac", "1", "-ar", "16000")
+    whole, rate = decode_audio(recording)
+    for offset in (0.25, 0.25, 1.0, 1.2, 2.25, 0.5):  # in order, overlapping, and back again
+        piece, _ = decode_audio(recording, offset=offset, duration=0.5)
+        begin = round(offset * rate)
+        np.testing.assert_array_equal(piece, whole[begin : begin + round(0.5 * rate)])
+    with pytest.raises(OutsideRecordingError, match=r"the clip from 2\.75 s to 3\.75 s does not lie within"):
+        decode_audio(recording, offset=2.75, duration=1.0)
+
+
+def test_pieces_are_those_of_the_file_as_it_is_now(ogg: Path, tmp_path: Path) -> None:
+    recording = with_ffmpeg(ogg, tmp_path / "clip.mp3")
+    decode_audio(recording, offset=1.0, duration=0.5)
+    with_ffmpeg(ogg, tmp_path / "softer.mp3", "-af", "volume=0.5").replace(recording)
+    piece, rate = decode_audio(recording, offset=1.5, duration=0.5)
+    np.testing.assert_array_equal(piece, decode_audio(recording)[0][round(1.5 * rate) : round(2 * rate)])
+
+
+def test_pieces_in_order_are_decoded_once_and_what_lies_behind_is_forgotten() -> None:
+    seconds = np.arange(100)
+    decoded = []
+
+    def blocks() -> Iterator[np.ndarray]:
+        for second in seconds:
+            decoded.append(second)
+            yield np.full((100, 1), second, dtype=np.float32)
+
+    running = RunningDecoder(blocks(), rate=100)
+    for second in seconds[:-1]:
+        assert running.reaches(100 * second)
+        assert (running.read(100 * second + 50, 100 * second + 150) == second + (np.arange(100)[:, None] >= 50)).all()
+        assert not running.reaches(100 * second - 1)
+    assert decoded == list(seconds)
+    assert running.total is None
+    assert len(running.read(9_950, 10_050)) == 50
+    assert running.total == 10_000
+    assert len(running.read(20_000, 20_100)) == 0
+
+
+def test_an_opus_file_that_libsndfile_gives_up_is_read(ogg: Path, tmp_path: Path) -> None:
+    jump = "asetpts=PTS-if(gte(T\\,1)\\,100\\,0)"  # as FFmpeg itself makes them when it converts some Ogg files
+    recording = with_ffmpeg(ogg, tmp_path / "clip.opus", "-af", jump)
+    with pytest.raises(soundfile.LibsndfileError):
+        soundfile.read(recording)
+    assert read_audio(recording).seconds == pytest.approx(2.95, abs=0.02)
 
 
 @pytest.mark.parametrize(("offset", "duration"), [(0.0, 9.0), (2.5, 1.0), (5.0, None), (5.0, 1.0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from goama.corpus.dry_run import dry_run, print_dry_run, side_by_side
+from goama.corpus.dry_run import dry_run, print_dry_run, side_by_side, write_numbers
 from goama.corpus.prepare import prepare
 from goama.corpus.source import SourceClip, read_source
 from goama.errors import GoamaError
-from goama.text.replacements import Replacement
+from goama.text.replacements import Replacement, read_replacements
 
 
 @pytest.fixture
@@ -90,6 +91,18 @@ def test_nothing_is_written(goama: Callable[..., Any], speech: Path, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_only_a_table_of_numbers_is_written_where_one_is_asked_for(
+    goama: Callable[..., Any], tmp_path: Path, sentences: list[dict[str, Any]]
+) -> None:
+    manifest, table = tmp_path / "clips.jsonl", tmp_path / "numbers.tsv"
+    rows = [{**sentences[0], "text": "de 3 van 1990"}, sentences[1]]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = goama("prepare", manifest, "--dry-run", "--language", "nl", "--numbers", table)
+    assert done.status == 0 and "2 numbers in words, 1 for you to choose" in done.out
+    assert table.read_text() == "3\tdrie\n1990\tduizendnegenhonderdnegentig | negentiennegentig\n"
+    assert "exists, and may hold your work" in goama("prepare", manifest, "--dry-run", "--numbers", table).err
+
+
 def test_an_empty_source_is_refused() -> None:
     with pytest.raises(GoamaError, match="x: the source is empty"):
         dry_run([], source="x")
@@ -112,6 +125,7 @@ def test_the_command_takes_a_table_and_what_to_split_by(
         (("-o", "c", "--split-by", "village"), "--split-by village: clips can be split by speaker, recording, text"),
         ((), "name the corpus folder to make with -o, or look first with --dry-run"),
         (("-o", "c", "--replace", "none.tsv"), "none.tsv cannot be read"),
+        (("-o", "c", "--numbers", "numbers.tsv"), "--numbers goes with --dry-run"),
         (("-o", "c", "--split-by", "speaker"), "2 speakers cannot be parted into train, dev and test"),
     ],
 )
@@ -135,3 +149,16 @@ def test_a_long_text_is_cut_to_its_first_change() -> None:
     before, after = side_by_side("woord " * 50 + "Eind", "woord " * 50 + "eind")
     assert before.plain.startswith("  - …") and before.plain.endswith("Eind") and len(before.plain) < 120
     assert after.plain.endswith("eind")
+
+
+def test_numbers_become_a_table_that_prepare_takes(clips: list[SourceClip], tmp_path: Path) -> None:
+    table = tmp_path / "numbers.tsv"
+    said = write_numbers(dry_run(clips, source="x", language="nl"), table)
+    assert said.startswith(f"{table}: 1 number in words, 0 for you to choose or write; read it through")
+    entries = read_replacements(table)
+    plan = dry_run(clips, source="x", language="nl", replacements=entries)
+    assert not plan.unused
+    assert not any(changes.numbers for changes in plan.changes.values())
+    none = tmp_path / "none.tsv"
+    assert write_numbers(plan, none) == f"no number is in digits; {none} was not written"
+    assert not none.exists()

@@ -110,6 +110,7 @@ def read_annotations(
     surveyed: dict[Path, list[_Facts]] = {}
     faults: dict[Path, str] = {}
     guessed: dict[Path, list[str]] = {}
+    of_several: dict[str, str] = {}  # the recording taken, by the file that links several
     for file in files:
         try:
             annotated = parse(file)
@@ -120,6 +121,9 @@ def read_annotations(
             continue
         surveyed[file] = [_facts(tier) for tier in annotated.tiers]
         guessed[file] = _guess(annotated.tiers)
+        audio, _, _ = _recording(file, annotated.recordings, sounds)
+        if audio and len({_bare_name(recording) for recording in annotated.recordings}) > 1:
+            of_several[file.name] = audio.name
     where = str(folder or files[0])
     taken = _named(surveyed, tiers, where) if tiers else _chosen(surveyed, guessed)
     if surveyed and not any(taken.values()):
@@ -141,7 +145,7 @@ def read_annotations(
     return Source(
         f"{kind}: {len(files)} file{'s' if len(files) != 1 else ''}{_in_words(surveyed, taken)}",
         clips,
-        _notes(surveyed, taken, bool(tiers)),
+        (*_notes(surveyed, taken, bool(tiers)), *_note_on_recordings(of_several)),
     )
 
 
@@ -275,6 +279,14 @@ def _notes(surveyed: dict[Path, list[_Facts]], taken: dict[Path, list[str]], nam
     return tuple(notes)
 
 
+def _note_on_recordings(of_several: dict[str, str]) -> tuple[str, ...]:
+    if not of_several:
+        return ()
+    shown = ", ".join(f"{audio} for {file}" for file, audio in list(of_several.items())[:5])
+    more = f" and {len(of_several) - 5} more" if len(of_several) > 5 else ""
+    return (f"several recordings are linked; the first that is here is taken for all tiers: {shown}{more}",)
+
+
 def _tiers_in(files: Iterable[Sequence[_Facts]]) -> str:
     counts: Counter[str] = Counter()
     for tiers in files:
@@ -353,14 +365,18 @@ def _clock(seconds: float | None) -> str:
 # --- the recording
 
 
+def _bare_name(recording: Recording) -> str:
+    return recording.name.replace("\\", "/").rsplit("/", 1)[-1]
+
+
 def _recording(file: Path, linked: Sequence[Recording], sounds: SoundFiles) -> tuple[Path | None, float, str | None]:
     """(sound file, how much later its clock starts, what is wrong): as linked, beside the file, of the same name."""
     for recording in linked:
-        name = recording.name.replace("\\", "/").rsplit("/", 1)[-1]
+        name = _bare_name(recording)
         for path in (file.parent / name, sounds.elsewhere and sounds.elsewhere / name, Path(recording.name)):
             if path and path.name.lower().endswith(SOUND_SUFFIXES) and path.is_file() and not sounds.fault(path):
                 return path, recording.shift_s, None
-    stems = [file.stem, *(recording.name.replace("\\", "/").rsplit("/", 1)[-1] for recording in linked)]
+    stems = [file.stem, *(_bare_name(recording) for recording in linked)]
     stems += [stem.rsplit(".", 1)[0] for stem in stems if "." in stem]  # talk.mos.srt; linked tape.mp4, there tape.wav
     for folder in (file.parent, sounds.elsewhere):
         for stem in dict.fromkeys(stems):

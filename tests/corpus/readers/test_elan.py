@@ -122,6 +122,16 @@ def test_tiers_of_unusual_names_are_told_apart_by_what_is_in_them(tape: Tape, tm
     assert "not taken: 'Nederlands' (12)" in source.notes[0]
 
 
+def test_of_several_linked_recordings_the_one_taken_is_named(interview: Path) -> None:
+    assert not any("linked" in note for note in read(interview).notes)
+    document = pympi.Elan.Eaf(str(interview))
+    document.add_linked_file("film.mp4")
+    document.add_linked_file("lapel.wav", relpath="./lapel.wav")
+    document.to_file(str(interview))
+    note = "several recordings are linked; the first that is here is taken for all tiers: tape.wav for tape.eaf"
+    assert note in read(interview).notes
+
+
 def test_no_translation_stands_in_where_one_file_has_no_transcription(tape: Tape, tmp_path: Path) -> None:
     for name in ("one", "two"):
         tape.copy_to(tmp_path, f"{name}.wav")
