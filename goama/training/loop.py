@@ -321,7 +321,7 @@ class TrainingLoop:
                 "gradient_norm": max(r.gradient_norm for r in taken),
                 "weight_growth": guard.growth(self.state.guard),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
-                "guidance": recent[0].guidance,
+                "guidance": round(recent[0].guidance, 4),
                 **_guided(recent),
                 "padding_share": padding,
                 "audio_s_per_s": audio / seconds,
