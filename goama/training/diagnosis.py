@@ -267,10 +267,17 @@ def _over_fitting(history: _History) -> Iterable[Diagnosis]:
             f"The network learns the training clips by heart: since step {best['step']} the training loss falls and "
             f"the {name} rises{', though the CER does not yet' if recovers else ''}.",
             f"training loss {then:.2f} -> {now:.2f}, {name} {told(best[key])} -> {told(seen[-1][key])}",
-            "more speech helps most; else more masking and tempo (-s augment.time_masks_per_s=1 -s augment.tempo=0.1), "
+            f"more speech helps most; else {_changes(history.facts)}, "
             "fewer epochs or -s train.patience=3; RUN/best is the model with the lowest dev CER",
         )
         return
+
+
+def _changes(facts: Facts) -> str:
+    """What makes the same clips different ones; encoders that hear waveforms know no tempo."""
+    if facts.hears_waveforms:
+        return "more masking (-s augment.time_masks_per_s=1)"
+    return "more masking and tempo (-s augment.time_masks_per_s=1 -s augment.tempo=0.1)"
 
 
 def _under_training(history: _History) -> Iterable[Diagnosis]:
@@ -392,7 +399,9 @@ def _dev_unlike_train(history: _History) -> Iterable[Diagnosis]:
             "than the training set.",
             f"in the middle {dev.labels_per_s.middle:.1f} characters a second; of the training clips eight in ten have "
             f"{train.labels_per_s.low:.1f} to {train.labels_per_s.high:.1f}",
-            "split anew, or train with other tempos (-s augment.tempo=0.2)",
+            "split anew"
+            if history.facts.hears_waveforms
+            else "split anew, or train with other tempos (-s augment.tempo=0.2)",
         )
     louder_db = dev.level_db.middle - train.level_db.middle
     if _apart(train.level_db, dev.level_db) and abs(louder_db) >= 6:

@@ -15,7 +15,7 @@ from transformers import PreTrainedConfig
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.batches import ordered_batches
 from goama.corpus.mixture import Mixture
-from goama.model.encoder import SCRATCH, input_frames, output_frames
+from goama.model.encoder import SCRATCH, hears_waveforms, input_frames, output_frames
 from goama.text.vocabulary import Vocabulary
 from goama.training.plan import Plan
 
@@ -53,6 +53,7 @@ class Facts:
     learning_rate: float
     flat_start: float
     adapter: bool
+    hears_waveforms: bool
     steps_per_epoch: float
     minutes: float | None
     unfit: tuple[str, ...]
@@ -81,6 +82,7 @@ def gather_facts(
         learning_rate=max(float(recipe.train.learning_rate), float(recipe.train.head_learning_rate)),
         flat_start=float(recipe.train.flat_start),
         adapter=bool(recipe.model.adapter),
+        hears_waveforms=hears_waveforms(config),
         steps_per_epoch=steps_per_epoch,
         minutes=recipe.train.minutes,
         unfit=tuple(clip.id for clip in plan.unfit),

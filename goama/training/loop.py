@@ -322,7 +322,7 @@ class TrainingLoop:
                 "gradient_norm": max(r.gradient_norm for r in taken),
                 "weight_growth": guard.growth(self.state.guard),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
-                "guidance": recent[0].guidance,
+                "guidance": round(recent[0].guidance, 4),
                 **_mean_of(recent, "frames_right"),
                 **_mean_of(recent, "disagreement"),
                 "padding_share": padding,

@@ -16,6 +16,7 @@ FACTS = Facts(
     learning_rate=1e-3,
     flat_start=0.0,
     adapter=False,
+    hears_waveforms=False,
     steps_per_epoch=50,
     minutes=None,
     unfit=(),
@@ -119,7 +120,9 @@ def test_a_run_that_ends_while_everything_falls_was_too_short():
 def test_a_dev_set_that_gets_worse_while_training_gets_better_is_over_fitting():
     by_cer = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]))
     assert by_cer.name == "over-fitting" and "since step 300" in by_cer.sentence
-    assert "39.0 % -> 47.0 %" in by_cer.evidence
+    assert "39.0 % -> 47.0 %" in by_cer.evidence and "augment.tempo" in by_cer.remedy
+    waveforms = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]), replace(FACTS, hears_waveforms=True))
+    assert "augment.tempo" not in waveforms.remedy and "augment.time_masks_per_s" in waveforms.remedy
     by_loss = only(run(FALLING, [0.6, 0.4, 0.39, 0.385, 0.38, 0.379], [1.5, 1.0, 1.05, 1.2, 1.4, 1.6]))
     assert by_loss.name == "over-fitting" and "though the CER does not yet" in by_loss.sentence
 

@@ -27,12 +27,12 @@ from accelerate.state import AcceleratorState
 
 import goama.cli
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
-from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
 from goama.evaluation import evaluate
-from goama.model.encoder import load_for_training
+from goama.model.encoder import front_end, load_for_training
+from goama.model.trainable import choose_trainable
 from goama.text import Vocabulary
 from goama.training import loop
 from goama.training.alignment import Alignment
@@ -83,13 +83,17 @@ def _in_child(rank: int, count: int, port: int, work: Callable[[], Any], sending
     sending.close()
 
 
-def make_learner(corpus: Corpus, encoder: Path, *, plain_descent: bool = False, checkpointing: bool = False) -> Learner:
+def make_learner(
+    corpus: Corpus, encoder: Path, *, plain_descent: bool = False, checkpointing: bool = False, lora: int = 0
+) -> Learner:
     """With plain descent at rate 1, the change of the weights is the gradient."""
     Processes()
     AcceleratorState._reset_state()
     torch.manual_seed(0)
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
     loaded = load_for_training(str(encoder), vocabulary, adapter=False)
+    learning = {"freeze_feature_encoder": True, "freeze_encoder": False, "lora": lora}
+    choose_trainable(loaded.network, loaded.new_parameters, **learning)
     if checkpointing:
         loaded.network.gradient_checkpointing_enable()
     optimiser: torch.optim.Optimizer = make_optimiser(
@@ -103,12 +107,14 @@ def make_learner(corpus: Corpus, encoder: Path, *, plain_descent: bool = False, 
     if plain_descent:
         optimiser = torch.optim.SGD(loaded.network.parameters(), lr=1.0)
     accelerator = Accelerator(cpu=True, mixed_precision="no")
-    return Learner(accelerator, loaded.network.train(), optimiser, LogMel(2), vocabulary)
+    return Learner(
+        accelerator, loaded.network.train(), optimiser, front_end(str(encoder), loaded.network.config), vocabulary
+    )
 
 
-def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, checkpointing: bool = False) -> Any:
+def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, **settings: Any) -> Any:
     """Loss, gradient norm, blank share and seconds of each step, and the clips that this process had."""
-    processes, learner = Processes(), make_learner(corpus, encoder, checkpointing=checkpointing)
+    processes, learner = Processes(), make_learner(corpus, encoder, **settings)
     share = {"rank": processes.rank, "world_size": processes.count}
     batches = TrainingBatches(corpus.cuts("train"), learner.vocabulary, batch_s=batch_s, seed=0, **share)
     stream = (batch for _, batch in batches.starting_at(DataPlace()))
@@ -138,8 +144,16 @@ def test_20_steps_are_those_of_one_process(corpus, tiny_encoder, count, batch_s)
 
 def test_gradient_checkpointing_changes_no_step(corpus, tiny_encoder):
     ((plain, _),) = in_processes(1, lambda: learn(corpus, tiny_encoder, 12.0, 4))
-    for steps, _ in in_processes(2, lambda: learn(corpus, tiny_encoder, 12.0, 4, True)):
+    for steps, _ in in_processes(2, lambda: learn(corpus, tiny_encoder, 12.0, 4, checkpointing=True)):
         np.testing.assert_allclose(steps[:, :2], plain[:, :2], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "lora"), [("xls-r", 2), ("hubert-base", 0)])
+def test_steps_of_encoders_that_hear_waveforms_are_those_of_one_process(corpus, waveform_encoders, name, lora):
+    ((alone, _),) = in_processes(1, lambda: learn(corpus, waveform_encoders[name], 12.0, 4, lora=lora))
+    for steps, _ in in_processes(2, lambda: learn(corpus, waveform_encoders[name], 12.0, 4, lora=lora)):
+        np.testing.assert_allclose(steps[:, 0], alone[:, 0], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
 
 
 STEPS = ["train.steps=8", "train.eval_every=4", "train.save_every=2", "data.batch_seconds=20", "train.precision=no"]
