@@ -206,10 +206,10 @@ class _Scale:
         every = math.ceil((self.high - self.low) / 4)
         first = math.ceil(self.low - 1e-9)
         powers = [10.0**power for power in range(first, math.floor(self.high + 1e-9) + 1, max(1, every))]
-        if len(powers) > 1:
+        if len(powers) > 2:
             return powers
-        steps = [factor * 10.0**power for power in range(first - 1, first + 2) for factor in (1, 2, 5)]
-        return [value for value in steps if self.low <= math.log10(value) <= self.high]
+        factors = [factor * 10.0**power for power in range(first - 1, first + 2) for factor in (1, 3)]
+        return [value for value in factors if self.low <= math.log10(value) <= self.high]
 
 
 def _drawn(trace: Trace, place: Callable[[float, float], tuple[float, float]]) -> DrawnTrace:
@@ -280,8 +280,10 @@ def _summary(traces: Sequence[Trace], say: Callable[[float], str]) -> str:
         if len(values) == 1:
             told.append(f"{trace.name} {say(values[0])}")
             continue
-        end = say(values[-1] if trace.evaluations else median(values[-5:]))
-        start = say(values[0] if trace.evaluations else median(values[:5]))
-        told.append(f"{trace.name} from {start} to {end}, lowest {say(min(values))}, highest {say(max(values))}")
+        if trace.evaluations:
+            told.append(f"{trace.name} from {say(values[0])} to {say(values[-1])}, lowest {say(min(values))}")
+            continue
+        start, end = say(median(values[:5])), say(median(values[-5:]))
+        told.append(f"{trace.name} from {start} to {end}; lowest {say(min(values))}, highest {say(max(values))}")
     sentence = "; ".join(told) + "."
     return sentence[0].upper() + sentence[1:]

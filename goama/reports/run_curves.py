@@ -75,7 +75,7 @@ def draw(metrics: Metrics) -> Drawing:
         ),
     )
     small = [
-        _small("Learning rate", "learning_rate", over_steps, axes, exponent, "How large the steps are."),
+        _small("Learning rate", "learning_rate", over_steps, axes, exponent, "How large the steps are.", (0.0, None)),
         _small("Gradient norm", "gradient_norm", over_steps, axes, figures, "Before clipping; the largest of ten."),
         _small(
             "Blank frames",

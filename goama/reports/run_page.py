@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rapidfuzz.distance import Levenshtein
@@ -38,17 +39,21 @@ Pieces = tuple[tuple[str, bool], ...]
 
 
 class RunPage:
-    """The page of a run in the process that trains it. A page that cannot be written never ends the training."""
+    """The page of a run in the process that trains it; of several, the one that `writes`.
 
-    def __init__(self, run: Path, say: Callable[[str], None]):
-        self._run, self._say = run, say
+    A page that cannot be written is reported by `say`, and never ends the training.
+    """
+
+    def __init__(self, run: Path, say: Callable[[str], None], *, writes: bool = True):
+        self._run, self._say, self._writes = run, say, writes
         self._sounds: DevSounds | None = None
         self._written_at = float("-inf")
         self._took_s = 0.0
 
     def keep(self, step: int, clips: Sequence[ClipScore]) -> None:
         """Remember what the best model so far made of the dev clips."""
-        write_dev_clips(self._run, step, clips)
+        if self._writes:
+            write_dev_clips(self._run, step, clips)
 
     def keep_fresh(self) -> None:
         """Write the page if the last one is a minute old, and a hundred times as old as writing takes."""
@@ -57,6 +62,8 @@ class RunPage:
 
     def write(self, *, going: bool = True) -> None:
         """Write the page as the run stands; `going` is False for the last one."""
+        if not self._writes:
+            return
         started = time.monotonic()
         try:
             files = read_run(self._run)
@@ -68,10 +75,20 @@ class RunPage:
         self._took_s = self._written_at - started
 
 
-def write_run_report(run: Path) -> Path:
-    """Write the page of any run folder; returns its path. Raises `GoamaError` where there is no run."""
+@dataclass(frozen=True)
+class WrittenPage:
+    """Where the page is, and sentences of what it lacks."""
+
+    path: Path
+    notes: tuple[str, ...]
+
+
+def write_run_report(run: Path) -> WrittenPage:
+    """Write the page of any run folder. Raises `GoamaError` where there is no run."""
     files = read_run(run)
-    return write_page(files, DevSounds(files.facts["corpora"]), going=_is_going(files))
+    sounds = DevSounds(files.facts["corpora"])
+    path = write_page(files, sounds, going=_is_going(files))
+    return WrittenPage(path, tuple(f"without sound: {why}" for why in sounds.missing))
 
 
 def write_page(files: RunFiles, sounds: DevSounds, *, going: bool) -> Path:
@@ -96,6 +113,7 @@ def write_page(files: RunFiles, sounds: DevSounds, *, going: bool) -> Path:
         ended_because=str(files.diagnosis.get("reason") or ""),
         drawing=drawing,
         heard=heard,
+        is_evaluated=best is not None,
         dev_step=files.dev.step,
         marked=marked,
         sounds=embedded,
@@ -240,15 +258,15 @@ def _tiles(files: RunFiles, best: dict[str, Any] | None, *, going: bool) -> list
         tiles.append((percent(best["dev_cer"]), "best dev CER"))
         if (wer := number(best, "dev_wer")) is not None:
             tiles.append((percent(wer), "dev WER with it"))
-        tiles.append((f"{best['step']:,}", f"step of the best, of {files.metrics.step:,}"))
-    else:
-        tiles.append((f"{files.metrics.step:,}", "steps"))
+        tiles.append((f"{best['step']:,}", "step of the best"))
+    tiles.append((f"{files.metrics.step:,}", "steps so far" if going else "steps"))
     if elapsed is not None:
         tiles.append((duration(elapsed), "of training"))
         if going and done and 0.01 < done < 1:
             tiles.append((duration(elapsed * (1 - done) / done), "left, about"))
-    if (speed := number(last, "audio_s_per_s")) is not None:
-        tiles.append((f"{speed:.0f} ×", "as fast as the speech"))
+    speeds = [speed for line in files.metrics.steps if (speed := number(line, "audio_s_per_s")) is not None]
+    if speeds:
+        tiles.append((f"{median(speeds):.0f} ×", "as fast as speech"))
     if device := files.facts.get("device"):
         tiles.append((str(device), "trained on"))
     return tiles

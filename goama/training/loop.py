@@ -18,10 +18,11 @@ from goama.acoustics.augment import change_tempo, limit_band, reverberate, spec_
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.acoustics.log_mel import LogMel
 from goama.evaluation.evaluate import score_batches
-from goama.evaluation.scores import ErrorRates, error_rates
+from goama.evaluation.scores import ClipScore, error_rates
 from goama.interrupt import stop_requests
 from goama.model.encoder import output_frames
 from goama.model.frame_head import frame_logits
+from goama.reports.run_page import RunPage
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
 from goama.training.checkpoint import RunState, save_checkpoint
@@ -245,6 +246,7 @@ class TrainingLoop:
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
         self.guide = guide
+        self.page = RunPage(run, monitor.say, writes=learner.accelerator.is_main_process)
         self._pace = ""
 
     def run(self) -> Outcome:
@@ -282,6 +284,7 @@ class TrainingLoop:
         self._save()
         if self.state.step:
             self.save_model("last", self.state)
+        self.page.write(going=False)
         return Outcome(self.state, interrupted)
 
     def _next(self, stream: Iterator[tuple[DataPlace, Batch]]) -> tuple[DataPlace, list[Batch]]:
@@ -338,7 +341,8 @@ class TrainingLoop:
         if not (due or now >= 1.0):
             return False
         started = time.monotonic()
-        result = self._evaluate()
+        clips = self._evaluate()
+        result = error_rates(clips)
         self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, time.monotonic() - started))
         is_best = self.state.best_cer is None or result.cer < self.state.best_cer
         self.monitor.log(
@@ -352,13 +356,15 @@ class TrainingLoop:
         if is_best:
             self.state = replace(self.state, best_cer=result.cer, best_step=self.state.step)
             self.save_model("best", self.state)
+            self.page.keep(self.state.step, clips)
+        self.page.write()
         return is_best
 
-    def _evaluate(self) -> ErrorRates:
+    def _evaluate(self) -> list[ClipScore]:
         network = self.learner.bare_network
         network.eval()
         try:
-            return error_rates(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts))
+            return list(score_batches(network, self.learner.log_mel, self.learner.vocabulary, self.dev_cuts))
         finally:
             network.train()
 
@@ -394,7 +400,7 @@ class TrainingLoop:
                 "learning_rate": max(group["lr"] for group in self.learner.bare_optimiser.param_groups),
                 "gradient_norm": max(r.gradient_norm for r in recent),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
-                **_guided(recent),
+                **_guided(recent, self._guidance(self._progress())),
                 "padding_share": 1 - audio / padded,
                 "audio_s_per_s": audio / seconds,
                 "epoch": self.state.place.epoch,
@@ -402,6 +408,7 @@ class TrainingLoop:
                 "skipped_steps": self.state.skipped_steps,
             },
         )
+        self.page.keep_fresh()
 
     def _show(self, result: StepResult) -> None:
         progress = min(1.0, self._progress())
@@ -412,6 +419,6 @@ class TrainingLoop:
         self.monitor.show(progress, left, line)
 
 
-def _guided(recent: Sequence[StepResult]) -> dict[str, float]:
+def _guided(recent: Sequence[StepResult], guidance: float) -> dict[str, float]:
     right = [r.frames_right for r in recent if r.frames_right is not None]
-    return {"frames_right": sum(right) / len(right)} if right else {}
+    return {"frames_right": sum(right) / len(right), "guidance": guidance} if right else {}

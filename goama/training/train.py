@@ -3,7 +3,8 @@
 RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
 RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
 RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
-RUN/alignment-<n>.npz frame labels, from scratch only
+RUN/alignment-<n>.npz frame labels, from scratch only          RUN/dev.jsonl   dev clips as RUN/best writes them
+RUN/report.html       all of it as a page, while it trains
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from goama.model.encoder import (
 )
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
+from goama.reports.run_page import REPORT_FILE
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.checkpoint import RunState, load_newest
 from goama.training.guidance import Guide
@@ -64,6 +66,7 @@ class Trained:
 
     run: Path
     best: Path
+    report: Path
     outcome: Outcome
 
 
@@ -178,7 +181,7 @@ def train(
                 f"the GPU's memory does not hold {recipe.data.batch_seconds:g} s of audio at once; go on with --resume "
                 "in a copy of the recipe with data.accumulate doubled, or model.gradient_checkpointing=true"
             ) from error
-    return Trained(run, run / "best", outcome)
+    return Trained(run, run / "best", run / REPORT_FILE, outcome)
 
 
 def _open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None:
@@ -272,6 +275,7 @@ def _write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: Lo
         "choices": [asdict(choice) for choice in plan.choices],
         "left_out": [asdict(clip) for clip in plan.left_out],
         "parameters": sum(p.numel() for p in loaded.network.parameters()),
+        "device": _device(),
         "versions": {
             "goama": goama.__version__,
             "python": platform.python_version(),
@@ -280,6 +284,14 @@ def _write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: Lo
         },
     }
     write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+
+
+def _device() -> str:
+    device = PartialState().device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{device.type.upper()}, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def _identity(name: str, corpus: Corpus) -> dict[str, Any]:
