@@ -158,7 +158,12 @@ def curve(
             Band(phase.name, width * phase.start / right, width * (min(phase.end, right) - phase.start) / right)
             for phase in axes.phases
         ),
-        tuple(DrawnMark(*place(mark.step, _nearest(first, mark.step)), mark) for mark in axes.marks),
+        tuple(
+            DrawnMark(*place(mark.step, _nearest(first, mark.step)), mark)
+            if first[0][0] <= mark.step
+            else DrawnMark(place(mark.step, 0)[0], height, mark)  # before the trace begins
+            for mark in axes.marks
+        ),
         _columns(traces, right, width, say),
         at_best,
     )
@@ -194,7 +199,9 @@ class _Scale:
         least = least if low is None else min(low, least)
         most = most if high is None else max(high, most)
         room = 0.05 * (most - least) or 0.05 * abs(most) or 1.0
-        return cls(least if low is not None and least == low else least - room, most if most == high else most + room, False)
+        return cls(
+            least if low is not None and least == low else least - room, most if most == high else most + room, False
+        )
 
     def share(self, value: float) -> float:
         at = math.log10(max(value, 1e-300)) if self.logarithmic else value
@@ -280,9 +287,9 @@ def _summary(traces: Sequence[Trace], say: Callable[[float], str]) -> str:
         if len(values) == 1:
             told.append(f"{trace.name} {say(values[0])}")
             continue
-        if trace.evaluations:
+        if trace.evaluations or len(values) < 20:
             told.append(f"{trace.name} from {say(values[0])} to {say(values[-1])}, lowest {say(min(values))}")
-            continue
+            continue  # single values of the others say little
         start, end = say(median(values[:5])), say(median(values[-5:]))
         told.append(f"{trace.name} from {start} to {end}; lowest {say(min(values))}, highest {say(max(values))}")
     sentence = "; ".join(told) + "."

@@ -58,6 +58,10 @@
     });
   }
 
+  for (const time of document.querySelectorAll("time")) {
+    time.textContent = new Date(time.dateTime).toLocaleString();
+  }
+
   for (const fresh of document.querySelectorAll("[data-reload]")) {
     setInterval(() => { if (audio.paused) location.reload(); }, 1000 * fresh.dataset.reload);
   }

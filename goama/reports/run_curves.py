@@ -60,7 +60,7 @@ def draw(metrics: Metrics) -> Drawing:
             rates,
             axes,
             hint="CER counts wrong characters, WER wrong words; RUN/best is the model with the lowest CER.",
-            say=percent,
+            say=short_percent,
             size=_LARGE,
             low=0.0,
         ),
@@ -82,7 +82,7 @@ def draw(metrics: Metrics) -> Drawing:
             "blank_share",
             over_steps,
             axes,
-            percent,
+            short_percent,
             "Frames in which the network writes nothing. Near 100 % early on is CTC's blank plateau; later most are.",
             (0.0, 1.0),
         ),
@@ -91,11 +91,19 @@ def draw(metrics: Metrics) -> Drawing:
             "frames_right",
             over_steps,
             axes,
-            percent,
+            short_percent,
             "Of the frames of letters, while frame labels guide.",
             (0.0, 1.0),
         ),
-        _small("Padding", "padding_share", over_steps, axes, percent, "Of the sound computed, not speech.", (0.0, None)),
+        _small(
+            "Padding",
+            "padding_share",
+            over_steps,
+            axes,
+            short_percent,
+            "Of the sound computed, not speech.",
+            (0.0, None),
+        ),
         _small(
             "Speed", "audio_s_per_s", over_steps, axes, figures, "Seconds of speech trained on a second.", (0.0, None)
         ),
@@ -127,8 +135,12 @@ def _small(
 
 def percent(share: float) -> str:
     """0.2832 -> 28.3 %, 1.0 -> 100 %."""
-    value = 100 * share
-    return f"{value:.0f} %" if value >= 99.95 or abs(value - round(value)) < 0.005 else f"{value:.1f} %"
+    return f"{100 * share:.{0 if share >= 0.9995 else 1}f} %"
+
+
+def short_percent(share: float) -> str:
+    """As `percent`, but 50 % for 0.5: on an axis."""
+    return f"{round(100 * share):.0f} %" if abs(100 * share - round(100 * share)) < 0.005 else percent(share)
 
 
 def figures(value: float) -> str:
@@ -180,7 +192,11 @@ def _phase_of(steps: Sequence[Line], place: int) -> str:
 
 def _listed(events: Sequence[Line]) -> tuple[Mark, ...]:
     """All that changed the run, then the others by their loss, as many as a reader looks at."""
-    by_weight = sorted(events, key=lambda line: (line["event"] not in _GRAVE, -(number(line, "batch_loss") or math.inf)))
+
+    def weight(line: Line) -> tuple[bool, float]:
+        return line["event"] not in _GRAVE, -(number(line, "batch_loss") or math.inf)
+
+    by_weight = sorted(events, key=weight)
     kept = sorted(by_weight[:MOST_EVENTS], key=lambda line: line["step"])
     return tuple(
         Mark(line["step"], event_sentence(line), _GRAVE.get(str(line["event"]), "info"), place)
@@ -207,7 +223,9 @@ def event_sentence(line: Line) -> str:
         left = number(line, "guard_rate")
         told = f" to the weights of step {as_number(back)}" if back is not None else ""
         rate = f", at {percent(left)} of the planned learning rate from here on" if left is not None else ""
-        return f"{_capital(reason)}: the guard went back{told}{rate}." if reason else f"The guard went back{told}{rate}."
+        return (
+            f"{_capital(reason)}: the guard went back{told}{rate}." if reason else f"The guard went back{told}{rate}."
+        )
     if event == "stopped":
         return f"The guard stopped the training{f': {reason}' if reason else ''}."
     if event == "stopped early":

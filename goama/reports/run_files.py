@@ -38,6 +38,10 @@ class Metrics:
     def step(self) -> int:
         return max((int(line["step"]) for line in (*self.steps, *self.evaluations, *self.events)), default=0)
 
+    def last(self, key: str) -> float | None:
+        """The newest value of a logged step that is finite."""
+        return next((value for line in reversed(self.steps) if (value := number(line, key)) is not None), None)
+
 
 @dataclass(frozen=True)
 class DevClips:
@@ -165,8 +169,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _is_finished(run: Path) -> bool:
-    found = [
-        (int(match[1]), path) for path in run.glob("checkpoint-*") if (match := _CHECKPOINT.fullmatch(path.name))
-    ]
+    found = [(int(match[1]), path) for path in run.glob("checkpoint-*") if (match := _CHECKPOINT.fullmatch(path.name))]
     newest = max(found, default=None)
     return bool(newest and (_read_json(newest[1] / "state.json") or {}).get("finished"))

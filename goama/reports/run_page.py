@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,10 +31,11 @@ RELOAD_S = 60
 WORST_CLIPS, MIDDLE_CLIPS, BEST_CLIPS = 10, 4, 8
 MOST_LISTED = 200  # rows of a table of clips left out; run.json has them all
 _GROUPS_SHOWN = 30
-_MOST_RESAMPLED = 1000  # clips; with more the interval is narrow, and drawing it would take seconds
+_MOST_RESAMPLED = 300  # clips; with more the interval is narrow, and drawing it would take a second
 _QUIET_S = 300.0  # without a new line a run is taken for dead, or ten times as long as its lines take
 _UNUSABLE_CER, _NOTHING_CER = 0.5, 0.9
 _WORTH_CORRECTING_WER = 0.3  # above it people type faster than they correct (Gaur et al. 2016)
+_OPTION = re.compile(r"(?<!`)(-s [\w.]+=[\w.+-]*\w)")  # in a remedy: something to type
 
 Pieces = tuple[tuple[str, bool], ...]
 """A text in pieces: (piece, whether it differs)."""
@@ -179,7 +182,9 @@ def _verdict(files: RunFiles, best: dict[str, Any] | None, *, going: bool) -> _V
         if cer > _UNUSABLE_CER or not files.finished
         else "good"
     )
-    return _Verdict(severity, f"{_state(files, going, share)}: {rates}{' so far' if going else ''}", meaning_of(cer, wer))
+    return _Verdict(
+        severity, f"{_state(files, going, share)}: {rates}{' so far' if going else ''}", meaning_of(cer, wer)
+    )
 
 
 def _state(files: RunFiles, going: bool, share: str) -> str:
@@ -194,13 +199,13 @@ def meaning_of(cer: float, wer: float | None) -> str:
         return "The best model so far writes next to nothing that is right."
     of_100 = f"Of 100 characters about {_whole(100 * cer)} are wrong"
     if wer is not None:
-        of_100 += f", of 100 words about {_whole(100 * wer)}"
+        of_100 += ", and nearly every word" if wer > 0.9 else f", of 100 words about {_whole(100 * wer)}"
     if cer > _UNUSABLE_CER:
         return f"{of_100}: nobody can use such transcripts yet."
     if wer is None:
         return f"{of_100}."
     if wer > _WORTH_CORRECTING_WER:
-        return f"{of_100}: one can follow what is said, but typing it anew is quicker than correcting it."
+        return f"{of_100}: a reader can often guess what is said, but typing it anew is quicker than correcting it."
     return f"{of_100}: correcting such transcripts is quicker than typing them."
 
 
@@ -212,16 +217,16 @@ def progress(files: RunFiles) -> float | None:
     """The share of the run that is done, 0 to 1; None where it cannot be told."""
     if files.finished:
         return 1.0
-    last = files.metrics.steps[-1] if files.metrics.steps else {}
-    if (said := number(last, "progress")) is not None:
+    last = files.metrics.last
+    if (said := last("progress")) is not None:
         return min(1.0, said)
     train = files.recipe.get("train", {})
     shares = []
-    if (minutes := number(train, "minutes")) and (elapsed := number(last, "elapsed_s")) is not None:
+    if (minutes := number(train, "minutes")) and (elapsed := last("elapsed_s")) is not None:
         shares.append(elapsed / (60 * minutes))
     if steps := number(train, "steps"):
         shares.append(files.metrics.step / steps)
-    if not shares and (epochs := number(train, "epochs")) and (epoch := number(last, "epoch")) is not None:
+    if not shares and (epochs := number(train, "epochs")) and (epoch := last("epoch")) is not None:
         shares.append(epoch / epochs)
     return min(1.0, max(shares)) if shares else None
 
@@ -251,8 +256,7 @@ def _split(corpora: Sequence[dict[str, Any]], split: str) -> tuple[int, float]:
 
 
 def _tiles(files: RunFiles, best: dict[str, Any] | None, *, going: bool) -> list[tuple[str, str]]:
-    last = files.metrics.steps[-1] if files.metrics.steps else {}
-    done, elapsed = progress(files), number(last, "elapsed_s")
+    done, elapsed = progress(files), files.metrics.last("elapsed_s")
     tiles = []
     if best is not None:
         tiles.append((percent(best["dev_cer"]), "best dev CER"))
@@ -304,7 +308,8 @@ def _diagnoses(diagnosis: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "severity": graves.get(str(one.get("name")), "warning"),
-            **{key: str(one.get(key) or "") for key in ("name", "sentence", "evidence", "remedy")},
+            **{key: str(one.get(key) or "") for key in ("name", "sentence", "evidence")},
+            "remedy": _OPTION.sub(r"`\1`", str(one.get("remedy") or "")),
             "clips": [str(clip) for clip in one.get("clips") or ()],
             "step": number(one, "step"),
         }
@@ -332,17 +337,27 @@ class _Heard:
         best = sorted(rest, key=lambda clip: (clip.cer, -clip.characters, clip.id))[:BEST_CLIPS]
         rest = rest[: len(rest) - len(best)]
         start = max(0, (len(rest) - MIDDLE_CLIPS) // 2)
+        middle = rest[start : start + MIDDLE_CLIPS]
         shown = (
             ("Worst", "Often it is the clip: listen whether the reference is what is said.", tuple(worst)),
-            ("In the middle", "Half of the dev clips are recognised better than these.", tuple(rest[start:][:MIDDLE_CLIPS])),
+            (
+                "In the middle",
+                "Half of the dev clips are recognised better than these.",
+                tuple(middle),
+            ),
             ("Best", "", tuple(best)),
         )
-        has_words = any(clip.words for clip in dev.clips)
         return cls(
             len(dev.clips),
             tuple(part for part in shown if part[2]),
-            score(dev.clips) if has_words and len(dev.clips) <= _MOST_RESAMPLED else None,
+            _with_intervals(dev.clips),
         )
+
+
+@lru_cache(maxsize=1)  # drawn once for every new best model, not for every page
+def _with_intervals(clips: tuple[ClipScore, ...]) -> Score | None:
+    has_words = any(clip.words for clip in clips)
+    return score(clips) if has_words and len(clips) <= _MOST_RESAMPLED else None
 
 
 def marked(clip: ClipScore) -> tuple[Pieces, Pieces]:
@@ -350,18 +365,18 @@ def marked(clip: ClipScore) -> tuple[Pieces, Pieces]:
     reference, hypothesis = segment(clip.reference), segment(clip.hypothesis)
     missed: list[tuple[str, bool]] = []
     wrong: list[tuple[str, bool]] = []
-    for tag, start, end, from_, to in Levenshtein.opcodes(reference, hypothesis):
-        differs = tag != "equal"
-        if end > start:
-            missed.append(("".join(reference[start:end]), differs))
-        if to > from_:
-            wrong.append(("".join(hypothesis[from_:to]), differs))
+    for edit in Levenshtein.opcodes(reference, hypothesis):
+        differs = edit.tag != "equal"
+        missed.append(("".join(reference[edit.src_start : edit.src_end]), differs))
+        wrong.append(("".join(hypothesis[edit.dest_start : edit.dest_end]), differs))
     return _joined(missed), _joined(wrong)
 
 
 def _joined(pieces: Sequence[tuple[str, bool]]) -> Pieces:
     joined: list[tuple[str, bool]] = []
     for text, differs in pieces:
+        if not text:
+            continue
         if joined and joined[-1][1] == differs:
             joined[-1] = (joined[-1][0] + text, differs)
         else:
