@@ -16,7 +16,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from goama.evaluation.scores import ClipScore, Score, error_rates, score
+from goama.evaluation.scores import ClipScore, ErrorRates, Score, error_rates, score
 from goama.files import write_beside
 from goama.reports.dev_sounds import DevSound, DevSounds
 from goama.reports.page import count_of_clips, duration, render
@@ -31,6 +31,8 @@ RELOAD_S = 60
 WORST_CLIPS, MIDDLE_CLIPS, BEST_CLIPS = 10, 4, 8
 MOST_LISTED = 200  # rows of a table of clips left out; run.json has them all
 _GROUPS_SHOWN = 30
+_FEW_CLIPS = 5  # groups with fewer are told together: their rates are chance
+_SHORT, _ENOUGH = 10, 30  # a clip of fewer characters is not shown where there are so many others
 _MOST_RESAMPLED = 300  # clips; with more the interval is narrow, and drawing it would take a second
 _QUIET_S = 300.0  # without a new line a run is taken for dead, or ten times as long as its lines take
 _UNUSABLE_CER, _NOTHING_CER = 0.5, 0.9
@@ -238,7 +240,9 @@ def _about(files: RunFiles) -> list[str]:
     millions = number(files.facts, "parameters")
     size = f" ({millions / 1e6:.1f} M parameters)" if millions else ""
     named = f"`{corpora[0]['folder']}`" if len(corpora) == 1 else f"{len(corpora)} corpora"
-    spoken = f" in {', '.join(languages[:8])}{' …' if len(languages) > 8 else ''}" if languages else ""
+    spoken = (
+        f" in {len(languages)} languages" if len(languages) > 3 else f" in {', '.join(languages)}" if languages else ""
+    )
     train, dev = _split(corpora, "train"), _split(corpora, "dev")
     left_out = len(files.facts.get("left_out") or ())
     missing = f" ({count_of_clips(left_out)} left out, named below)" if left_out else ""
@@ -326,13 +330,17 @@ class _Heard:
     """What the best model made of the dev clips; `shown` is (title, hint, clips)."""
 
     count: int
+    rates: ErrorRates
     shown: tuple[tuple[str, str, tuple[ClipScore, ...]], ...]
     whole: Score | None
     """With intervals; None without clips, or with so many that the interval is narrow."""
 
     @classmethod
     def of(cls, dev: DevClips) -> _Heard:
-        ranked = sorted(dev.clips, key=lambda clip: (-clip.cer, -clip.characters, clip.id))
+        long = [clip for clip in dev.clips if clip.characters >= _SHORT]
+        ranked = sorted(
+            long if len(long) >= _ENOUGH else dev.clips, key=lambda clip: (-clip.cer, -clip.characters, clip.id)
+        )
         worst, rest = ranked[:WORST_CLIPS], ranked[WORST_CLIPS:]
         best = sorted(rest, key=lambda clip: (clip.cer, -clip.characters, clip.id))[:BEST_CLIPS]
         rest = rest[: len(rest) - len(best)]
@@ -349,6 +357,7 @@ class _Heard:
         )
         return cls(
             len(dev.clips),
+            error_rates(dev.clips),
             tuple(part for part in shown if part[2]),
             _with_intervals(dev.clips),
         )
@@ -403,18 +412,25 @@ class _Group:
 
 
 def _groups(clips: Sequence[ClipScore], name: Callable[[ClipScore], str | None]) -> list[_Group]:
-    """The worst first; empty where there are no two to compare."""
+    """The worst first, those of few clips together at the end; empty where there are no two to compare."""
     members: dict[str, list[ClipScore]] = defaultdict(list)
     for clip in clips:
         if (group := name(clip)) is not None:
             members[group].append(clip)
     if len(members) < 2:
         return []
-    groups = []
-    for group, inside in members.items():
-        rates = error_rates(inside)
-        groups.append(_Group(group, rates.clips, sum(clip.seconds for clip in inside), rates.cer, rates.wer))
-    return sorted(groups, key=lambda group: (-group.cer, group.name))
+    small = [group for group, inside in members.items() if len(inside) < _FEW_CLIPS]
+    others = []
+    if len(small) > 1 and len(members) - len(small) > 1:
+        together = [clip for group in small for clip in members.pop(group)]
+        others.append(_group(f"{len(small)} others, with fewer than {_FEW_CLIPS} clips each", together))
+    groups = [_group(group, inside) for group, inside in members.items()]
+    return sorted(groups, key=lambda group: (-group.cer, group.name)) + others
+
+
+def _group(name: str, clips: Sequence[ClipScore]) -> _Group:
+    rates = error_rates(clips)
+    return _Group(name, rates.clips, sum(clip.seconds for clip in clips), rates.cer, rates.wer)
 
 
 def _corpus_of(files: RunFiles, key: str) -> Callable[[ClipScore], str | None]:

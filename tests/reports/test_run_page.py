@@ -343,6 +343,23 @@ def test_speakers_corpora_and_languages_are_compared_where_there_are_two(
     assert page.attributes("class").count("player pictured") == len(both)
 
 
+def test_speakers_of_few_clips_are_counted_together(run: Path, heard: list[ClipScore]) -> None:
+    speakers = ["Awa"] * 5 + ["Musa"] * 6 + ["Ali", "Fati", "Fati"]
+    write_dev_clips(run, 200, [replace(heard[0], id=f"c{n}", speaker=name) for n, name in enumerate(speakers)])
+    page = read(run)
+    rows = re.findall(r"(Awa|Musa|2 others, with fewer than 5 clips each)\s+[\d.]+ %\s*[\d.]+ %(\d)", page.text)
+    assert rows == [("Awa", "5"), ("Musa", "6"), ("2 others, with fewer than 5 clips each", "3")]
+
+
+def test_single_words_do_not_crowd_out_sentences(run: Path, heard: list[ClipScore]) -> None:
+    sentences = [replace(heard[2], id=f"sentence-{n}") for n in range(30)]
+    words = [score_clip(f"word-{n}", "ja", "nee zeg") for n in range(30)]
+    write_dev_clips(run, 200, [*words, *sentences])
+    text = read(run).text
+    assert "sentence-0" in text and "word-" not in text
+    assert "60 clips that the training never saw" in text
+
+
 # --- what it never does
 
 
