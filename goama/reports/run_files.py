@@ -64,10 +64,25 @@ class RunFiles:
     dev: DevClips
     diagnosis: dict[str, Any]
     """diagnosis.json; empty where there is none."""
-    finished: bool
-    """As the newest checkpoint knows it."""
+    state: dict[str, Any]
+    """The newest checkpoint's state.json; empty where there is none."""
     changed_at: float | None
     """When metrics.jsonl was last written to, in seconds since 1970."""
+    ended_at: float | None
+    """When RUN/last was written, which a run does when it ends or is stopped."""
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.state.get("finished"))
+
+    @property
+    def saved_step(self) -> int:
+        """Where `--resume` goes on."""
+        return int(number(self.state, "step") or 0)
+
+    @property
+    def step(self) -> int:
+        return max(self.metrics.step, self.saved_step)
 
 
 def read_run(run: Path) -> RunFiles:
@@ -92,8 +107,9 @@ def read_run(run: Path) -> RunFiles:
         parse_metrics(_lines(metrics_file)),
         read_dev_clips(run),
         _read_json(run / "diagnosis.json") or {},
-        _is_finished(run),
+        _newest_state(run),
         metrics_file.stat().st_mtime if is_there else None,
+        (run / "last").stat().st_mtime if (run / "last").is_dir() else None,
     )
 
 
@@ -168,7 +184,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else {}
 
 
-def _is_finished(run: Path) -> bool:
+def _newest_state(run: Path) -> dict[str, Any]:
     found = [(int(match[1]), path) for path in run.glob("checkpoint-*") if (match := _CHECKPOINT.fullmatch(path.name))]
     newest = max(found, default=None)
-    return bool(newest and (_read_json(newest[1] / "state.json") or {}).get("finished"))
+    return (_read_json(newest[1] / "state.json") or {}) if newest else {}

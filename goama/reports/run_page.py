@@ -144,7 +144,7 @@ def write_page(files: RunFiles, sounds: DevSounds, *, going: bool) -> Path:
 
 def _is_going(files: RunFiles) -> bool:
     """A guess from the outside: whether lines still come."""
-    if files.finished or files.changed_at is None:
+    if files.finished or files.changed_at is None or (files.ended_at or 0.0) >= files.changed_at:
         return False
     times = [elapsed for line in files.metrics.steps[-20:] if (elapsed := number(line, "elapsed_s")) is not None]
     typical_s = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
@@ -162,7 +162,7 @@ class _Verdict:
 
 
 def _verdict(files: RunFiles, best: dict[str, Any] | None, *, going: bool) -> _Verdict:
-    step = files.metrics.step
+    step = files.step
     done = progress(files)
     share = f", {100 * done:.0f} % done" if done is not None else ""
     if best is None:
@@ -192,7 +192,7 @@ def _verdict(files: RunFiles, best: dict[str, Any] | None, *, going: bool) -> _V
 def _state(files: RunFiles, going: bool, share: str) -> str:
     if files.finished and not going:
         return "Finished"
-    return f"{'Training' if going else f'Stopped at step {files.metrics.step:,}'}{share}"
+    return f"{'Training' if going else f'Stopped at step {files.step:,}'}{share}"
 
 
 def meaning_of(cer: float, wer: float | None) -> str:
@@ -227,7 +227,7 @@ def progress(files: RunFiles) -> float | None:
     if (minutes := number(train, "minutes")) and (elapsed := last("elapsed_s")) is not None:
         shares.append(elapsed / (60 * minutes))
     if steps := number(train, "steps"):
-        shares.append(files.metrics.step / steps)
+        shares.append(files.step / steps)
     if not shares and (epochs := number(train, "epochs")) and (epoch := last("epoch")) is not None:
         shares.append(epoch / epochs)
     return min(1.0, max(shares)) if shares else None
@@ -267,7 +267,7 @@ def _tiles(files: RunFiles, best: dict[str, Any] | None, *, going: bool) -> list
         if (wer := number(best, "dev_wer")) is not None:
             tiles.append((percent(wer), "dev WER with it"))
         tiles.append((f"{best['step']:,}", "step of the best"))
-    tiles.append((f"{files.metrics.step:,}", "steps so far" if going else "steps"))
+    tiles.append((f"{files.step:,}", "steps so far" if going else "steps"))
     if elapsed is not None:
         tiles.append((duration(elapsed), "of training"))
         if going and done and 0.01 < done < 1:
@@ -288,7 +288,7 @@ def _commands(files: RunFiles, best: dict[str, Any] | None, *, going: bool) -> l
     commands = []
     if not going and not files.finished:
         folders = [str(about["folder"]) for about in corpora]
-        commands.append(("Go on where it stopped:", _goama("train", *folders, "-o", run, "--resume")))
+        commands.append((f"Go on from step {files.saved_step:,}:", _goama("train", *folders, "-o", run, "--resume")))
     if best is not None:
         if tested and not going:
             what = "Measure it on clips it has never met:"

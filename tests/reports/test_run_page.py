@@ -140,7 +140,7 @@ def test_a_run_that_goes_says_how_far_it_is_and_loads_itself_again(run: Path) ->
 
 
 def test_a_run_that_ended_before_its_end_says_how_to_go_on(run: Path, corpus: Corpus) -> None:
-    (run / "checkpoint-400" / "state.json").write_text('{"finished": false}')
+    (run / "checkpoint-400" / "state.json").write_text('{"step": 400, "finished": false}')
     RunPage(run, pytest.fail).write(going=False)
     page = Reader((run / "report.html").read_text(encoding="utf-8"))
     assert "Stopped at step 400" in page.text
@@ -155,6 +155,16 @@ def test_a_run_whose_lines_have_long_stopped_is_not_going(run: Path) -> None:
     long_ago = time.time() - 3600
     os.utime(run / "metrics.jsonl", (long_ago, long_ago))
     assert "Stopped at step 400" in read(run).text
+
+
+def test_a_run_that_was_stopped_a_moment_ago_is_not_going(run: Path) -> None:
+    (run / "checkpoint-400").rename(run / "checkpoint-407")
+    (run / "checkpoint-407" / "state.json").write_text('{"step": 407, "finished": false}')
+    assert "Training, 100 % done" in read(run).text
+    (run / "last").mkdir()
+    page = read(run)
+    assert "Stopped at step 407" in page.text and "Go on from step 407:" in page.text
+    assert "data-reload" not in {key for _, attributes in page.tags for key in attributes}
 
 
 @pytest.mark.parametrize("lines", [[], METRICS[:5]])
