@@ -413,7 +413,8 @@ def train(
 
     trained = run_training(opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out)
     state = trained.outcome.state
-    out.print(f"report: {trained.report}", markup=False)
+    if trained.report.is_file():  # a full disk keeps the page away, not the model
+        out.print(f"report: {trained.report}", markup=False)
     if state.skipped_steps:
         out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
     if trained.outcome.interrupted:

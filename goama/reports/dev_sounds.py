@@ -80,17 +80,19 @@ class DevSounds:
             try:
                 corpus = Corpus.open(folder)
             except GoamaError:
-                missing.append(f"{folder}: the corpus is no longer there")
+                where = "no longer there" if folder.is_absolute() else "not there, seen from this folder"
+                missing.append(f"{folder}: the corpus is {where}")
                 continue
             if corpus.fingerprint() != about.get("fingerprint"):
                 missing.append(f"{folder}: the corpus has changed since")
                 continue
             metadata = folder / "dev" / "metadata.jsonl"
             rows = metadata.read_text(encoding="utf-8").split("\n") if metadata.is_file() else []
-            for row in rows:
-                if row.strip():
-                    clip = json.loads(row)
-                    id = clip["id"] if len(self._corpora) == 1 else f"{name}/{clip['id']}"
-                    files[id] = folder / "dev" / clip["file_name"]
+            try:
+                clips = [json.loads(row) for row in rows if row.strip()]
+                prefix = "" if len(self._corpora) == 1 else f"{name}/"
+                files |= {prefix + clip["id"]: folder / "dev" / clip["file_name"] for clip in clips}
+            except (ValueError, KeyError, TypeError):
+                missing.append(f"{metadata}: damaged")
         self.missing = tuple(missing)
         return files

@@ -101,7 +101,7 @@ def draw(metrics: Metrics) -> Drawing:
             over_steps,
             axes,
             short_percent,
-            "Of the sound computed, not speech.",
+            "How much of the sound computed is only padding.",
             (0.0, None),
         ),
         _small(

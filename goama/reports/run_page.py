@@ -6,7 +6,8 @@ import re
 import shlex
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,7 +22,7 @@ from goama.files import write_beside
 from goama.reports.dev_sounds import DevSound, DevSounds
 from goama.reports.page import count_of_clips, duration, render
 from goama.reports.run_curves import best_evaluation, draw, percent
-from goama.reports.run_files import DevClips, RunFiles, number, read_run, write_dev_clips
+from goama.reports.run_files import DEV_FILE, DevClips, RunFiles, number, read_run, write_dev_clips
 from goama.text.vocabulary import segment
 
 REPORT_FILE = "report.html"
@@ -58,7 +59,8 @@ class RunPage:
     def keep(self, step: int, clips: Sequence[ClipScore]) -> None:
         """Remember what the best model so far made of the dev clips."""
         if self._writes:
-            write_dev_clips(self._run, step, clips)
+            with self._harmless(DEV_FILE):
+                write_dev_clips(self._run, step, clips)
 
     def keep_fresh(self) -> None:
         """Write the page if the last one is a minute old, and a hundred times as old as writing takes."""
@@ -70,14 +72,19 @@ class RunPage:
         if not self._writes:
             return
         started = time.monotonic()
-        try:
+        with self._harmless(REPORT_FILE):
             files = read_run(self._run)
             self._sounds = self._sounds or DevSounds(files.facts["corpora"])
             write_page(files, self._sounds, going=going)
-        except Exception as error:  # whatever it is: hours of training are worth more than a page
-            self._say(f"{self._run / REPORT_FILE} could not be written ({error}); the training is not affected")
         self._written_at = time.monotonic()
         self._took_s = self._written_at - started
+
+    @contextmanager
+    def _harmless(self, file: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever it is: hours of training are worth more than a page
+            self._say(f"{self._run / file} could not be written ({error}); the training is not affected")
 
 
 @dataclass(frozen=True)
@@ -347,7 +354,7 @@ class _Heard:
         start = max(0, (len(rest) - MIDDLE_CLIPS) // 2)
         middle = rest[start : start + MIDDLE_CLIPS]
         shown = (
-            ("Worst", "Often it is the clip: listen whether the reference is what is said.", tuple(worst)),
+            ("Worst", "It may be the clip: listen whether the reference is what is said.", tuple(worst)),
             (
                 "In the middle",
                 "Half of the dev clips are recognised better than these.",
