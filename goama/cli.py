@@ -455,6 +455,8 @@ def train(
 
         trained = run_training(opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out)
     state = trained.outcome.state
+    if trained.report.is_file():  # a full disk keeps the page away, not the model
+        out.print(f"report: {trained.report}", markup=False)
     if state.skipped_steps:
         out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
     if trained.outcome.interrupted:
@@ -482,6 +484,21 @@ def train(
             )
     first = opened.corpora[0]
     _next("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder made by `goama train`.")],
+) -> None:
+    """Write RUN/report.html again: how the run stands, what is wrong with it, its curves, clips to hear."""
+    from goama.reports.run_page import write_run_report
+
+    with _Spinner() as status:
+        status("writing the report")
+        written = write_run_report(run)
+    for note in written.notes:
+        out.print(note, markup=False)
+    out.print(f"report: {written.path}", markup=False)
 
 
 @app.command()

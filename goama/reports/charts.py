@@ -86,11 +86,11 @@ def histogram(title: str, values: Sequence[float], unit: str, hint: str) -> Hist
         else:
             counts[place] += 1
     edges = [(first + n) * step for n in range(len(counts) + 1)]
-    shown = [(f"{_number(a)} to {_number(b)} {unit}", n, False) for a, b, n in zip(edges, edges[1:], counts)]  # noqa: B905
+    shown = [(f"{as_number(a)} to {as_number(b)} {unit}", n, False) for a, b, n in zip(edges, edges[1:], counts)]  # noqa: B905
     if below:
-        shown.insert(0, (f"below {_number(edges[0])} {unit}", below, True))
+        shown.insert(0, (f"below {as_number(edges[0])} {unit}", below, True))
     if above:
-        shown.append((f"above {_number(edges[-1])} {unit}", above, True))
+        shown.append((f"above {as_number(edges[-1])} {unit}", above, True))
     width, tallest = 1 / len(shown), max(count for _, count, _ in shown)
     bars = [Bar(n * width, width, count / tallest, count, label, tail) for n, (label, count, tail) in enumerate(shown)]
     start, span = (width if below else 0.0), width * len(counts)
@@ -99,7 +99,7 @@ def histogram(title: str, values: Sequence[float], unit: str, hint: str) -> Hist
         return start + span * min(1.0, max(0.0, (value - edges[0]) / (edges[-1] - edges[0])))
 
     middle = _quantile(ordered, 0.5)
-    ticks = [Tick(place_of(value), _number(value)) for value in _ticks(edges[0], edges[-1])]
+    ticks = [Tick(place_of(value), as_number(value)) for value in ticks_between(edges[0], edges[-1])]
     summary = (
         f"Half of the clips lie between {_rounded(_quantile(ordered, 0.25))} and "
         f"{_rounded(_quantile(ordered, 0.75))} {unit}; the ends are {_rounded(ordered[0])} and "
@@ -128,8 +128,8 @@ def density(points: Sequence[tuple[float, float]], unit: str, columns: int = 48,
     end = min(right, top / slope)
     return Density(
         cells,
-        tuple(Tick(value / right, _number(value)) for value in _ticks(0, right)),
-        tuple(Tick(value / top, _number(value)) for value in _ticks(0, top, most=4)),
+        tuple(Tick(value / right, as_number(value)) for value in ticks_between(0, right)),
+        tuple(Tick(value / top, as_number(value)) for value in ticks_between(0, top, most=4)),
         (end / right, end * slope / top),
         f"A typical clip has {_rounded(slope)} characters for each {unit}.",
     )
@@ -147,16 +147,18 @@ def _nice_step(least: float) -> float:
     return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= least * (1 - 1e-9))
 
 
-def _ticks(low: float, high: float, most: int = 6) -> list[float]:
+def ticks_between(low: float, high: float, most: int = 6) -> list[float]:
+    """At most `most` + 1 round numbers from `low` to `high`."""
     step = _nice_step((high - low) / most)
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
-def _number(value: float) -> str:
+def as_number(value: float) -> str:
+    """1,234.5 with a true minus."""
     return f"{round(value, 6) + 0.0:,.10g}".replace("-", "−")
 
 
 def _rounded(value: float) -> str:
     """Two or three figures, as a person says a number."""
     digits = 0 if abs(value) >= 20 else 1 if abs(value) >= 2 else 2
-    return _number(round(value, digits))
+    return as_number(round(value, digits))

@@ -15,6 +15,7 @@ from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ClipScore, error_rates
 from goama.interrupt import stop_requests
 from goama.model.trainable import learning_matrices
+from goama.reports.run_page import RunPage
 from goama.training import guard
 from goama.training.checkpoint import RunState, drop_later, load_everywhere, save_checkpoint
 from goama.training.culprits import culprits, worst
@@ -63,6 +64,7 @@ class TrainingLoop:
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
         self.diagnose, self.guide, self.processes = diagnose, guide, learner.processes
+        self.page = RunPage(run, monitor.say, writes=self.processes.is_main)
         self._pace = ""
         self._unsound: set[str] = set()
         self._why_skipped = ""
@@ -110,6 +112,7 @@ class TrainingLoop:
         if self.state.step:
             self.save_model("last", self.state)
             self.diagnose(self.state, not interrupted)
+        self.page.write(going=False)
         return Outcome(self.state, interrupted)
 
     def _next(self, stream: Iterator[tuple[DataPlace, Batch]]) -> tuple[DataPlace, list[Batch]]:
@@ -265,10 +268,12 @@ class TrainingLoop:
         if is_best:
             self.state = replace(self.state, best_cer=result.cer, best_step=self.state.step)
             self.save_model("best", self.state)
+            self.page.keep(self.state.step, clips)
         self.state = replace(
             self.state, guard=guard.after_evaluation(self.state.guard, cer=result.cer, is_best=is_best)
         )
         self.diagnose(self.state, False)
+        self.page.write()
         without_gain = self.state.guard.without_gain
         if self.train.patience is not None and without_gain >= self.train.patience and now < 1.0:
             self.monitor.log(self.state.step, {"event": "stopped early", "evaluations": without_gain})
@@ -335,6 +340,7 @@ class TrainingLoop:
                 "rollbacks": self.state.guard.rollbacks,
             },
         )
+        self.page.keep_fresh()
 
     def _show(self, result: StepResult) -> None:
         progress = min(1.0, self._progress())

@@ -4,6 +4,7 @@ RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl
 RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
 RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
 RUN/diagnosis.json    what is wrong, and what to do            RUN/alignment-<n>.npz frame labels, from scratch only
+RUN/dev.jsonl         dev clips as RUN/best writes them        RUN/report.html    all of it as a page
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate import PartialState
 
 import goama
 from goama.corpus.corpus import Corpus
@@ -69,6 +71,7 @@ def write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: Loa
         "choices": [asdict(choice) for choice in plan.choices],
         "left_out": [asdict(clip) for clip in plan.left_out],
         "parameters": sum(p.numel() for p in loaded.network.parameters()),
+        "device": _device(),
         "versions": {
             "goama": goama.__version__,
             "python": platform.python_version(),
@@ -82,6 +85,14 @@ def write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: Loa
 def run_id(run: Path) -> str:
     """What trackers know a run by, also when it goes on."""
     return str(json.loads((run / RUN_FILE).read_text(encoding="utf-8")).get("id", "old"))
+
+
+def _device() -> str:
+    device = PartialState().device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{device.type.upper()}, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def _identity(name: str, corpus: Corpus) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from goama.model.encoder import (
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
 from goama.model.trainable import choose_trainable
+from goama.reports.run_page import REPORT_FILE
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.checkpoint import RunState, load_everywhere
 from goama.training.diagnosis import diagnose, save_diagnoses
@@ -54,6 +55,7 @@ class Trained:
 
     run: Path
     best: Path
+    report: Path
     outcome: Outcome
 
 
@@ -184,7 +186,7 @@ def train(
                 f"the GPU's memory does not hold {recipe.data.batch_seconds:g} s of audio at once; go on with --resume "
                 "in a copy of the recipe with data.accumulate doubled, or model.gradient_checkpointing=true"
             ) from error
-    return Trained(run, run / "best", outcome)
+    return Trained(run, run / "best", run / REPORT_FILE, outcome)
 
 
 def _accelerator(precision: str) -> Accelerator:

@@ -6,10 +6,8 @@ import base64
 import io
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,9 @@ import soundfile
 from goama.audit.findings import Audit, ClipFacts, Finding, Letter
 from goama.reports import audit_page
 from goama.reports.audit_page import write_audit_report
+from tests.reports.looking import PHONE, PLAYED, WEAK_TEXTS, Reader, opened, until
 
 ATTACK = "<script>alert(1)</script>"
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -90,31 +88,6 @@ def page(audit: Audit, sound: Callable[[ClipFacts], bytes | None], tmp_path_fact
     path = tmp_path_factory.mktemp("page") / "audit.html"
     write_audit_report(audit, path, sound=sound)
     return path
-
-
-class Reader(HTMLParser):
-    """What a browser would make of the page: its tags, and the text outside scripts and styles."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.inside = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attributes)))
-        self.inside = tag
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self.inside not in ("script", "style"):
-            self.text += data
-
-    def attributes(self, name: str) -> list[str]:
-        return [value or "" for _, attributes in self.tags for key, value in attributes.items() if key == name]
 
 
 def with_text(audit: Audit, **changes: Any) -> Audit:
@@ -298,41 +271,6 @@ def test_the_page_is_the_same_each_time(page: Path, audit: Audit, sound: Any, tm
 # --- in a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright drives Chromium")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-def opened(browser: Any, page: Path, **options: Any) -> tuple[Any, list[str]]:
-    """The page in a tab, and everything it asked for or complained about."""
-    tab = browser.new_page(**options)
-    seen: list[str] = []
-    tab.on("request", lambda request: seen.append(request.url) if not request.url.startswith("data:") else None)
-    tab.on("console", lambda message: seen.append(message.text))
-    tab.on("pageerror", lambda error: seen.append(str(error)))
-    tab.goto(page.as_uri())
-    return tab, seen
-
-
-def until(tab: Any, condition: str) -> None:
-    """Waits up to 10 s. Asked from outside: the page's own policy lets no test run code in it on a timer."""
-    for _ in range(200):
-        if tab.evaluate(condition):
-            return
-        tab.wait_for_timeout(50)
-    pytest.fail(f"never became true: {condition}")
-
-
-PLAYED = "parseFloat(document.querySelector('.player').style.getPropertyValue('--played'))"
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-
-
 def test_a_browser_loads_one_file_and_complains_of_nothing(browser: Any, page: Path) -> None:
     tab, seen = opened(browser, page)
     tab.get_by_role("button", name="Play").first.click()
@@ -368,30 +306,6 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(browser: Any, page: P
     picture = tmp_path / "phone.png"
     tab.screenshot(path=picture)
     assert picture.stat().st_size > 20_000
-
-
-WEAK_TEXTS = """() => {
-  const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
-  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
-  const ground = (element) => {
-    for (; element; element = element.parentElement) {
-      const colour = parse(getComputedStyle(element).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const weak = [];
-  for (const element of document.querySelectorAll("main *, header *, nav *, footer *")) {
-    const said = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!said || element.closest("title, noscript")) continue;
-    const style = getComputedStyle(element);
-    const two = [light(parse(element.closest("svg") ? style.fill : style.color)), light(ground(element))];
-    const ratio = (Math.max(...two) + 0.05) / (Math.min(...two) + 0.05);
-    if (ratio < 4.5) weak.push(`${element.outerHTML.slice(0, 80)}: ${ratio.toFixed(2)}`);
-  }
-  return weak;
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
