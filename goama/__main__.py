@@ -1,5 +1,5 @@
 """`python -m goama` is `goama`."""
 
-from goama.cli import main
+from goama.cli.app import main
 
 main()

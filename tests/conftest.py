@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from goama.cli import main
+from goama.cli.app import main
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare

@@ -25,7 +25,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-import goama.cli
+import goama.cli.app
+import goama.cli.terminal
 from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
@@ -321,16 +322,16 @@ def commanded(work: Callable[[], Any], folder: Path) -> Callable[[], tuple[int, 
     """`work` as the command line does it: its exit status and what it said on stderr."""
 
     def command() -> tuple[int, str]:
-        sys.stderr = goama.cli.err.file = (folder / f"said-{os.environ['RANK']}").open("w", encoding="utf-8")
+        sys.stderr = goama.cli.terminal.err.file = (folder / f"said-{os.environ['RANK']}").open("w", encoding="utf-8")
         status = 0
 
         def app(**_: Any) -> None:
             with one_voice():
                 work()
 
-        goama.cli.app = app
+        goama.cli.app.app = app
         try:
-            goama.cli.main()
+            goama.cli.app.main()
         except SystemExit as leave:
             status = int(leave.code or 0)
         sys.stderr.flush()

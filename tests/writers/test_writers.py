@@ -16,9 +16,9 @@ TRANSCRIPT = Transcript(
 
 
 def test_the_command_line_offers_every_format():
-    from goama.cli import _FORMATS
+    from goama.cli.recordings import FORMATS
 
-    assert tuple(WRITERS) == _FORMATS
+    assert tuple(WRITERS) == FORMATS
 
 
 def test_text_has_a_line_a_segment():

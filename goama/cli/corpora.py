@@ -1,0 +1,203 @@
+"""`goama check`, `prepare`, `shard`: from recordings and transcripts to a corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goama.cli.source import WantedSource, takes_source
+from goama.cli.terminal import Spinner, countdown, err, has_gpu, next_command, out, quiet_libraries
+from goama.errors import GoamaError
+from goama.files import write_beside
+
+_NAMED = 5  # clips named on the screen; the file that names all is said
+
+
+@takes_source
+def check(
+    wanted: WantedSource,
+    language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file.")] = None,
+    facts: Annotated[Path | None, typer.Option(help="Write what was measured of each clip to this JSONL file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page to look at and listen to, one HTML file.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with status 2 if there are errors.")] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="A trained model: also name clips whose text is probably not what is said.")
+    ] = None,
+    text_only: Annotated[bool, typer.Option("--text-only", help="Do not read the sound; quick.")] = False,
+) -> None:
+    """Say what is wrong with recordings and transcripts, and what mends it, before anything is trained."""
+    if text_only and model:
+        raise GoamaError("--text-only and --model: a model judges the sound, which --text-only leaves unread")
+    for option, file in (("--json", json_file), ("--facts", facts), ("--report", report)):
+        if file is not None and not file.parent.is_dir():
+            raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
+    from goama.audit.audit import audit
+    from goama.audit.screen import lines
+    from goama.audit.sounds import Sounds
+    from goama.corpus.corpus import CORPUS_FILE
+
+    clips = wanted.read()
+    sounds = Sounds(clips)
+    recogniser = None
+    if model is not None:
+        quiet_libraries()
+        from goama.recognition.recogniser import Recogniser
+
+        recogniser = Recogniser.load(model)
+    with Spinner() as status:
+        found = audit(
+            sounds,
+            source=wanted.where,
+            language=language,
+            read_sound=not text_only,
+            recogniser=recogniser,
+            model=str(model or ""),
+            progress=countdown(status, "checking", wanted.count(clips)),
+        )
+    for line in lines(found):
+        out.print(line, markup=False)
+    if json_file is not None:
+        write_beside(json_file, json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n")
+    if facts is not None:
+        write_beside(facts, "".join(json.dumps(c.to_json(), ensure_ascii=False) + "\n" for c in found.clips))
+    if report is not None:
+        from goama.reports.audit_page import write_audit_report
+
+        with Spinner() as status:
+            status("writing the report")
+            write_audit_report(found, report, sound=sounds)
+        out.print(f"report: {report}", markup=False)
+    is_corpus = (Path(wanted.where) / CORPUS_FILE).is_file()
+    next_command(*(["train", wanted.where, "-o", "run"] if is_corpus else ["prepare", wanted.where, "-o", "corpus"]))
+    if strict and found.has_errors:
+        err.print("goama: there are errors (--strict)")
+        raise typer.Exit(2)
+
+
+@takes_source
+def prepare(
+    wanted: WantedSource,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Corpus folder to make.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, be left out and be split; write nothing.")
+    ] = False,
+    replace: Annotated[
+        Path | None, typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write.")
+    ] = None,
+    numbers: Annotated[
+        Path | None,
+        typer.Option(help="With --dry-run: table to make of the numbers in digits and their words, for --replace."),
+    ] = None,
+    split_by: Annotated[
+        str | None, typer.Option(help="Split anew, keeping each speaker, recording or text in one split.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split, where the source gives none.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that is there.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Exit with status 0 although clips had to be left out.")
+    ] = False,
+) -> None:
+    """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
+    from goama.corpus.prepare import prepare as make_corpus
+    from goama.corpus.split import SPLIT_BY
+    from goama.model.shipped import small_encoder
+    from goama.text.replacements import read_replacements
+
+    if split_by is not None and split_by not in SPLIT_BY:
+        raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
+    if numbers is not None and not dry_run:
+        raise GoamaError("--numbers goes with --dry-run: it makes a table to look through before it is used")
+    replacements = read_replacements(replace) if replace else ()
+    clips = wanted.read()
+    if dry_run:
+        from goama.corpus.dry_run import dry_run as look
+        from goama.corpus.dry_run import print_dry_run, write_numbers
+
+        with Spinner() as status:
+            plan = look(
+                clips,
+                source=wanted.where,
+                language=language,
+                seed=seed,
+                split_by=split_by,
+                replacements=replacements,
+                progress=countdown(status, "looking", wanted.count(clips)),
+            )
+        print_dry_run(plan, out)
+        if numbers is not None:
+            out.print(write_numbers(plan, numbers), markup=False)
+        return
+    if output is None:
+        raise GoamaError("prepare: name the corpus folder to make with -o, or look first with --dry-run")
+    with Spinner() as status:
+        made = make_corpus(
+            clips,
+            output,
+            source=wanted.where,
+            language=language,
+            seed=seed,
+            split_by=split_by,
+            replacements=replacements,
+            overwrite=overwrite,
+            progress=countdown(status, "preparing", wanted.count(clips)),
+        )
+    for split, facts in made.corpus.about["splits"].items():
+        out.print(f"{split:5}  {facts['clips']:5d} clips  {facts['seconds'] / 60:6.1f} min")
+    out.print(made.corpus.about["split_by"])
+    if made.corpus.language is None:
+        out.print("no language given: general spelling rules were used (--language CODE picks a language's own)")
+    for note in made.notes:
+        out.print(note, markup=False)
+    if made.left_out:
+        for entry in made.left_out[:_NAMED]:
+            err.print(f"left out: {entry.id} ({entry.where}): {entry.reason}", markup=False)
+        if len(made.left_out) > _NAMED:
+            err.print(f"… and {len(made.left_out) - _NAMED} more")
+        listing = output / "left-out.jsonl"
+        err.print(
+            f"goama: {'1 clip was' if len(made.left_out) == 1 else f'{len(made.left_out)} clips were'} left out, "
+            f"all named with their reasons in {listing}; "
+            f"the corpus of the other {sum(s['clips'] for s in made.corpus.about['splits'].values())} is ready "
+            "(--skip-bad accepts this)",
+            markup=False,
+        )
+    empty = [split for split, facts in made.corpus.about["splits"].items() if not facts["clips"]]
+    if empty:
+        out.print(f"too little speech for a split of its own: {', '.join(empty)}; training needs train and dev")
+    next_command("train", output, "-o", "run", *([] if has_gpu() else ["--encoder", small_encoder()]))
+    if made.left_out and not skip_bad:
+        raise typer.Exit(2)
+
+
+def shard(
+    corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
+    clips: Annotated[int, typer.Option(min=1, help="Clips in a shard.")] = 1000,
+    sound_at: Annotated[
+        str | None,
+        typer.Option(help="URL that the shards will be uploaded to, e.g. s3://bucket/corpus. [default: they stay]"),
+    ] = None,
+) -> None:
+    """Put a corpus's sound into few large tar files (lhotse Shar), for training from object storage."""
+    from goama.corpus.corpus import Corpus
+    from goama.corpus.shard import shard as write_shards
+
+    opened = Corpus.open(corpus)
+    with Spinner() as status:
+        made = write_shards(
+            opened,
+            output,
+            clips_in_a_shard=clips,
+            sound_at=sound_at,
+            progress=lambda done: status(f"writing, clip {done}"),
+        )
+    shards = made.shards or {}
+    out.print(f"{len(shards)} shards, {sum(shards.values()) / 1e6:.1f} MB of sound")
+    if sound_at:
+        out.print(f"upload {output}/*/recording.*.tar to {sound_at}, keeping their folders; then", markup=False)
+    next_command("train", output, "-o", "run")

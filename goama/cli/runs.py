@@ -1,0 +1,137 @@
+"""`goama train`, `report`, `evaluate`: from a corpus to a model, and how good it is."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries
+from goama.errors import GoamaError
+from goama.files import write_beside
+
+_UNUSABLE = 0.5  # dev CER above which a person is told so
+STOPPED_BY_GUARD = 3  # the exit status
+
+
+def train(
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="`starter`, `scratch`, a model folder or a Hub id. [default: the recipe's, else "
+            "facebook/w2v-bert-2.0, or the starter where the Hub cannot be reached]"
+        ),
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+) -> None:
+    """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
+    from goama.corpus.mixture import Mixture
+    from goama.training.processes import is_main, one_voice
+    from goama.training.recipe import read_recipe
+
+    out.quiet = not is_main()
+    with one_voice():
+        wanted = read_recipe(recipe, set_ or [])
+        opened = Mixture.open(corpora)
+        quiet_libraries()
+        from goama.training.train import train as run_training
+
+        trained = run_training(opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out)
+    state = trained.outcome.state
+    if trained.report.is_file():  # a full disk keeps the page away, not the model
+        out.print(f"report: {trained.report}", markup=False)
+    if state.skipped_steps:
+        out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
+    if trained.outcome.interrupted:
+        out.print(
+            f"stopped and saved at step {state.step}; go on with:\n  "
+            + shlex.join(["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]),
+            markup=False,
+        )
+        raise typer.Exit(130)
+    if state.guard.ended_by == "guard":
+        best = (
+            f"{trained.best} is the best model from before" if state.best_cer is not None else "there is no best model"
+        )
+        if is_main():
+            err.print(f"goama: {state.guard.reason}; {best}; why: {output / 'diagnosis.json'}", markup=False)
+        raise typer.Exit(STOPPED_BY_GUARD)
+    if state.best_cer is not None:
+        out.print(
+            f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
+        )
+        if state.best_cer > _UNUSABLE:
+            out.print(
+                "Nobody can use transcripts with so many errors yet: a pretrained encoder (--encoder), more speech or "
+                "a longer training (-s train.minutes=…) is what helps."
+            )
+    first = opened.corpora[0]
+    next_command("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder made by `goama train`.")],
+) -> None:
+    """Write RUN/report.html again: how the run stands, what is wrong with it, its curves, clips to hear."""
+    from goama.reports.run_page import write_run_report
+
+    with Spinner() as status:
+        status("writing the report")
+        written = write_run_report(run)
+    for note in written.notes:
+        out.print(note, markup=False)
+    out.print(f"report: {written.path}", markup=False)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model folder, such as RUN/best.")],
+    corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Worst clips to show.")] = 5,
+) -> None:
+    """Measure WER and CER with 95 % intervals on a split, and show the worst clips."""
+    from goama.corpus.corpus import SPLITS, Corpus
+
+    if split not in SPLITS:
+        raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
+    if json_file is not None and not json_file.parent.is_dir():
+        raise GoamaError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
+    opened = Corpus.open(corpus)
+    quiet_libraries()
+    from goama.evaluation.evaluate import evaluate as measure
+    from goama.recognition.recogniser import Recogniser
+
+    recogniser = Recogniser.load(model)
+    with Spinner() as status:
+        result = measure(
+            recogniser,
+            opened,
+            split,
+            model=model,
+            progress=lambda done: status(f"recognising, clip {done} of {opened.clips(split)}"),
+        )
+    score = result.score
+    out.print(f"{split}: {score.clips} clips, {score.seconds / 60:.1f} min, {score.words} words")
+    for line in score.lines():
+        out.print(line)
+    for clip in result.worst(worst):
+        out.print(f"\n{clip.id}  {clip.character_errors} characters wrong, CER {100 * clip.cer:.0f} %", markup=False)
+        _side_by_side(clip.reference, clip.hypothesis)
+    if json_file is not None:
+        write_beside(json_file, json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n")
+    next_command("transcribe", model, "RECORDING.wav")
+
+
+def _side_by_side(reference: str, hypothesis: str) -> None:
+    out.print(f"  reference   {reference}", markup=False)
+    out.print(f"  hypothesis  {hypothesis or '(nothing)'}", markup=False)

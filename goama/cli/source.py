@@ -1,0 +1,97 @@
+"""What says how a source is read: the same options for every verb that takes one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from goama.cli.terminal import Spinner, out
+
+if TYPE_CHECKING:
+    from goama.corpus.source import Source
+
+_SOURCE = Annotated[
+    str,
+    typer.Argument(
+        help="Folder (audiofolder, Common Voice, Kaldi, LJSpeech, ELAN, Praat, subtitles, parquet), one of their "
+        "files, a CSV, TSV, JSONL or XLSX table, or a Hub data set id."
+    ),
+]
+_COLUMNS = {  # option: the column it names, in goama.corpus.source.Columns
+    "audio_column": ("audio", "Column with the sound file."),
+    "text_column": ("text", "Column with the transcript."),
+    "id_column": ("id", "Column with the clip's id."),
+    "speaker_column": ("speaker", "Column with the speaker."),
+    "split_column": ("split", "Column with train, dev or test."),
+    "language_column": ("language", "Column with the language's code."),
+    "start_column": ("offset", "Column with a clip's start in its recording (s)."),
+    "end_column": ("end", "Column with its end (s)."),
+    "duration_column": ("duration", "Column with its duration (s)."),
+}
+_OPTIONS: dict[str, Any] = {
+    **{name: Annotated[str | None, typer.Option(help=text)] for name, (_, text) in _COLUMNS.items()},
+    "tier": Annotated[
+        list[str] | None, typer.Option(help="ELAN, Praat: tier to take, or its type, or 'tx@*'; may be repeated.")
+    ],
+    "delimiter": Annotated[str | None, typer.Option(help="CSV: tab, comma, semicolon, pipe or a character.")],
+    "sheet": Annotated[str | None, typer.Option(help="XLSX: sheet to take.")],
+    "audio_folder": Annotated[Path | None, typer.Option(help="Where the sound lies, if not in the source.")],
+    "format_": Annotated[
+        str | None, typer.Option("--format", help="What to read the source as, where it could be several.")
+    ],
+    "name": Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")],
+}
+
+
+@dataclass(frozen=True)
+class WantedSource:
+    """The source that a user named, and how to read it."""
+
+    where: str
+    options: dict[str, Any]
+
+    def read(self) -> Source:
+        """Its clips; says what it was taken for. Raises `GoamaError` where it cannot be read."""
+        from goama.corpus.source import Choices, Columns, read_source
+
+        given = self.options
+        columns = Columns(**{column: given[option] for option, (column, _) in _COLUMNS.items()})
+        choices = Choices(
+            given["format_"], tuple(given["tier"] or ()), given["delimiter"], given["sheet"], given["audio_folder"]
+        )
+        with Spinner() as status:
+            status("reading the source")
+            clips = read_source(self.where, columns, name=given["name"], choices=choices)
+        out.print(f"read as {clips.taken}", markup=False)
+        for note in clips.notes:
+            out.print(note, markup=False)
+        return clips
+
+    def count(self, clips: Source) -> int:
+        """The clips of a source on this machine, for the time left; 0 where counting would fetch them."""
+        return sum(1 for _ in clips) if Path(self.where).exists() else 0
+
+
+def takes_source(verb: Callable[..., None]) -> Callable[..., None]:
+    """On the command line, the verb's first parameter becomes SOURCE and the options above, after its own."""
+
+    def command(source: str, **given: Any) -> None:
+        options = {name: given.pop(name) for name in _OPTIONS}
+        verb(WantedSource(source, options), **given)
+
+    _, *own = inspect.signature(verb, eval_str=True).parameters.values()
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=_SOURCE),
+        *(parameter.replace(kind=kind) for parameter in own),
+        *(inspect.Parameter(name, kind, default=None, annotation=option) for name, option in _OPTIONS.items()),
+    ]
+    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command

@@ -1,0 +1,72 @@
+"""What every verb says to its user the same way: progress, the next command, nothing of the libraries' own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def next_command(*command: object) -> None:
+    """The next command to type, quoted for a shell."""
+    out.print("\nnext: " + shlex.join(["goama", *map(str, command)]), markup=False)
+
+
+def has_gpu() -> bool:
+    """Without importing torch, which takes seconds."""
+    return Path("/dev/nvidiactl").exists() or sys.platform == "darwin"
+
+
+def quiet_libraries() -> None:
+    """Their warnings speak to programmers; what a user must know, goama says itself."""
+    import warnings
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning)
+    import transformers.utils.logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+
+
+def countdown(status: Callable[[str], None], what: str, total: int) -> Callable[[int], None]:
+    """Shows "checking, clip 12 of 400, 0:31 left"; `total` 0: not known."""
+    started = time.monotonic()
+
+    def show(done: int) -> None:
+        line = f"{what}, clip {done}"
+        if total:
+            left = round((time.monotonic() - started) / done * (total - done))
+            line += f" of {total}, {left // 60}:{left % 60:02d} left"
+        status(line)
+
+    return show
+
+
+class Spinner:
+    """A spinner with one changing line on a terminal; silent elsewhere."""
+
+    def __enter__(self):
+        self._spinner = err.status("") if err.is_terminal else None
+        if self._spinner:
+            self._spinner.start()
+        return self._update
+
+    def _update(self, line: str) -> None:
+        if self._spinner:
+            self._spinner.update(line)
+
+    def __exit__(self, *_: object) -> None:
+        if self._spinner:
+            self._spinner.stop()
