@@ -51,6 +51,8 @@ PIECES: dict[str, tuple[str, ...]] = {
     "twice the rate": ("train.learning_rate=1e-3",),
     "half the rate": ("train.learning_rate=2.5e-4",),
     "short warm-up": ("train.warmup=0.02",),
+    "thaw 0.1": ("train.thaw=0.1",),
+    "layer decay 0.9": ("train.layer_decay=0.9",),
     "weight decay 0.1": ("train.weight_decay=0.1",),
 }
 """What is set beside the plain recipe."""

@@ -164,6 +164,15 @@ class Learner:
             skipped=skipped,
         )
 
+    def rehearse(self, batch: Batch, *, views: int = 1) -> None:
+        """Compute a batch's gradient and forget it: needs the memory that a step needs, and changes nothing."""
+        try:
+            heard = self._forward(batch, None, 0, views, is_guided=False)
+            labels = [*batch.labels] * views
+            self.accelerator.backward(ctc_sum(heard.logits, heard.lengths, labels, self.vocabulary.blank_id).sum())
+        finally:
+            self.optimiser.zero_grad()
+
     def _forward(
         self, batch: Batch, augment: AugmentSection | None, seed: int, views: int, *, is_guided: bool
     ) -> _Heard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -18,26 +19,43 @@ def make_optimiser(
     learning_rate: float,
     head_learning_rate: float,
     new_parameters: Sequence[str],
+    layer_decay: float = 1.0,
     betas: tuple[float, float],
     weight_decay: float,
 ) -> torch.optim.AdamW:
-    """AdamW in which new parameters learn at their own rate, and biases, norms and embeddings do not decay."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    """AdamW in which new parameters learn at their own rate, and biases, norms and embeddings do not decay.
+
+    Of the encoder, the uppermost layer learns at `learning_rate`, each one beneath it at `layer_decay` of that, and
+    what comes before the layers as if it were one layer more.
+    """
+    layers = int(getattr(getattr(network, "config", None), "num_hidden_layers", 0))
+    groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
         is_new = "all" in new_parameters or name.rsplit(".", 1)[0] in new_parameters
-        rate = head_learning_rate if is_new else learning_rate
+        rate = head_learning_rate if is_new else learning_rate * layer_decay ** _depth(name, layers)
         decay = weight_decay if parameter.ndim > 1 and "embedding" not in name else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
+        groups.setdefault((is_new, rate, decay), []).append(parameter)
     return torch.optim.AdamW(
         [
-            {"params": parameters, "lr": rate, "peak_lr": rate, "weight_decay": decay}
-            for (rate, decay), parameters in groups.items()
+            {"params": parameters, "lr": rate, "peak_lr": rate, "weight_decay": decay, "is_new": is_new}
+            for (is_new, rate, decay), parameters in groups.items()
         ],
         betas=betas,
         fused=True,  # faster than the plain one, on the CPU too
     )
+
+
+_BEFORE_THE_LAYERS = ("feature_extractor.", "feature_projection.", "masked_spec_embed", "pos_conv_embed.")
+
+
+def _depth(name: str, layers: int) -> int:
+    """How many layers of the encoder lie above the one that a parameter is in; 0 for what follows them."""
+    layer = re.search(r"\.encoder\.layers\.(\d+)\.", name)
+    if layer:
+        return layers - 1 - int(layer[1])
+    return layers if any(part in name for part in _BEFORE_THE_LAYERS) else 0
 
 
 def rate_factor(progress: float, warmup: float) -> float:
@@ -59,7 +77,7 @@ def weight_scale(matrices: Iterable[torch.Tensor]) -> float:
     return float((scales + 1e-3).log().mean().exp())
 
 
-def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    """Scale every group's peak rate."""
+def set_rate(optimiser: torch.optim.Optimizer, factor: float, *, only_new: bool = False) -> None:
+    """Scale every group's peak rate; `only_new`: what was trained before stands still."""
     for group in optimiser.param_groups:
-        group["lr"] = group["peak_lr"] * factor
+        group["lr"] = 0.0 if only_new and not group["is_new"] else group["peak_lr"] * factor

@@ -55,7 +55,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe without `auto`, why, which training clips are left out, and how often the others are heard."""
+    """A recipe without `auto`, why, which training clips are left out, and how often the others are heard.
+
+    On a GPU `data.accumulate` stays `auto`: its memory is asked.
+    """
 
     recipe: Recipe
     choices: tuple[Choice, ...]
@@ -65,6 +68,8 @@ class Plan:
     """Clips longer than the recipe's `data.longest_s`."""
     hours: float
     """Training speech, without the clips that are left out."""
+    longest_s: float
+    """The longest of them."""
     repeats: dict[str, float]
     """Language to how often an epoch holds each of its clips; empty where that is once for all."""
 
@@ -105,7 +110,8 @@ def make_plan(
     _choose_batches(chooser, encoder, device, hours)
     _choose_length(chooser, hours)
     heard = _balance(chooser, measured)
-    return Plan(chooser.recipe, tuple(chooser.choices), unfit, too_long, hours, heard)
+    longest_s = max(clip.seconds for clip in measured)
+    return Plan(chooser.recipe, tuple(chooser.choices), unfit, too_long, hours, longest_s, heard)
 
 
 @dataclass(frozen=True)
@@ -258,6 +264,8 @@ def _choose_batches(chooser: _Chooser, encoder: str, device: torch.device, hours
         batch, why = (60.0, "CPU") if on_cpu else (240.0, "GPU, as the notebook's 16 x 2 clips")
     batch = max(5.0, min(batch, 3600 * hours / 8))  # a small corpus still gives eight steps an epoch
     chooser.choose("data", "batch_seconds", round(batch, 1), why)
+    if on_cpu:
+        chooser.choose("data", "accumulate", 1, "a CPU has memory for a step at once")
     cores = max(1, (os.cpu_count() or 1) // processes_here())
     if on_cpu:
         chooser.choose("data", "workers", 0, "training needs every core, and FLAC is read quickly")

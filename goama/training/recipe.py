@@ -32,6 +32,10 @@ class TrainSection(_Section):
     learning_rate: Positive | Auto = Field("auto", description="peak learning rate of AdamW")
     head_learning_rate: Positive | Auto = Field("auto", description="peak rate of what starts from random values")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of training over which the rate rises")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="each layer of the encoder learns at this share of the rate of the one above it"
+    )
+    thaw: float = Field(0.0, ge=0, lt=1, description="share of training in which only what is new learns")
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
@@ -53,7 +57,9 @@ class DataSection(_Section):
     """How clips become batches."""
 
     batch_seconds: Positive | Auto = Field("auto", description="seconds of audio in one optimiser step")
-    accumulate: int = Field(1, ge=1, description="parts a step is computed in; more parts need less memory")
+    accumulate: Annotated[int, Field(ge=1)] | Auto = Field(
+        "auto", description="parts a step is computed in; more parts need less memory"
+    )
     workers: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="processes that read audio, for each GPU")
     longest_s: float | None = Field(None, gt=0, description="training clips that are longer are left out")
     balance: float = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from goama.acoustics.batches import TrainingBatches
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
+from goama.files import write_beside
 from goama.model.card import model_card
 from goama.model.encoder import (
     LoadedEncoder,
@@ -38,6 +39,7 @@ from goama.training.facts import gather_facts
 from goama.training.guidance import Guide
 from goama.training.learner import Learner
 from goama.training.loop import Outcome, TrainingLoop
+from goama.training.memory import is_out_of_memory, parts_that_fit, rehearse
 from goama.training.monitor import Monitor, clock, read_metrics
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
@@ -123,6 +125,7 @@ def train(
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
         new_parameters=(*loaded.new_parameters, FRAME_HEAD),
+        layer_decay=recipe.train.layer_decay,
         betas=recipe.train.betas,
         weight_decay=recipe.train.weight_decay,
     )
@@ -137,12 +140,15 @@ def train(
     learner = Learner(accelerator, loaded.network, optimiser, front_end(encoder, loaded.network.config), vocabulary)
     if accelerator.scaler is not None and state.scaler:
         accelerator.scaler.load_state_dict(state.scaler)
+    if recipe.data.accumulate == "auto":
+        plan = _split_to_fit(run, console, plan, learner)
+        recipe = plan.recipe
     batches = _batches(corpora, vocabulary, plan, accelerator)
     total_steps = _total_steps(recipe, batches)
     trackers = processes.together(
         lambda: start_trackers(recipe, run, run_id(run), state.step) if processes.is_main else []
     )
-    steps_per_epoch = batches.in_first_epoch() / recipe.data.accumulate
+    steps_per_epoch = batches.in_first_epoch() / int(recipe.data.accumulate)
     config = loaded.network.config
     facts = processes.on_main(
         lambda: gather_facts(corpora, vocabulary, plan, config, encoder=encoder, steps_per_epoch=steps_per_epoch)
@@ -170,7 +176,7 @@ def train(
             corpora.cuts("dev").to_eager(),
             recipe.train,
             recipe.augment,
-            recipe.data.accumulate,
+            int(recipe.data.accumulate),
             total_steps,
             run,
             state,
@@ -181,7 +187,9 @@ def train(
         )
         try:
             outcome = loop.run()
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise GoamaError(
                 f"the GPU's memory does not hold {recipe.data.batch_seconds:g} s of audio at once; go on with --resume "
                 "in a copy of the recipe with data.accumulate doubled, or model.gradient_checkpointing=true"
@@ -230,12 +238,27 @@ def _guide(
     )
 
 
+def _split_to_fit(run: Path, console: Console, plan: Plan, learner: Learner) -> Plan:
+    """Try out how much of a step the GPUs hold at once; the plan, and the run's recipe, with the parts it needs."""
+    views = 2 if plan.recipe.train.consistency else 1
+    batch_s = float(plan.recipe.data.batch_seconds) / learner.processes.count
+    fit = learner.processes.together(
+        lambda: parts_that_fit(lambda s: rehearse(learner, s, plan.longest_s, views=views), batch_s, plan.longest_s)
+    )
+    parts = max(learner.processes.gathered([fit]))
+    recipe = plan.recipe.with_values("data", accumulate=parts)
+    learner.processes.on_main(lambda: write_beside(run / RECIPE_FILE, recipe.to_toml()))
+    held = f"{batch_s / parts:.0f} s of audio at once, tried out with the longest clips"
+    _say(console, f"  data.accumulate = {parts}  (this GPU holds {held})")
+    return replace(plan, recipe=recipe)
+
+
 def _batches(corpora: Mixture, vocabulary: Vocabulary, plan: Plan, accelerator: Accelerator) -> TrainingBatches:
     data = plan.recipe.data
     return TrainingBatches(
         _trained_on(corpora.cuts("train"), plan),
         vocabulary,
-        batch_s=float(data.batch_seconds) / data.accumulate,
+        batch_s=float(data.batch_seconds) / int(data.accumulate),
         seed=plan.recipe.train.seed,
         repeats=plan.repeats,
         workers=int(data.workers),
@@ -257,7 +280,7 @@ def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
     train = recipe.train
     if train.steps is not None or train.minutes is not None:
         return train.steps
-    return max(1, math.ceil(float(train.epochs) * batches.in_first_epoch() / recipe.data.accumulate))
+    return max(1, math.ceil(float(train.epochs) * batches.in_first_epoch() / int(recipe.data.accumulate)))
 
 
 def _explain(

@@ -50,6 +50,34 @@ def test_groups_have_their_rates_and_decays(tiny_encoder):
     assert by_parameter[id(names["lm_head.weight"])]["lr"] == pytest.approx(5e-4)
 
 
+@pytest.mark.parametrize("kind", ["wav2vec2-bert", "xls-r", "hubert-base"])
+def test_lower_layers_learn_more_slowly_and_before_the_thaw_only_what_is_new(kind, tiny_encoder, waveform_encoders):
+    vocabulary = Vocabulary.from_texts(["abc"], min_count=1)[0]
+    encoder = {"wav2vec2-bert": tiny_encoder, **waveform_encoders}[kind]
+    loaded = load_for_training(str(encoder), vocabulary, adapter=False)
+    optimiser = make_optimiser(
+        loaded.network,
+        learning_rate=1e-4,
+        head_learning_rate=1e-3,
+        new_parameters=loaded.new_parameters,
+        layer_decay=0.5,
+        betas=(0.9, 0.98),
+        weight_decay=0.1,
+    )
+    groups = {id(p): group for group in optimiser.param_groups for p in group["params"]}
+    rates = {name: groups[id(p)]["peak_lr"] for name, p in loaded.network.named_parameters()}
+    layers = loaded.network.config.num_hidden_layers
+    for layer in range(layers):
+        (rate,) = {rate for name, rate in rates.items() if f".encoder.layers.{layer}." in name}
+        assert rate == pytest.approx(1e-4 * 0.5 ** (layers - 1 - layer))
+    (first,) = {rate for name, rate in rates.items() if "feature_projection" in name}
+    assert first == pytest.approx(1e-4 * 0.5**layers)
+    assert rates["lm_head.weight"] == 1e-3
+    set_rate(optimiser, 0.5, only_new=True)
+    learning = {name for name, p in loaded.network.named_parameters() if groups[id(p)]["lr"] > 0}
+    assert learning == {"lm_head.weight", "lm_head.bias"}
+
+
 def test_frozen_parameters_are_left_out():
     network = torch.nn.Linear(2, 2)
     network.bias.requires_grad_(False)

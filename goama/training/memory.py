@@ -1,0 +1,64 @@
+"""In how many parts a step must be computed to fit into a GPU's memory: tried out before training, not guessed.
+
+A step's gradient is the same in however many parts, so this decides on speed alone. What is tried is the worst that can
+come, a batch of nothing but the longest clips, with room for what the optimiser will keep.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.acoustics.batches import Batch
+from goama.errors import GoamaError
+from goama.training.learner import Learner
+
+
+def parts_that_fit(try_seconds: Callable[[float], None], batch_s: float, longest_s: float) -> int:
+    """The smallest power of two into how many parts `batch_s` seconds of audio must be split.
+
+    `try_seconds` computes a part of so many seconds, and runs out of memory where they are too many. Raises
+    `GoamaError` when not even the longest clip alone can be computed.
+    """
+    parts = 1
+    while True:
+        try:
+            try_seconds(batch_s / parts)
+            return parts
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        if batch_s / parts <= longest_s:
+            raise GoamaError(
+                f"the GPU's memory does not hold one clip of {longest_s:.0f} s: set data.longest_s to leave the "
+                "longest clips out, model.gradient_checkpointing=true, or take a smaller encoder"
+            )
+        gc.collect()  # the network's answer hangs in the error's frames
+        torch.cuda.empty_cache()
+        parts *= 2
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has an error of its own for it, Apple's GPUs say it."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
+def rehearse(learner: Learner, seconds: float, longest_s: float, *, views: int = 1) -> None:
+    """Compute, and forget, the gradient of a batch of noise: clips of `longest_s`, together at most `seconds`."""
+    kept = [
+        torch.empty_like(parameter)
+        for parameter in learner.network.parameters()
+        if parameter.requires_grad
+        for _ in range(0 if learner.bare_optimiser.state else 2)  # AdamW's averages, where it has none yet
+    ]
+    generator = np.random.default_rng(0)
+    count = max(1, int(seconds / longest_s))
+    samples = generator.standard_normal((count, round(longest_s * SAMPLE_RATE))).astype(np.float32)
+    labels = (tuple(learner.vocabulary.encode(learner.vocabulary.units[0])),) * count
+    names = tuple(map(str, range(count)))
+    learner.rehearse(Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views)
+    del kept
