@@ -48,7 +48,10 @@ class Stage:
     begins_with: str
 
 
-STAGES = (Stage("learn", "starter.toml", SCRATCH),)
+STAGES = (
+    Stage("listen", "starter.toml", SCRATCH),
+    Stage("learn", "starter-learn.toml", "listen"),
+)
 """Trained in this order on all corpora; the last one's best model is packed."""
 
 

@@ -42,7 +42,7 @@ def make_starter():
 
 @pytest.fixture(scope="module")
 def packed(make_starter, corpus, tiny_encoder, tmp_path_factory) -> Path:
-    """A tiny run over two corpora under the names of voices, packed as the real one is."""
+    """Tiny runs over two corpora under the names of voices, packed as the real one is."""
     work = tmp_path_factory.mktemp("work")
     clips = list(read_source(str(corpus.folder)))
     corpora = [
@@ -50,7 +50,8 @@ def packed(make_starter, corpus, tiny_encoder, tmp_path_factory) -> Path:
         for name, language, part in (("tuxpaint-da", "da", clips[::2]), ("tuxpaint-el", "el", clips[1::2]))
     ]
     recipe = read_recipe(None, ["train.steps=2", "data.batch_seconds=20", "model.adapter=false"])
-    train(Mixture(tuple(corpora)), work / "learn", encoder=str(tiny_encoder), recipe=recipe)
+    for stage in make_starter.STAGES:
+        train(Mixture(tuple(corpora)), work / stage.run, encoder=str(tiny_encoder), recipe=recipe)
     make_starter.pack(work, work / "packed", None)
     return work / "packed"
 
@@ -105,7 +106,7 @@ def test_what_it_was_trained_on_is_recorded_from_the_runs(packed):
     assert {c["fingerprint"] for c in training["corpora"]} == {c["fingerprint"] for c in run["corpora"]}
     assert training["languages"] == ["da", "el"]
     assert all(corpus["dev_cer"] > 0 for corpus in training["corpora"])
-    assert training["stages"][0]["steps"] == 2
+    assert [stage["steps"] for stage in training["stages"]] == [2, 2]
 
 
 def test_a_corpus_that_was_changed_since_is_not_packed(make_starter, packed, tmp_path):
