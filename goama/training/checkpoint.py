@@ -40,6 +40,8 @@ class RunState:
     elapsed_s: float = 0.0
     evaluation_s: float = 0.0
     """The longest evaluation so far: a budget in minutes leaves room for the last one."""
+    evaluated_at_s: float = 0.0
+    """When the last one ended: a budget in minutes is not spent on evaluations."""
     finished: bool = False
     place: DataPlace = field(default_factory=DataPlace)
     best_cer: float | None = None

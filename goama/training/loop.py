@@ -250,14 +250,18 @@ class TrainingLoop:
         if self.train.eval_every is not None:
             due = self.state.step % self.train.eval_every == 0
         else:
-            due = int(before * EVALUATIONS) < int(now * EVALUATIONS)
+            due = int(before * EVALUATIONS) < int(now * EVALUATIONS) and not self._is_too_dear()
         if not (due or now >= 1.0):
             return False
         started = time.monotonic()
         clips = self._evaluate()
         result = error_rates(clips)
         spent_s, _ = self.processes.agree(time.monotonic() - started, False)
-        self.state = replace(self.state, evaluation_s=max(self.state.evaluation_s, spent_s))
+        self.state = replace(
+            self.state,
+            evaluation_s=max(self.state.evaluation_s, spent_s),
+            evaluated_at_s=self.state.elapsed_s + spent_s,
+        )
         is_sane = guard.is_calm(self.state.guard) and result.loss is not None and self._is_finite()
         is_best = is_sane and (self.state.best_cer is None or result.cer < self.state.best_cer)
         self.monitor.log(self.state.step, evaluation_line(clips, best=is_best, sane=is_sane))
@@ -280,6 +284,12 @@ class TrainingLoop:
             self.monitor.log(self.state.step, {"event": "stopped early", "evaluations": without_gain})
             self._end("patience", f"no better dev CER in {without_gain} evaluations (train.patience): stopped early")
         return is_best
+
+    def _is_too_dear(self) -> bool:
+        """Of minutes, evaluations may cost a tenth."""
+        if self.train.minutes is None:
+            return False
+        return self.state.elapsed_s - self.state.evaluated_at_s < 9 * self.state.evaluation_s
 
     def _is_finite(self) -> bool:
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.learner.bare_network.parameters())

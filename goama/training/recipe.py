@@ -43,7 +43,9 @@ class TrainSection(_Section):
     realign: int = Field(3, ge=0, description="times in it that the network aligns the frame labels again")
     consistency: float = Field(0.0, ge=0, description="weight of the agreement of two views of each clip (CR-CTC)")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="arithmetic of the network")
-    eval_every: int | None = Field(None, gt=0, description="steps between evaluations; default: 12 in a run")
+    eval_every: int | None = Field(
+        None, gt=0, description="steps between evaluations; default: 12 in a run, fewer in few minutes"
+    )
     save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
     keep: int = Field(2, ge=1, description="checkpoints kept")
     rollbacks: int = Field(3, ge=0, description="times the guard undoes a loss spike at a lower rate before it stops")

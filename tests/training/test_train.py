@@ -30,6 +30,7 @@ from goama.training import gaussians
 from goama.training.alignment import Alignment
 from goama.training.guidance import guidance
 from goama.training.learner import Learner
+from goama.training.monitor import read_metrics
 from goama.training.optimiser import make_optimiser
 from goama.training.recipe import AugmentSection, read_recipe
 from goama.training.train import train
@@ -285,8 +286,16 @@ def test_minutes_bound_a_run(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
     trained = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
     assert not trained.outcome.interrupted
-    assert 3 < trained.outcome.state.elapsed_s < 12
-    assert trained.outcome.state.best_cer is not None
+    state = trained.outcome.state
+    assert 3 < state.elapsed_s < 12
+    assert state.best_cer is not None
+
+
+def test_few_minutes_are_not_spent_on_evaluations(mixture, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, ["train.minutes=0.15", "data.batch_seconds=5"])
+    state = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state
+    before_last = [line for line in read_metrics(tmp_path / "run") if "dev_cer" in line][:-1]
+    assert (len(before_last) - 1) * 9 * 0.2 * state.evaluation_s <= state.elapsed_s  # the longest was one of them
 
 
 def test_a_run_of_minutes_that_is_finished_stays_as_it_is(mixture, tiny_encoder, tmp_path):
