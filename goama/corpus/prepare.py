@@ -25,6 +25,9 @@ from goama.text.replacements import Replacement
 
 SHORTEST_S = 0.1
 LONGEST_S = 60.0
+SILENT_PEAK = 10 ** (-80 / 20)
+"""Of full scale: three steps of 16 bits. The faintest of 2850 clips of speech peaks at -23 dB."""
+
 _TRUNCATION_TOLERANCE_S = 0.25
 _AT_ONCE = 32  # clips decoded ahead of the writer: bounds memory, keeps the cores busy
 
@@ -183,6 +186,8 @@ def judge(clip: SourceClip, audio: Audio | GoamaError, normaliser: Normaliser) -
         return leave_out(str(audio))
     if audio.seconds < SHORTEST_S:
         return leave_out(f"{audio.seconds:.3f} s of sound: too short to hold speech (at least {SHORTEST_S} s)")
+    if abs(audio.samples).max() < SILENT_PEAK:
+        return leave_out("silent: there is nothing to hear; is it the right recording?")
     if clip.offset is None and clip.duration and audio.seconds < clip.duration - _TRUNCATION_TOLERANCE_S:
         return leave_out(f"truncated: {audio.seconds:.2f} s of the {clip.duration:.2f} s its manifest promises")
     return Kept(clip, text, audio.seconds, len(audio.samples), audio.native_rate, audio.native_channels)

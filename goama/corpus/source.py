@@ -97,6 +97,7 @@ def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, c
     tables, tiers = ("audiofolder", "ljspeech", "common-voice", "table"), ("elan", "textgrid")
     meant_for = (
         ("--tier", choices.tiers, tiers),
+        ("--recording", choices.recording, ("elan",)),
         ("--sheet", choices.sheet, ("audiofolder", "table")),
         ("--delimiter", choices.delimiter, ("audiofolder", "table")),
         ("--name", name, ("parquet", "hub")),
@@ -184,7 +185,7 @@ def _read_folder(kind: str, folder: Path, columns: Columns, name: str | None, ch
     files = _annotation_files(folder)[kind]
     if not files:
         raise GoamaError(f"{folder}: --format {kind}, but there is no {_ANNOTATIONS[kind][1]} file in this folder")
-    return read_annotations(title, files, folder, parse, choices.tiers, sounds)
+    return read_annotations(title, files, folder, parse, choices, sounds)
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -241,7 +242,7 @@ def _read_file(kind: str, path: Path, columns: Columns, choices: Choices) -> Sou
     if kind in _ANNOTATIONS:
         title, _, parse = _ANNOTATIONS[kind]
         sounds = SoundFiles.of_file(path, choices.audio_folder)
-        return read_annotations(title, [path], None, parse, choices.tiers, sounds)
+        return read_annotations(title, [path], None, parse, choices, sounds)
     if kind == "parquet":
         return read_parquet(path, None, columns, choices.audio_folder)
     if kind == "common-voice":

@@ -265,6 +265,7 @@ def test_each_faulty_clip_is_left_out_with_its_reason_and_the_others_are_kept(
     soundfile.write(tmp_path / "whole.wav", read_audio(ogg).samples, 16_000)
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000)
     soundfile.write(tmp_path / "short.wav", np.zeros(800), 16_000)
+    soundfile.write(tmp_path / "silent.flac", np.full(16_000, 2 / 32_768), 16_000)
     soundfile.write(tmp_path / "long.flac", np.zeros(61 * 16_000), 16_000)
     wav = (tmp_path / "whole.wav").read_bytes()
     bad = {
@@ -274,6 +275,7 @@ def test_each_faulty_clip_is_left_out_with_its_reason_and_the_others_are_kept(
         SourceClip("folder", tmp_path, "ja", "x"): "this is a folder",
         SourceClip("none", tmp_path / "none.wav", "ja", "x"): "holds no samples",
         SourceClip("short", tmp_path / "short.wav", "ja", "x"): "too short to hold speech",
+        SourceClip("silent", tmp_path / "silent.flac", "ja", "x"): "silent: there is nothing to hear",
         SourceClip(
             "long", tmp_path / "long.flac", "ja", "x"
         ): f"61 s in one piece; cut it into pieces of at most {60} s",
@@ -293,6 +295,14 @@ def test_each_faulty_clip_is_left_out_with_its_reason_and_the_others_are_kept(
     listed = [json.loads(line) for line in (made.corpus.folder / "left-out.jsonl").read_text().splitlines()]
     assert [(entry["id"], entry["where"]) for entry in listed] == [(clip.id, clip.where) for clip in bad]
     assert made.corpus.about["left_out"] == len(bad)
+
+
+def test_speech_is_kept_however_faint_it_is(good: list[SourceClip], tmp_path: Path) -> None:
+    """70 dB below full scale, in 24 bits: what a recorder writes whose gain was never turned up."""
+    samples = read_audio(good[0].audio).samples
+    soundfile.write(tmp_path / "faint.wav", samples * 10 ** (-70 / 20) / abs(samples).max(), 16_000, subtype="PCM_24")
+    made = prepare([*good, SourceClip("faint", tmp_path / "faint.wav", "ja", "x")], tmp_path / "corpus", source="x")
+    assert made.left_out == ()
 
 
 def test_when_no_clip_can_be_used_nothing_is_written(good: list[SourceClip], tmp_path: Path) -> None:

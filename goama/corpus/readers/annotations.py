@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from goama.corpus.readers.clip import Source, SourceClip
+from goama.corpus.readers.clip import Choices, Source, SourceClip
 from goama.corpus.readers.columns import stem_of
 from goama.corpus.readers.sound_files import SOUND_SUFFIXES, SoundFiles
 from goama.errors import GoamaError
@@ -99,18 +99,19 @@ Parse = Callable[[Path], Annotated]
 
 
 def read_annotations(
-    kind: str, files: Sequence[Path], folder: Path | None, parse: Parse, tiers: tuple[str, ...], sounds: SoundFiles
+    kind: str, files: Sequence[Path], folder: Path | None, parse: Parse, choices: Choices, sounds: SoundFiles
 ) -> Source:
     """The clips of annotation files; `folder` None: of one file that the user named.
 
     Every file is parsed once for the choice of the tiers, and again when its clips are wanted.
-    Raises `GoamaError` when no file has the tiers that the user named, or any text at all; a file of a folder that
-    cannot be read becomes one faulty clip.
+    Raises `GoamaError` when no file has the tiers or the recording that the user named, or any text at all; a file
+    of a folder that cannot be read becomes one faulty clip.
     """
     surveyed: dict[Path, list[_Facts]] = {}
     faults: dict[Path, str] = {}
     guessed: dict[Path, list[str]] = {}
-    of_several: dict[str, str] = {}  # the recording taken, by the file that links several
+    linked: dict[Path, Sequence[Recording]] = {}
+    of_several: dict[str, tuple[str, list[str]]] = {}  # the recording taken and the others, by file
     for file in files:
         try:
             annotated = parse(file)
@@ -121,11 +122,15 @@ def read_annotations(
             continue
         surveyed[file] = [_facts(tier) for tier in annotated.tiers]
         guessed[file] = _guess(annotated.tiers)
-        audio, _, _ = _recording(file, annotated.recordings, sounds)
-        if audio and len({_bare_name(recording) for recording in annotated.recordings}) > 1:
-            of_several[file.name] = audio.name
+        linked[file] = annotated.recordings
     where = str(folder or files[0])
-    taken = _named(surveyed, tiers, where) if tiers else _chosen(surveyed, guessed)
+    wanted = _named_recordings(linked, choices.recording, where) if choices.recording else {}
+    for file in surveyed:
+        audio, _, _ = _recording(file, linked[file], wanted.get(file), sounds)
+        names = list(dict.fromkeys(_bare_name(recording) for recording in wanted.get(file) or linked[file]))
+        if audio and len(names) > 1:
+            of_several[file.name] = audio.name, [name for name in names if name != audio.name]
+    taken = _named(surveyed, choices.tiers, where) if choices.tiers else _chosen(surveyed, guessed)
     if surveyed and not any(taken.values()):
         raise GoamaError(f"{where}: no tier holds text with times ({_tiers_in(surveyed.values()) or 'no tiers'})")
     several = any(len(names) > 1 for names in taken.values())
@@ -137,7 +142,7 @@ def read_annotations(
                 yield SourceClip(stem, b"", "", str(file), id_given=False, fault=faults[file])
                 continue
             annotated = parse(file)
-            audio, shift, fault = _recording(file, annotated.recordings, sounds)
+            audio, shift, fault = _recording(file, annotated.recordings, wanted.get(file), sounds)
             for tier in annotated.tiers:
                 if tier.name in taken[file]:
                     yield from _clips(file, stem, tier, several, audio, shift, fault)
@@ -145,7 +150,10 @@ def read_annotations(
     return Source(
         f"{kind}: {len(files)} file{'s' if len(files) != 1 else ''}{_in_words(surveyed, taken)}",
         clips,
-        (*_notes(surveyed, taken, bool(tiers)), *_note_on_recordings(of_several)),
+        (
+            *_notes(surveyed, taken, bool(choices.tiers)),
+            *_notes_on_recordings(of_several, [file for file in wanted if not wanted[file]], choices.recording),
+        ),
     )
 
 
@@ -279,12 +287,27 @@ def _notes(surveyed: dict[Path, list[_Facts]], taken: dict[Path, list[str]], nam
     return tuple(notes)
 
 
-def _note_on_recordings(of_several: dict[str, str]) -> tuple[str, ...]:
-    if not of_several:
-        return ()
-    shown = ", ".join(f"{audio} for {file}" for file, audio in list(of_several.items())[:5])
-    more = f" and {len(of_several) - 5} more" if len(of_several) > 5 else ""
-    return (f"several recordings are linked; the first that is here is taken for all tiers: {shown}{more}",)
+def _notes_on_recordings(
+    of_several: dict[str, tuple[str, list[str]]], without: Sequence[Path], wanted: str | None
+) -> tuple[str, ...]:
+    notes = []
+    if of_several:
+        shown = ", ".join(
+            f"{audio} for {file} (not {', '.join(others)})" for file, (audio, others) in list(of_several.items())[:5]
+        )
+        more = f" and {len(of_several) - 5} more" if len(of_several) > 5 else ""
+        notes.append(
+            f"several recordings {f'match --recording {wanted}' if wanted else 'are linked'}; the first that is here is "
+            f"taken for all tiers: {shown}{more}; --recording NAME takes another, and --tier with it only the tiers "
+            "that belong to it"
+        )
+    if without:
+        notes.append(
+            f"no recording {wanted!r} is linked in {len(without)} file{'s' if len(without) > 1 else ''}, whose own is "
+            f"taken: {', '.join(file.name for file in without[:5])}"
+            + (f" and {len(without) - 5} more" if len(without) > 5 else "")
+        )
+    return tuple(notes)
 
 
 def _tiers_in(files: Iterable[Sequence[_Facts]]) -> str:
@@ -369,14 +392,40 @@ def _bare_name(recording: Recording) -> str:
     return recording.name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def _recording(file: Path, linked: Sequence[Recording], sounds: SoundFiles) -> tuple[Path | None, float, str | None]:
-    """(sound file, how much later its clock starts, what is wrong): as linked, beside the file, of the same name."""
+def _named_recordings(
+    linked: dict[Path, Sequence[Recording]], wanted: str, where: str
+) -> dict[Path, Sequence[Recording]]:
+    """Those of each file's recordings that the user named, by name, with or without its end, or by pattern."""
+    every = dict.fromkeys(_bare_name(recording) for recordings in linked.values() for recording in recordings)
+    matching = {
+        name
+        for name in every
+        if wanted.casefold() in (name.casefold(), name.rpartition(".")[0].casefold())
+        or fnmatchcase(name.casefold(), wanted.casefold())
+    }
+    if not matching and linked:
+        holding = [name for name in every if wanted.casefold() in name.casefold()]
+        close = holding or difflib.get_close_matches(wanted, every, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        shown = ", ".join(list(every)[:12]) + (f" and {len(every) - 12} more" if len(every) > 12 else "")
+        raise GoamaError(f"{where}: no recording {wanted!r} is linked{hint}; linked are: {shown or 'none'}")
+    return {file: [r for r in recordings if _bare_name(r) in matching] for file, recordings in linked.items()}
+
+
+def _recording(
+    file: Path, linked: Sequence[Recording], wanted: Sequence[Recording] | None, sounds: SoundFiles
+) -> tuple[Path | None, float, str | None]:
+    """(sound file, how much later its clock starts, what is wrong): as linked, beside the file, of the same name.
+
+    Of the recordings that are `wanted`, where there are any; then none of another name will do.
+    """
+    linked = wanted or linked
     for recording in linked:
         name = _bare_name(recording)
         for path in (file.parent / name, sounds.elsewhere and sounds.elsewhere / name, Path(recording.name)):
             if path and path.name.lower().endswith(SOUND_SUFFIXES) and path.is_file() and not sounds.fault(path):
                 return path, recording.shift_s, None
-    stems = [file.stem, *(_bare_name(recording) for recording in linked)]
+    stems = [*([] if wanted else [file.stem]), *(_bare_name(recording) for recording in linked)]
     stems += [stem.rsplit(".", 1)[0] for stem in stems if "." in stem]  # talk.mos.srt; linked tape.mp4, there tape.wav
     for folder in (file.parent, sounds.elsewhere):
         for stem in dict.fromkeys(stems):

@@ -53,6 +53,7 @@ class Choices:
     delimiter: str | None = None
     sheet: str | None = None
     audio_folder: Path | None = None
+    recording: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,13 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pympi
 import pytest
+import soundfile
 
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.corpus.prepare import prepare
 from goama.corpus.source import Choices, Source, SourceClip, read_source
 from goama.errors import GoamaError
 
@@ -128,8 +132,58 @@ def test_of_several_linked_recordings_the_one_taken_is_named(interview: Path) ->
     document.add_linked_file("film.mp4")
     document.add_linked_file("lapel.wav", relpath="./lapel.wav")
     document.to_file(str(interview))
-    note = "several recordings are linked; the first that is here is taken for all tiers: tape.wav for tape.eaf"
-    assert note in read(interview).notes
+    (note,) = (note for note in read(interview).notes if "linked" in note)
+    assert note.startswith(
+        "several recordings are linked; the first that is here is taken for all tiers: tape.wav for tape.eaf "
+        "(not lapel.wav, film.mp4); --recording NAME takes another"
+    )
+
+
+@pytest.fixture
+def microphones(tape: Tape, tmp_path: Path) -> Path:
+    """Two speakers, each with a microphone that hears nobody else, and a film of both."""
+    path = eaf(tape, tmp_path / "talk.eaf", media="film.mp4", relative="./film.mp4")
+    document = pympi.Elan.Eaf(str(path))
+    for name, speaker in (("micS.wav", "small fish"), ("micB.wav", "big fish")):
+        samples = np.zeros(round(tape.seconds * SAMPLE_RATE), np.float32)
+        for piece in tape.of(speaker):
+            at = round(piece.start * SAMPLE_RATE)
+            samples[at : at + len(piece.samples)] = piece.samples
+        soundfile.write(tmp_path / name, samples, SAMPLE_RATE)
+        document.add_linked_file(f"D:/{name}", relpath=f"./{name}")
+    document.to_file(str(path))
+    return path
+
+
+@pytest.mark.parametrize("name", ["micB.wav", "micb", "*B.WAV"])
+def test_each_speaker_s_own_microphone_is_taken_where_it_is_named(microphones: Path, tape: Tape, name: str) -> None:
+    source = read_source(str(microphones), choices=Choices(tiers=("tx@BF",), recording=name))
+    pieces = tape.of("big fish")
+    assert all(is_piece(clip, piece) for clip, piece in zip(source, pieces, strict=True))
+    assert not any("recordings" in note for note in source.notes)
+
+
+def test_a_microphone_that_is_not_there_is_not_replaced_by_another(microphones: Path, tape: Tape) -> None:
+    (microphones.parent / "micB.wav").unlink()
+    tape.copy_to(microphones.parent, "talk.wav")
+    source = read_source(str(microphones), choices=Choices(recording="micB"))
+    assert all("micB.wav is not beside talk.eaf" in fault for fault in faults(source))
+    with pytest.raises(GoamaError, match=r"no recording 'mic' is linked \(did you mean 'micS.wav'\?\); linked are: "):
+        read_source(str(microphones), choices=Choices(recording="mic"))
+
+
+def test_of_a_folder_those_files_that_do_not_link_it_keep_their_own(microphones: Path, tape: Tape) -> None:
+    tape.copy_to(microphones.parent)
+    eaf(tape, microphones.parent / "other.eaf")
+    source = read_source(str(microphones.parent), choices=Choices(recording="micB"))
+    assert {clip.audio.name for clip in source if isinstance(clip.audio, Path)} == {"micB.wav", "tape.wav"}
+    assert "no recording 'micB' is linked in 1 file, whose own is taken: other.eaf" in source.notes
+
+
+def test_what_another_s_microphone_did_not_hear_is_no_clip_of_a_corpus(microphones: Path, tmp_path: Path) -> None:
+    made = prepare(read(microphones), tmp_path / "corpus", source="talk.eaf")
+    assert [entry.id for entry in made.left_out] == [clip.id for clip in read(microphones, "tx@BF*")]
+    assert {entry.reason for entry in made.left_out} == {"silent: there is nothing to hear; is it the right recording?"}
 
 
 def test_no_translation_stands_in_where_one_file_has_no_transcription(tape: Tape, tmp_path: Path) -> None:
