@@ -296,10 +296,10 @@ def _notes_on_recordings(
             f"{audio} for {file} (not {', '.join(others)})" for file, (audio, others) in list(of_several.items())[:5]
         )
         more = f" and {len(of_several) - 5} more" if len(of_several) > 5 else ""
+        which = f"match --recording {wanted}" if wanted else "are linked"
         notes.append(
-            f"several recordings {f'match --recording {wanted}' if wanted else 'are linked'}; the first that is here is "
-            f"taken for all tiers: {shown}{more}; --recording NAME takes another, and --tier with it only the tiers "
-            "that belong to it"
+            f"several recordings {which}; the first that is here is taken for all tiers: {shown}{more}; "
+            "--recording NAME takes another, and --tier with it only the tiers that belong to it"
         )
     if without:
         notes.append(
