@@ -89,6 +89,7 @@ def read_source(
     if kind not in ("parquet", *_ANNOTATIONS):  # those cost too much to read twice, or were read already
         for _ in opened:
             pass
+        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()))
     return opened
 
 

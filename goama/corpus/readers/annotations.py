@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from goama.acoustics.audio import SOUND_SUFFIXES
 from goama.corpus.readers.clip import Choices, Source, SourceClip
 from goama.corpus.readers.columns import stem_of
-from goama.corpus.readers.sound_files import SOUND_SUFFIXES, SoundFiles
+from goama.corpus.readers.sound_files import SoundFiles
 from goama.errors import GoamaError
 
 _USUAL_TIERS = (
@@ -422,7 +423,8 @@ def _recording(
     linked = wanted or linked
     for recording in linked:
         name = _bare_name(recording)
-        for path in (file.parent / name, sounds.elsewhere and sounds.elsewhere / name, Path(recording.name)):
+        beside = [folder / name for folder in (file.parent, sounds.elsewhere) if folder]
+        for path in (*beside, *map(sounds.near, beside), Path(recording.name)):
             if path and path.name.lower().endswith(SOUND_SUFFIXES) and path.is_file() and not sounds.fault(path):
                 return path, recording.shift_s, None
     stems = [*([] if wanted else [file.stem]), *(_bare_name(recording) for recording in linked)]

@@ -65,6 +65,8 @@ class Source:
     read: Callable[[], Iterator[SourceClip]]
     notes: tuple[str, ...] = ()
     """Sentences: where it could be read otherwise and how, and what in it is no clip."""
+    after_reading: Callable[[], tuple[str, ...]] = tuple
+    """Sentences that are known only once all clips were read."""
 
     def __iter__(self) -> Iterator[SourceClip]:
         return _with_ids_of_their_own(self.read())

@@ -25,15 +25,20 @@ def read_kaldi(folder: Path, audio_folder: Path | None) -> Source:
     data = kaldi_folders(folder)
     for child, _ in data:
         _refuse_pipes(child / "wav.scp")
+    sounds = [SoundFiles.of_folder(folder, audio_folder, base=child) for child, _ in data]
     segmented = [child for child, _ in data if (child / "segments").is_file()]
 
     def clips() -> Iterator[SourceClip]:
-        for child, split in data:
-            yield from _clips(child, split, SoundFiles.of_folder(folder, audio_folder, base=child))
+        for (child, split), its_sounds in zip(data, sounds, strict=True):
+            yield from _clips(child, split, its_sounds)
 
     folders = ", ".join(child.name for child, _ in data)
     pieces = "pieces from segments" if segmented else "whole recordings"
-    return Source(f"Kaldi data folder: {folders} (wav.scp, text); {pieces}", clips)
+    return Source(
+        f"Kaldi data folder: {folders} (wav.scp, text); {pieces}",
+        clips,
+        after_reading=lambda: tuple(note for its_sounds in sounds for note in its_sounds.notes()),
+    )
 
 
 def _refuse_pipes(wav_scp: Path) -> None:

@@ -8,9 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from goama.acoustics.audio import SOUND_SUFFIXES
 from goama.corpus.readers.clip import Columns, Source, SourceClip
 from goama.corpus.readers.columns import SPLIT_NAMES, clip_from_row, find_columns, in_words, other_readings
-from goama.corpus.readers.sound_files import SOUND_SUFFIXES, SoundFiles
+from goama.corpus.readers.sound_files import SoundFiles
 from goama.corpus.readers.table import Table, open_table, text_lines
 from goama.errors import GoamaError
 
@@ -55,7 +56,10 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns) -
     names = ", ".join(_name(manifest.table.path, len(manifests)) for manifest in manifests)
     how = f" ({first.how})" if first.how else ""
     return Source(
-        f"{kind}: {names}{how}; columns {in_words(found[0])}", clips, other_readings(first.columns, found[0], columns)
+        f"{kind}: {names}{how}; columns {in_words(found[0])}",
+        clips,
+        other_readings(first.columns, found[0], columns),
+        after_reading=lambda: tuple(dict.fromkeys(note for manifest in manifests for note in manifest.sounds.notes())),
     )
 
 

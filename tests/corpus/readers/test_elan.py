@@ -231,6 +231,17 @@ def test_the_recording_is_found_beside_the_file_when_the_stored_path_is_gone(
     assert {(clip.audio, clip.fault) for clip in clips} == {(wav, None)}
 
 
+def test_a_recording_whose_name_a_mac_wrote_otherwise_is_the_one_that_is_linked(tape: Tape, tmp_path: Path) -> None:
+    """Two are linked: the second, whose name is written the same, must not stand in for the first."""
+    wav = tape.copy_to(tmp_path, "Pru\u0308fung e\u0301.WAV")
+    tape.copy_to(tmp_path, "other.wav")
+    path = eaf(tape, tmp_path / "interview.eaf", media="D:/Prüfung é.wav", relative="./Prüfung é.wav")
+    document = pympi.Elan.Eaf(str(path))
+    document.add_linked_file("D:/other.wav", relpath="./other.wav")
+    document.to_file(str(path))
+    assert {(clip.audio, clip.fault) for clip in read(path)} == {(wav, None)}
+
+
 def test_the_stored_path_counts_for_a_file_that_was_named(tape: Tape, tmp_path: Path) -> None:
     path = eaf(tape, tmp_path / "x.eaf", media=f"file://{tape.wav}", relative=None)
     assert {clip.audio for clip in read(path)} == {tape.wav}
