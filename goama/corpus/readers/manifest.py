@@ -39,9 +39,13 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns) -
         raise GoamaError(f"{kind}: no table to read")
     found = []
     for manifest in manifests:
-        if next(manifest.table.rows(), None) is None:
-            raise GoamaError(f"{manifest.table.path}: the manifest holds no clips")
-        there = find_columns(manifest.table.columns, columns, str(manifest.table.path))
+        table = manifest.table
+        try:
+            there = find_columns(table.columns, columns, str(table.path))
+            if next(table.rows(), None) is None:
+                raise GoamaError(f"{table.path}: the manifest holds no clips")
+        except GoamaError as error:
+            raise GoamaError(f"{error}{table.hint}") from error
         if manifest.split and columns.split is None:
             there.pop("split", None)  # the folder's word counts more than a column's that nobody named
         found.append(there)

@@ -76,6 +76,20 @@ def test_another_sheet_is_taken_when_it_is_named(workbook: Path, sentences: Sent
         read(workbook, sheet="Sesion")
 
 
+@pytest.mark.parametrize(
+    "cells", [[["Interviews 2026"], ["made by", "Awa"]], [["title", "text"], [1, 2]], []], ids=range(3)
+)
+def test_a_title_page_without_clips_is_answered_with_the_other_sheets(workbook: Path, cells: list) -> None:
+    book = openpyxl.load_workbook(workbook)
+    cover = book.create_sheet("Cover", 0)
+    for row in cells:
+        cover.append(row)
+    book.save(workbook)
+    with pytest.raises(GoamaError, match=r"; this is the sheet 'Cover', and --sheet takes another: 'Session 1', 'Ses"):
+        read(workbook)
+    assert len(list(read(workbook, sheet="Session 2"))) == 1
+
+
 def test_a_cell_beyond_the_header_is_not_lost_without_a_word(workbook: Path) -> None:
     book = openpyxl.load_workbook(workbook)
     book["Session 2"]["D2"] = "and then he laughed"
@@ -175,7 +189,7 @@ def test_a_row_beyond_all_that_excel_allows_is_not_waited_for(workbook: Path) ->
 @pytest.mark.parametrize("content", [b"", b"PK\3\4", b"file_name,text\n", b"\xd0\xcf\x11\xe0" * 99])
 def test_what_is_no_workbook_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.xlsx").write_bytes(content)
-    with pytest.raises(GoamaError, match="not an .xlsx workbook, or a damaged one"):
+    with pytest.raises(GoamaError, match="not an .xlsx workbook, or a damaged one|this is text|of an old Excel"):
         read(tmp_path / "x.xlsx")
 
 
@@ -198,6 +212,22 @@ def test_a_delimiter_can_be_given_where_the_header_misleads(tmp_path: Path) -> N
     assert [clip.text for clip in read(path, columns, delimiter="semicolon")] == ["ja, nee"]
     with pytest.raises(GoamaError, match="--delimiter ;;: one character is needed, or one of comma"):
         read(path, delimiter=";;")
+
+
+def test_a_delimiter_that_divides_nothing_is_answered_with_the_one_that_does(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("file,text\na.wav,ja\n")
+    with pytest.raises(GoamaError, match=r"the columns are: file,text; that is one column: is the comma .*er comma\)"):
+        read(tmp_path / "clips.csv", delimiter="semicolon")
+
+
+def test_a_sheet_or_a_delimiter_is_refused_where_there_is_none(workbook: Path) -> None:
+    (workbook.parent / "clips.csv").write_text("file,text\na.wav,ja\n")
+    (workbook.parent / "clips.jsonl").write_text('{"file": "a.wav", "text": "ja"}\n')
+    for name, choice in (("clips.csv", "sheet"), ("clips.jsonl", "sheet"), ("clips.jsonl", "delimiter")):
+        with pytest.raises(GoamaError, match=f"{name}: .* so --{choice} means nothing; leave it away"):
+            read(workbook.parent / name, **{choice: "comma"})
+    with pytest.raises(GoamaError, match="--delimiter means nothing"):
+        read(workbook, delimiter="comma")
 
 
 def test_an_option_that_would_change_nothing_is_refused(tmp_path: Path, speech: Path) -> None:
