@@ -120,7 +120,7 @@ def prepare(
                 if progress:
                     progress(number)
         if not kept or normaliser is None:
-            raise GoamaError(f"{source}: no clip can be used ({_why_none(left_out)})")
+            raise GoamaError(f"{source}: no clip can be used ({why_none(left_out)})")
         splits, how = assign_splits([k.unsplit for k in kept], seed, split_by)
         about = _write(partial, kept, splits, how, left_out, normaliser, source, language)
         replace_folder(partial, place)
@@ -296,12 +296,26 @@ def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | Non
     CutSet.from_cuts(cut(member, split) for split, members in by_split.items() for member in members).to_file(path)
 
 
-def _why_none(left_out: list[LeftOut]) -> str:
+def why_none(left_out: list[LeftOut]) -> str:
+    """Where no clip can be used: the first and its reason."""
     if not left_out:
         return "the source is empty"
     first = left_out[0]
     others = f", and {len(left_out) - 1} more were left out" if len(left_out) > 1 else ""
     return f"{first.id}, {first.where}: {first.reason}{others}"
+
+
+def by_reason(left_out: Iterable[LeftOut]) -> list[tuple[int, str]]:
+    """(clips, what to say of them): those of one reason, such as the same missing recording, together."""
+    members: dict[str, list[LeftOut]] = {}
+    for entry in left_out:
+        members.setdefault(entry.reason, []).append(entry)
+    return [
+        (len(those), f"{those[0].id} ({those[0].where}): {reason}")
+        if len(those) == 1
+        else (len(those), f"{len(those)} clips, the first {those[0].id} ({those[0].where}): {reason}")
+        for reason, those in members.items()
+    ]
 
 
 def notes(kept: list[Kept]) -> tuple[str, ...]:

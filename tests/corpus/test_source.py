@@ -323,7 +323,7 @@ def test_a_piece_may_be_given_by_its_start_and_its_end(tmp_path: Path) -> None:
         ({"audio": ""}, "the column 'audio' is empty"),
         ({"audio": None}, "the column 'audio' is empty"),
         ({"text": ["ja", "nee"]}, "the column 'text' holds a list, not text"),
-        ({"offset": "00:12"}, "the offset '00:12' is not a number of seconds"),
+        ({"offset": "00:12:"}, "the offset '00:12:' is not a number of seconds"),
         ({"offset": -1}, "the offset -1 is not a number of seconds"),
         ({"offset": float("nan"), "duration": float("inf")}, "the duration inf is not a number of seconds"),
         ({"offset": 2, "end": 1}, "the clip would last -1.00 s"),

@@ -134,6 +134,11 @@ def read_annotations(
     taken = _named(surveyed, choices.tiers, where) if choices.tiers else _chosen(surveyed, guessed)
     if surveyed and not any(taken.values()):
         raise GoamaError(f"{where}: no tier holds text with times ({_tiers_in(surveyed.values()) or 'no tiers'})")
+    if choices.tiers and surveyed and not _texts_in(surveyed, taken):
+        filled = _tiers_in([t for t in tiers if t.texts] for tiers in surveyed.values())
+        raise GoamaError(
+            f"{where}: no text in {', '.join(map(repr, choices.tiers))}; the tiers with text are: {filled or 'none'}"
+        )
     several = any(len(names) > 1 for names in taken.values())
 
     def clips() -> Iterator[SourceClip]:
@@ -159,6 +164,10 @@ def read_annotations(
 
 
 # --- which tiers
+
+
+def _texts_in(surveyed: dict[Path, list[_Facts]], taken: dict[Path, list[str]]) -> int:
+    return sum(tier.texts for file, tiers in surveyed.items() for tier in tiers if tier.name in taken[file])
 
 
 def _facts(tier: Tier) -> _Facts:
@@ -327,7 +336,7 @@ def _clips(
     file: Path, stem: str, tier: Tier, several: bool, audio: Path | None, shift: float, fault: str | None
 ) -> Iterator[SourceClip]:
     texts = tier.texts
-    overlapping = _overlaps(texts)
+    overlapping = _overlaps(texts, "in the same tier" if tier.name else "in the same file")
     speaker = tier.speaker or tier.name.partition("@")[2].strip() or (tier.name if several else None)
     beginning = f"{stem}__{tier.name}" if several else stem
     tier_in_words = f", tier {tier.name!r}" if tier.name else ""
@@ -360,8 +369,8 @@ def _fault(start: float | None, end: float | None) -> str | None:
     return None
 
 
-def _overlaps(annotations: Sequence[Annotation]) -> dict[int, str]:
-    """What to say of annotations that share sound with another of their tier, by their number."""
+def _overlaps(annotations: Sequence[Annotation], place: str) -> dict[int, str]:
+    """What to say of annotations that share sound with another, by their number; `place`: where both are."""
     faults: dict[int, str] = {}
     timed = sorted(
         (a.start, a.end, number)
@@ -372,9 +381,7 @@ def _overlaps(annotations: Sequence[Annotation]) -> dict[int, str]:
     for start, end, number in timed:
         if last and last[1] - start > _TOUCHING_S:
             for one, (other_start, other_end) in ((number, last[:2]), (last[2], (start, end))):
-                faults.setdefault(
-                    one, f"overlaps the annotation from {other_start:.2f} s to {other_end:.2f} s in the same tier"
-                )
+                faults.setdefault(one, f"overlaps the annotation from {other_start:.2f} s to {other_end:.2f} s {place}")
         if last is None or end > last[1]:
             last = (start, end, number)
     return faults

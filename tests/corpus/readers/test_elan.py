@@ -110,6 +110,16 @@ def test_an_unknown_tier_is_answered_with_those_there_are(interview: Path) -> No
         read(interview, "tx@SX")
 
 
+def test_a_tier_that_holds_no_text_is_answered_with_those_that_do(interview: Path) -> None:
+    document = pympi.Elan.Eaf(str(interview))
+    document.add_tier("default")
+    document.to_file(str(interview))
+    with pytest.raises(
+        GoamaError, match=r"no text in 'default'; the tiers with text are: 'tx@SF' \(6\), 'ft@SF' \(6\)"
+    ):
+        read(interview, "default")
+
+
 def test_tiers_of_unusual_names_are_told_apart_by_what_is_in_them(tape: Tape, tmp_path: Path) -> None:
     """Two people who speak in turn are both taken, the Dutch gloss at the same times is not."""
     document = pympi.Elan.Eaf()

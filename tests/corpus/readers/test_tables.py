@@ -6,11 +6,12 @@ import csv
 import json
 import re
 import shutil
+import subprocess
 import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -529,7 +530,9 @@ def test_a_kaldi_folder_without_segments_gives_whole_recordings_by_split(
 def test_a_command_in_wav_scp_is_refused_and_not_run(tmp_path: Path, command: str) -> None:
     proof = tmp_path / "proof"
     kaldi(tmp_path / "data", wav_scp=["a a.wav", f"b {command.format(proof=proof)}"], text=["a ja", "b nee"])
-    with pytest.raises(GoamaError, match=r"wav\.scp:2: .* is a shell command, and goama runs none .*done < wav.scp`"):
+    with pytest.raises(
+        GoamaError, match=r"wav\.scp:2: .* is a shell command, and goama runs none .*done < wav.scp > new.scp`"
+    ):
         read(tmp_path / "data")
     assert not proof.exists()
 
@@ -554,9 +557,86 @@ def test_what_is_wrong_with_an_utterance_is_its_fault(tmp_path: Path, tables: di
     assert fault in (clip.fault or "")
 
 
-def test_an_utterance_without_a_text_is_a_clip_without_a_text(tmp_path: Path) -> None:
-    kaldi(tmp_path, wav_scp=["a a.wav", "b b.wav"], text=["b ja"])
-    assert [(clip.id, clip.text) for clip in read(tmp_path)] == [("b", "ja"), ("a", "")]
+def test_an_utterance_without_a_line_in_text_is_not_one_whose_text_is_empty(tmp_path: Path) -> None:
+    kaldi(tmp_path, wav_scp=["a a.wav", "b b.wav", "c c.wav"], text=["b ja", "c"])
+    assert [(clip.id, clip.text, clip.fault) for clip in read(tmp_path)] == [
+        ("b", "ja", None),
+        ("c", "", None),
+        ("a", "", "text has no line for it"),
+    ]
+
+
+def test_the_advice_for_commands_makes_files_of_them_and_leaves_files_alone(
+    tmp_path: Path, sentences: Sentences
+) -> None:
+    shutil.copy(sentences[0]["file_name"], tmp_path / "a b.ogg")
+    proof = tmp_path / "plain"  # a path that would leave a trace if it were run
+    proof.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
+    proof.chmod(0o755)
+    kaldi(tmp_path, wav_scp=["a cat 'a b.ogg' | cat |", f"b {proof}", "c a b.ogg"], text=["a ja", "b nee", "c ja"])
+    with pytest.raises(GoamaError) as refused:
+        read(tmp_path)
+    advice = str(refused.value).split("`")[1]
+    subprocess.run(["bash", "-c", advice], cwd=tmp_path, check=True)
+    assert not (tmp_path / "was-run").exists()
+    (tmp_path / "new.scp").rename(tmp_path / "wav.scp")
+    assert [clip.audio for clip in read(tmp_path)] == [tmp_path / "wav" / "a.wav", proof, tmp_path / "a b.ogg"]
+    assert (tmp_path / "wav" / "a.wav").read_bytes() == (tmp_path / "a b.ogg").read_bytes()
+
+
+# --- times
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "place"),
+    [
+        ("0,4", "2,75", (0.4, 2.35)),
+        ("12", "14,5", (12.0, 2.5)),
+        ("0:03", "0:05", (3.0, 2.0)),
+        ("0:03.5", "1:02:05", (3.5, 3721.5)),
+        ("00:00:00.4", "00:00:02,500", (0.4, 2.1)),
+        ("90:00", "90:01.25", (5400.0, 1.25)),
+    ],
+)
+def test_times_may_have_a_comma_or_be_as_clocks_show_them(
+    tmp_path: Path, start: str, end: str, place: tuple[float, float]
+) -> None:
+    (tmp_path / "clips.csv").write_text(f"file;text;start;end\na.wav;ja;{start};{end}\n")
+    (clip,) = read(tmp_path / "clips.csv")
+    assert clip.fault is None
+    assert (clip.offset, clip.duration) == (pytest.approx(place[0]), pytest.approx(place[1]))
+
+
+def test_three_digits_behind_a_comma_are_a_fraction_where_another_row_says_so(tmp_path: Path) -> None:
+    rows = "file;text;start;end\na.wav;ja;1,234;2,345\n"
+    (tmp_path / "clips.csv").write_text(rows)
+    (clip,) = read(tmp_path / "clips.csv")
+    assert clip.fault == (
+        "the offset '1,234' may be 1.234 or 1234 seconds: write it with a point, or without the comma"
+    )
+    (tmp_path / "clips.csv").write_text(rows + "a.wav;nee;3,5;4\n")
+    assert [clip.offset for clip in read(tmp_path / "clips.csv")] == [1.234, 3.5]
+
+
+@pytest.mark.parametrize("start", ["1.234,5", "1:2:3:4", "0:61", "1:75:00", "-0:03", "three", "1e999", "٣:٠٠"])
+def test_what_is_no_time_is_answered_with_what_is(tmp_path: Path, start: str) -> None:
+    (tmp_path / "clips.csv").write_text(f"file;text;start;end\na.wav;ja;{start};9999\n", encoding="utf-8")
+    (clip,) = read(tmp_path / "clips.csv")
+    assert clip.fault == f"the offset {start!r} is not a number of seconds; 12.5 is one, and 0:00:12.5"
+
+
+def test_cells_of_a_spreadsheet_that_hold_times_are_read(tape: Tape, tmp_path: Path) -> None:
+    tape.copy_to(tmp_path)
+    book = openpyxl.Workbook()
+    book.active.append(["file", "text", "start", "end"])
+    for piece, kind in zip(tape.pieces, (timedelta, timedelta, None, None), strict=False):
+        times = [timedelta(seconds=at) if kind else at for at in (piece.start, piece.end)]
+        book.active.append(["tape.wav", piece.text, *times])
+    book.active.append(["tape.wav", "ja", datetime(2026, 1, 1, 0, 0, 1).time(), datetime(2026, 1, 1, 0, 0, 2).time()])
+    book.save(tmp_path / "clips.xlsx")
+    *cut, last = read(tmp_path / "clips.xlsx")
+    assert all(is_piece(clip, piece) for clip, piece in zip(cut, tape.pieces, strict=False))
+    assert (last.offset, last.duration) == (1.0, 1.0)
 
 
 # --- names of sound files
