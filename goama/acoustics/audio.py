@@ -190,7 +190,7 @@ def write_flac(path: Path, samples: np.ndarray) -> None:
 
 def _require_file(path: Path) -> None:
     if not path.exists():
-        similar = _similar(path)
+        similar = similar_name(path)
         raise GoamaError(f"{path}: no such file; {f'did you mean {similar!r}?' if similar else 'check the path'}")
     if path.is_dir():
         raise GoamaError(f"{path}: this is a folder, a sound file is needed")
@@ -203,7 +203,7 @@ def _require_file(path: Path) -> None:
 _FEW = 200  # names that may be compared one by one, for each file that is missing
 
 
-def _similar(path: Path) -> str | None:
+def similar_name(path: Path) -> str | None:
     """A file of the same folder that may be meant: the same letters and numbers, or nearly, the same numbers."""
     names = _names_in(path.parent)
     letters = _letters(path.name)

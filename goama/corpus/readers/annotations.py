@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from goama.acoustics.audio import SOUND_SUFFIXES
+from goama.acoustics.audio import SOUND_SUFFIXES, similar_name
 from goama.corpus.readers.clip import Choices, Source, SourceClip
 from goama.corpus.readers.columns import stem_of
 from goama.corpus.readers.sound_files import SoundFiles
@@ -442,10 +442,13 @@ def _recording(
             if beside:
                 return beside[0], linked[0].shift_s if linked else 0.0, None
     names = " or ".join(dict.fromkeys(recording.name for recording in linked)) or f"{file.stem}.wav (or .mp3, …)"
+    similar = next((n for r in linked if (n := similar_name(file.parent / _bare_name(r)))), None)
+    hint = f" (did you mean {similar!r}?)" if similar else ""
     outside = next((fault for r in linked if Path(r.name).is_file() and (fault := sounds.fault(Path(r.name)))), None)
     return (
         None,
         0.0,
         outside
-        or (f"its recording {names} is not beside {file.name}; put it there, or name its folder with --audio-folder"),
+        or f"its recording {names} is not beside {file.name}{hint}; put it there, or name its folder with "
+        "--audio-folder",
     )

@@ -178,6 +178,8 @@ def _string(value: Any) -> str | None:
 def has_decimal_comma(rows: Iterable[Mapping[str, Any]], found: Mapping[str, str]) -> bool:
     """Whether a time in these rows can only be read so: 0,4 or 12,25, while 1,234 may be a thousand and more."""
     places = [found[name] for name in ("offset", "duration", "end") if name in found]
+    if not places:
+        return False
     return any(_DECIMAL_COMMA.fullmatch((_string(row.get(column)) or "").strip()) for row in rows for column in places)
 
 

@@ -239,7 +239,7 @@ def _split_csv(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
     """(number of its first line, fields) of each row that is not blank; a quote that never closes is an error."""
     csv.field_size_limit(_LONGEST_FIELD)
     lines = (line for _, line in islice(text_lines(path), layout.skipped, None))
-    quoting = csv.QUOTE_MINIMAL if layout.quotes else csv.QUOTE_NONE
+    quoting: Any = csv.QUOTE_MINIMAL if layout.quotes else csv.QUOTE_NONE
     reader = csv.reader(lines, delimiter=layout.delimiter, quoting=quoting, strict=True)
     number = 1 + layout.skipped
     try:

@@ -271,6 +271,12 @@ def test_without_its_recording_every_annotation_says_what_was_looked_for(tape: T
     assert all("its recording" in fault and "tape.wav is not beside x.eaf" in fault for fault in faults(source))
 
 
+def test_a_recording_of_nearly_that_name_is_asked_for(tape: Tape, tmp_path: Path) -> None:
+    tape.copy_to(tmp_path, "my_tape-1.wav")
+    path = eaf(tape, tmp_path / "x.eaf", media="D:/My Tape 1.wav", relative="./My Tape 1.wav")
+    assert all("is not beside x.eaf (did you mean 'my_tape-1.wav'?); put" in fault for fault in faults(read(path)))
+
+
 def test_a_recording_that_starts_before_the_annotation_s_clock_is_cut_at_its_place(tape: Tape, tmp_path: Path) -> None:
     """TIME_ORIGIN: ELAN plays a recording from there when it says 0."""
     tape.copy_to(tmp_path)
