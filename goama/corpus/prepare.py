@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ LONGEST_S = 60.0
 SILENT_PEAK = 10 ** (-80 / 20)
 """Of full scale: three steps of 16 bits. The faintest of 2850 clips of speech peaks at -23 dB."""
 
+_PLACE_IN_FILE = re.compile(r"(, tier .*|, [\d:.]+|[: ]\d+)$", re.DOTALL)
 _TRUNCATION_TOLERANCE_S = 0.25
 _AT_ONCE = 32  # clips decoded ahead of the writer: bounds memory, keeps the cores busy
 
@@ -306,15 +308,16 @@ def why_none(left_out: list[LeftOut]) -> str:
 
 
 def by_reason(left_out: Iterable[LeftOut]) -> list[tuple[int, str]]:
-    """(clips, what to say of them): those of one reason, such as the same missing recording, together."""
-    members: dict[str, list[LeftOut]] = {}
+    """(clips, what to say of them): those of one file and one reason, such as a missing recording, together."""
+    members: dict[tuple[str, str], list[LeftOut]] = {}
     for entry in left_out:
-        members.setdefault(entry.reason, []).append(entry)
+        file = _PLACE_IN_FILE.sub("", entry.where)
+        members.setdefault((file, entry.reason), []).append(entry)
     return [
         (len(those), f"{those[0].id} ({those[0].where}): {reason}")
         if len(those) == 1
         else (len(those), f"{len(those)} clips, the first {those[0].id} ({those[0].where}): {reason}")
-        for reason, those in members.items()
+        for (_, reason), those in members.items()
     ]
 
 
