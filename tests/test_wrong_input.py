@@ -145,7 +145,7 @@ def test_a_bad_file_is_named_with_its_reason_and_the_good_clips_make_a_corpus(
         ({"text": {"nl": "ja"}}, "the column 'text' holds a dict, not text"),
         ({"file_name": ""}, "the column 'file_name' is empty"),
         ({"duration": 60}, "its manifest promises"),
-        ({"duration": "1:02"}, "the duration '1:02' is not a number of seconds"),
+        ({"duration": "1:02:"}, "the duration '1:02:' is not a number of seconds"),
         ({"offset": 50}, "does not lie within the recording's"),
     ],
     ids=range(9),
@@ -389,7 +389,7 @@ def test_ctrl_c_stops_prepare_and_leaves_nothing(speech: Path, tmp_path: Path) -
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert said == "stopped; nothing was written\n"
     assert [path.name for path in tmp_path.iterdir()] == ["many.jsonl"]
 
 

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import difflib
 import io
 import math
+import os
+import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +47,13 @@ _CONTAINERS = (
     "wv,tta,ape,mpeg,mpegts,g722,gsm"
 )
 """What FFmpeg may take a file for. Never a playlist: its demuxers open the files and addresses named inside."""
+
+SOUND_SUFFIXES = (
+    ".wav", ".flac", ".aiff", ".aif", ".w64", ".caf", ".au",
+    ".m4a", ".opus", ".ogg", ".oga", ".mp3", ".aac", ".wma", ".amr", ".awb", ".g722", ".gsm",
+    ".mp4", ".webm", ".mkv", ".mov", ".3gp", ".avi", ".mpg", ".mpeg",
+)  # fmt: skip
+"""What a recording may end in; where one name is there with several, the first of these is taken."""
 
 _SEEKABLE = {"WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64"}
 _UNKNOWN_FRAMES = 1 << 62  # what libsndfile says of a FLAC that was made by a pipe; it cannot read those
@@ -178,13 +190,48 @@ def write_flac(path: Path, samples: np.ndarray) -> None:
 
 def _require_file(path: Path) -> None:
     if not path.exists():
-        raise GoamaError(f"{path}: no such file; check the path")
+        similar = similar_name(path)
+        raise GoamaError(f"{path}: no such file; {f'did you mean {similar!r}?' if similar else 'check the path'}")
     if path.is_dir():
         raise GoamaError(f"{path}: this is a folder, a sound file is needed")
     if not path.is_file():
         raise GoamaError(f"{path}: this is a device or a pipe, a sound file is needed")
     if path.stat().st_size == 0:
         raise GoamaError(f"{path}: the file is empty (0 bytes); copy it again from its origin")
+
+
+_FEW = 200  # names that may be compared one by one, for each file that is missing
+
+
+def similar_name(path: Path) -> str | None:
+    """A file of the same folder that may be meant: the same letters and numbers, or nearly, the same numbers."""
+    names = _names_in(path.parent)
+    letters = _letters(path.name)
+    if same := names.get(letters):
+        return same
+    if len(names) > _FEW:
+        return None
+    close = difflib.get_close_matches(letters, [other for other in names if _numbers(other) == _numbers(letters)], n=1)
+    return names[close[0]] if close else None
+
+
+@lru_cache(maxsize=16)
+def _names_in(folder: Path) -> dict[str, str]:
+    """A folder's sound files by their letters and numbers; listed once, however many of its files are missing."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder))
+    except OSError:
+        return {}
+    return {_letters(name): name for name in names if name.lower().endswith(SOUND_SUFFIXES)}
+
+
+def _letters(name: str) -> str:
+    stem = unicodedata.normalize("NFKD", Path(name).stem).casefold()
+    return "".join(character for character in stem if character.isalnum())
+
+
+def _numbers(letters: str) -> list[int]:
+    return [int(number) for number in re.findall(r"[0-9]+", letters)]
 
 
 def _decode(source: Path | bytes, wanted: _Wanted) -> tuple[np.ndarray, int]:

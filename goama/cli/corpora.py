@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +15,7 @@ from goama.cli.terminal import Spinner, countdown, err, has_gpu, next_command, o
 from goama.errors import GoamaError
 from goama.files import write_beside
 
-_NAMED = 5  # clips named on the screen; the file that names all is said
+_NAMED = 5  # clips, or reasons of several, named on the screen; the file that names all is said
 
 
 @takes_source
@@ -78,6 +80,16 @@ def check(
         raise typer.Exit(2)
 
 
+@contextmanager
+def _nothing_written() -> Iterator[None]:
+    """Says of a Ctrl-C that it left everything as it was."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("stopped; nothing was written")
+        raise typer.Exit(130) from None
+
+
 @takes_source
 def prepare(
     wanted: WantedSource,
@@ -103,6 +115,7 @@ def prepare(
     ] = False,
 ) -> None:
     """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
+    from goama.corpus.prepare import by_reason
     from goama.corpus.prepare import prepare as make_corpus
     from goama.corpus.split import SPLIT_BY
     from goama.model.shipped import small_encoder
@@ -113,12 +126,13 @@ def prepare(
     if numbers is not None and not dry_run:
         raise GoamaError("--numbers goes with --dry-run: it makes a table to look through before it is used")
     replacements = read_replacements(replace) if replace else ()
-    clips = wanted.read()
+    with _nothing_written():
+        clips = wanted.read()
     if dry_run:
         from goama.corpus.dry_run import dry_run as look
         from goama.corpus.dry_run import print_dry_run, write_numbers
 
-        with Spinner() as status:
+        with _nothing_written(), Spinner() as status:
             plan = look(
                 clips,
                 source=wanted.where,
@@ -134,7 +148,7 @@ def prepare(
         return
     if output is None:
         raise GoamaError("prepare: name the corpus folder to make with -o, or look first with --dry-run")
-    with Spinner() as status:
+    with _nothing_written(), Spinner() as status:
         made = make_corpus(
             clips,
             output,
@@ -154,10 +168,11 @@ def prepare(
     for note in made.notes:
         out.print(note, markup=False)
     if made.left_out:
-        for entry in made.left_out[:_NAMED]:
-            err.print(f"left out: {entry.id} ({entry.where}): {entry.reason}", markup=False)
-        if len(made.left_out) > _NAMED:
-            err.print(f"… and {len(made.left_out) - _NAMED} more")
+        named = by_reason(made.left_out)
+        for _, sentence in named[:_NAMED]:
+            err.print(f"left out: {sentence}", markup=False)
+        if len(named) > _NAMED:
+            err.print(f"… and {sum(count for count, _ in named[_NAMED:])} more")
         listing = output / "left-out.jsonl"
         err.print(
             f"goama: {'1 clip was' if len(made.left_out) == 1 else f'{len(made.left_out)} clips were'} left out, "

@@ -38,6 +38,9 @@ _OPTIONS: dict[str, Any] = {
     "tier": Annotated[
         list[str] | None, typer.Option(help="ELAN, Praat: tier to take, or its type, or 'tx@*'; may be repeated.")
     ],
+    "recording": Annotated[
+        str | None, typer.Option(help="ELAN: which of several linked recordings to take; a name or a pattern.")
+    ],
     "delimiter": Annotated[str | None, typer.Option(help="CSV: tab, comma, semicolon, pipe or a character.")],
     "sheet": Annotated[str | None, typer.Option(help="XLSX: sheet to take.")],
     "audio_folder": Annotated[Path | None, typer.Option(help="Where the sound lies, if not in the source.")],
@@ -62,7 +65,12 @@ class WantedSource:
         given = self.options
         columns = Columns(**{column: given[option] for option, (column, _) in _COLUMNS.items()})
         choices = Choices(
-            given["format_"], tuple(given["tier"] or ()), given["delimiter"], given["sheet"], given["audio_folder"]
+            given["format_"],
+            tuple(given["tier"] or ()),
+            given["delimiter"],
+            given["sheet"],
+            given["audio_folder"],
+            given["recording"],
         )
         with Spinner() as status:
             status("reading the source")

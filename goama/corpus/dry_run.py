@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from goama.corpus.corpus import SPLITS
-from goama.corpus.prepare import Kept, LeftOut, decoded, judge, notes
+from goama.corpus.prepare import Kept, LeftOut, by_reason, decoded, judge, notes, why_none
 from goama.corpus.source import SourceClip
 from goama.corpus.split import assign_splits
 from goama.errors import GoamaError
@@ -77,9 +77,9 @@ def dry_run(
                 texts[clip.language or language].append(clip.text)
             if progress:
                 progress(number)
-    if normaliser is None:
-        raise GoamaError(f"{source}: the source is empty")
-    splits, how = assign_splits([k.unsplit for k in kept], seed, split_by) if kept else ([], "nothing to split")
+    if normaliser is None or not kept:
+        raise GoamaError(f"{source}: no clip can be used ({why_none(left_out)})")
+    splits, how = assign_splits([k.unsplit for k in kept], seed, split_by)
     seconds = dict.fromkeys(SPLITS, 0.0)
     for split, k in zip(splits, kept, strict=True):
         seconds[split] += k.seconds
@@ -152,10 +152,11 @@ def print_dry_run(plan: DryRun, console: Console) -> None:
         say(note)
     if plan.left_out:
         say(f"\n{_clips(len(plan.left_out))} would be left out", style="bold")
-        for left in plan.left_out[:_LEFT_OUT_SHOWN]:
-            say(f"  {left.id} ({left.where}): {left.reason}")
-        if len(plan.left_out) > _LEFT_OUT_SHOWN:
-            say(f"  … and {len(plan.left_out) - _LEFT_OUT_SHOWN} more")
+        named = by_reason(plan.left_out)
+        for _, sentence in named[:_LEFT_OUT_SHOWN]:
+            say(f"  {sentence}")
+        if len(named) > _LEFT_OUT_SHOWN:
+            say(f"  … and {sum(count for count, _ in named[_LEFT_OUT_SHOWN:])} more")
     say(f"\n{plan.split_by}", style="bold")
     for split, (clips, seconds) in plan.splits.items():
         say(f"{split:5}  {clips:5d} clips  {seconds / 60:6.1f} min")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,10 @@ from goama.text.replacements import Replacement
 
 SHORTEST_S = 0.1
 LONGEST_S = 60.0
+SILENT_PEAK = 10 ** (-80 / 20)
+"""Of full scale: three steps of 16 bits. The faintest of 2850 clips of speech peaks at -23 dB."""
+
+_PLACE_IN_FILE = re.compile(r"(, tier .*|, [\d:.]+|[: ]\d+)$", re.DOTALL)
 _TRUNCATION_TOLERANCE_S = 0.25
 _AT_ONCE = 32  # clips decoded ahead of the writer: bounds memory, keeps the cores busy
 
@@ -117,7 +122,7 @@ def prepare(
                 if progress:
                     progress(number)
         if not kept or normaliser is None:
-            raise GoamaError(f"{source}: no clip can be used ({_why_none(left_out)})")
+            raise GoamaError(f"{source}: no clip can be used ({why_none(left_out)})")
         splits, how = assign_splits([k.unsplit for k in kept], seed, split_by)
         about = _write(partial, kept, splits, how, left_out, normaliser, source, language)
         replace_folder(partial, place)
@@ -183,6 +188,8 @@ def judge(clip: SourceClip, audio: Audio | GoamaError, normaliser: Normaliser) -
         return leave_out(str(audio))
     if audio.seconds < SHORTEST_S:
         return leave_out(f"{audio.seconds:.3f} s of sound: too short to hold speech (at least {SHORTEST_S} s)")
+    if abs(audio.samples).max() < SILENT_PEAK:
+        return leave_out("silent: there is nothing to hear; is it the right recording?")
     if clip.offset is None and clip.duration and audio.seconds < clip.duration - _TRUNCATION_TOLERANCE_S:
         return leave_out(f"truncated: {audio.seconds:.2f} s of the {clip.duration:.2f} s its manifest promises")
     return Kept(clip, text, audio.seconds, len(audio.samples), audio.native_rate, audio.native_channels)
@@ -291,12 +298,27 @@ def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | Non
     CutSet.from_cuts(cut(member, split) for split, members in by_split.items() for member in members).to_file(path)
 
 
-def _why_none(left_out: list[LeftOut]) -> str:
+def why_none(left_out: list[LeftOut]) -> str:
+    """Where no clip can be used: the first and its reason."""
     if not left_out:
         return "the source is empty"
     first = left_out[0]
     others = f", and {len(left_out) - 1} more were left out" if len(left_out) > 1 else ""
     return f"{first.id}, {first.where}: {first.reason}{others}"
+
+
+def by_reason(left_out: Iterable[LeftOut]) -> list[tuple[int, str]]:
+    """(clips, what to say of them): those of one file and one reason, such as a missing recording, together."""
+    members: dict[tuple[str, str], list[LeftOut]] = {}
+    for entry in left_out:
+        file = _PLACE_IN_FILE.sub("", entry.where)
+        members.setdefault((file, entry.reason), []).append(entry)
+    return [
+        (len(those), f"{those[0].id} ({those[0].where}): {reason}")
+        if len(those) == 1
+        else (len(those), f"{len(those)} clips, the first {those[0].id} ({those[0].where}): {reason}")
+        for (_, reason), those in members.items()
+    ]
 
 
 def notes(kept: list[Kept]) -> tuple[str, ...]:

@@ -6,12 +6,15 @@ row or annotation goes along as that clip's `fault`.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from goama.acoustics.audio import SOUND_SUFFIXES
 from goama.corpus.readers.annotations import read_annotations
 from goama.corpus.readers.clip import Choices, Columns, Source, SourceClip
 from goama.corpus.readers.columns import split_in_name
@@ -32,7 +35,7 @@ from goama.corpus.readers.manifest import (
 )
 from goama.corpus.readers.sound_files import SoundFiles
 from goama.corpus.readers.subtitles import read_subtitles
-from goama.corpus.readers.table import TABLES, XLSX_SUFFIXES, open_table
+from goama.corpus.readers.table import OLD_SPREADSHEETS, TABLES, XLSX_SUFFIXES, open_table
 from goama.corpus.readers.textgrid import read_textgrid
 from goama.errors import GoamaError
 
@@ -50,6 +53,8 @@ FORMATS = ("ljspeech", "audiofolder", "common-voice", "kaldi", "parquet", *_ANNO
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DEEPEST = 4  # folders in folders that are searched for annotation files
 _MOST_ENTRIES = 200_000
+_SOUND = (b"RIFF", b"fLaC", b"OggS", b"ID3")
+_ARCHIVES = (b"PK", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
 _LISTED_TABLES = (".jsonl", ".ndjson", ".csv", ".tsv", *XLSX_SUFFIXES)
 
 
@@ -89,6 +94,7 @@ def read_source(
     if kind not in ("parquet", *_ANNOTATIONS):  # those cost too much to read twice, or were read already
         for _ in opened:
             pass
+        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()))
     return opened
 
 
@@ -97,6 +103,7 @@ def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, c
     tables, tiers = ("audiofolder", "ljspeech", "common-voice", "table"), ("elan", "textgrid")
     meant_for = (
         ("--tier", choices.tiers, tiers),
+        ("--recording", choices.recording, ("elan",)),
         ("--sheet", choices.sheet, ("audiofolder", "table")),
         ("--delimiter", choices.delimiter, ("audiofolder", "table")),
         ("--name", name, ("parquet", "hub")),
@@ -128,6 +135,12 @@ def _kind_of_folder(folder: Path, wanted: str | None) -> tuple[str, list[str]]:
     except OSError as error:
         raise GoamaError(f"{folder}: cannot be read ({error.strerror})") from error
     if not kinds:
+        sounds = sum(file.suffix.lower() in SOUND_SUFFIXES for file in _files(folder))
+        if sounds:
+            raise GoamaError(
+                f"{folder}: {sounds} sound file{'s' if sounds > 1 else ''}, but no transcripts: write metadata.csv "
+                "with the columns file_name (relative to the folder) and text, or put what docs/sources.md lists here"
+            )
         raise GoamaError(
             f"{folder}: no metadata.jsonl or metadata.csv in this folder; write one with the columns "
             "file_name (relative to the folder) and text, or name one of the sources that docs/sources.md lists"
@@ -184,7 +197,7 @@ def _read_folder(kind: str, folder: Path, columns: Columns, name: str | None, ch
     files = _annotation_files(folder)[kind]
     if not files:
         raise GoamaError(f"{folder}: --format {kind}, but there is no {_ANNOTATIONS[kind][1]} file in this folder")
-    return read_annotations(title, files, folder, parse, choices.tiers, sounds)
+    return read_annotations(title, files, folder, parse, choices, sounds)
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -229,19 +242,56 @@ def _kind_of_file(path: Path, wanted: str | None) -> str:
     if wanted is not None:
         return wanted
     suffix = path.suffix.lower()
-    for kind, (_, ending, _) in _ANNOTATIONS.items():
-        if suffix == ending:
-            return kind
+    kind = _annotation_kind(path)
+    if kind:
+        return kind
     if suffix in DATA_SUFFIXES:
         return "parquet"
+    if suffix not in (*XLSX_SUFFIXES, *OLD_SPREADSHEETS):
+        _refuse_other_kinds(path)
     return "common-voice" if is_common_voice(path) else "table"
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """What people name as a source, and what is to be done with it first."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(8)
+        members: list[str] = []
+        if beginning.startswith(b"PK"):
+            with zipfile.ZipFile(path) as archive:
+                members = archive.namelist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return  # it is read as a table, and the fault is said there
+    if path.suffix.lower() in SOUND_SUFFIXES or beginning.startswith(_SOUND):
+        beside = [p for p in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*")) if _annotation_kind(p)]
+        raise GoamaError(
+            f"{path}: a recording without transcripts; "
+            + (
+                f"{beside[0].name} beside it has them: name that as the source"
+                if beside
+                else "name a table with the columns file_name and text, or the .eaf, .TextGrid, .srt or .vtt that says "
+                "what is said in it"
+            )
+        )
+    if "xl/workbook.xml" in members:
+        raise GoamaError(f"{path}: an Excel workbook under another name; rename it to {path.stem}.xlsx")
+    if "word/document.xml" in members:
+        raise GoamaError(f"{path}: a Word document; copy its table into a spreadsheet and save that as .xlsx or CSV")
+    if beginning.startswith(_ARCHIVES):
+        raise GoamaError(f"{path}: an archive; unpack it first, and name the folder")
+
+
+def _annotation_kind(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    return next((kind for kind, (_, ending, _) in _ANNOTATIONS.items() if suffix == ending), None)
 
 
 def _read_file(kind: str, path: Path, columns: Columns, choices: Choices) -> Source:
     if kind in _ANNOTATIONS:
         title, _, parse = _ANNOTATIONS[kind]
         sounds = SoundFiles.of_file(path, choices.audio_folder)
-        return read_annotations(title, [path], None, parse, choices.tiers, sounds)
+        return read_annotations(title, [path], None, parse, choices, sounds)
     if kind == "parquet":
         return read_parquet(path, None, columns, choices.audio_folder)
     if kind == "common-voice":

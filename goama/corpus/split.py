@@ -16,6 +16,7 @@ _ENOUGH_SPEAKERS = 8
 _SHARE_OF_ONE_SPEAKER = 0.5
 _NEAR = (0.5, 2.0)  # a held-out split of half to twice its share will do
 _FEWEST_GROUPS = 3  # one for each split
+_FEW_RECORDINGS = 5  # of four of one length, one alone is a quarter of the speech: more than a held-out split may have
 _MOST_CHOICES = 200  # compared for their durations,
 _HASHES = 100_000  # and fewer where there are so many groups that chance alone comes close,
 _CLIPS_LOOKED_AT = 1_000_000  # or so many clips that it would take long
@@ -75,8 +76,22 @@ def _held_out(clips: Sequence[Unsplit], shares: dict[str, float], seed: int) -> 
         return splits, f"{kind} or recording (none is in two splits)"
     return (
         _fill(clips, names, shares, str(seed)),
-        f"{kind} (none is in two splits; the recordings are too few to be kept apart, so scores will flatter)",
+        f"{kind} (none is in two splits; {_why_not_apart(clips, kind, shares, seed)}, so scores will flatter)",
     )
+
+
+def _why_not_apart(clips: Sequence[Unsplit], kind: str, shares: dict[str, float], seed: int) -> str:
+    """Why no choice of whole recordings makes splits of the wished sizes."""
+    recordings = [f"clip {index}" if clip.recording is None else clip.recording for index, clip in enumerate(clips)]
+    seconds: dict[str, float] = defaultdict(float)
+    for clip, recording in zip(clips, recordings, strict=True):
+        seconds[recording] += clip.seconds
+    if len(seconds) < _FEW_RECORDINGS:
+        return "the recordings are too few to be kept apart"
+    if _sizes_fit(clips, _fill(clips, recordings, shares, str(seed)), shares):
+        return f"the recordings have {kind}s in common and cannot be kept apart"
+    share = 100 * sum(sorted(seconds.values())[-2:]) / sum(seconds.values())
+    return f"two of the {len(seconds)} recordings hold {share:.0f} % of the speech, so they cannot be kept apart"
 
 
 def _sizes_fit(clips: Sequence[Unsplit], splits: Sequence[str], shares: dict[str, float]) -> bool:

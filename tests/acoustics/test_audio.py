@@ -387,6 +387,24 @@ def test_a_damaged_file_is_read_or_refused_and_never_crashes(
         assert len(audio.samples) and np.isfinite(audio.samples).all()
 
 
+@pytest.mark.parametrize(
+    ("there", "asked", "meant"),
+    [
+        ("clip 01.flac", "clip_01.wav", True),  # another ending, another joint
+        ("Résumé-3.wav", "resume 3.wav", True),
+        ("interview_awa_2.wav", "interview_awo_2.wav", True),
+        ("clip 01.flac", "clip 02.flac", False),  # another number is another clip
+        ("clip 01.txt", "clip 01.wav", False),
+    ],
+)
+def test_a_file_of_nearly_that_name_is_asked_for(tmp_path: Path, there: str, asked: str, meant: bool) -> None:
+    (tmp_path / there).write_bytes(b"x")
+    with pytest.raises(GoamaError) as refused:
+        read_audio(tmp_path / asked)
+    hint = f"did you mean {there!r}?" if meant else "check the path"
+    assert str(refused.value) == f"{tmp_path / asked}: no such file; {hint}"
+
+
 # --- and out again
 
 

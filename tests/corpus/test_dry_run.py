@@ -104,8 +104,35 @@ def test_only_a_table_of_numbers_is_written_where_one_is_asked_for(
 
 
 def test_an_empty_source_is_refused() -> None:
-    with pytest.raises(GoamaError, match="x: the source is empty"):
+    with pytest.raises(GoamaError, match=r"x: no clip can be used \(the source is empty\)"):
         dry_run([], source="x")
+
+
+def test_where_prepare_would_refuse_it_refuses_with_the_same_sentence(
+    goama: Callable[..., Any], tmp_path: Path, sentences: list[dict[str, Any]]
+) -> None:
+    manifest = tmp_path / "clips.jsonl"
+    manifest.write_text("".join(json.dumps(row | {"text": "?!"}) + "\n" for row in sentences[:3]), encoding="utf-8")
+    looked, made = goama("prepare", manifest, "--dry-run"), goama("prepare", manifest, "-o", tmp_path / "corpus")
+    assert (looked.status, looked.err) == (made.status, made.err)
+    assert looked.status == 2 and "no clip can be used" in looked.err and "makes the corpus" not in looked.out
+
+
+def test_clips_of_one_missing_recording_are_one_line_on_the_screen_and_all_named_in_the_corpus(
+    goama: Callable[..., Any], tmp_path: Path, sentences: list[dict[str, Any]]
+) -> None:
+    rows = sentences[:4] + [
+        {"id": f"gone {n}", "file_name": "tape.wav", "text": "ja", "offset": n, "duration": 1} for n in range(30)
+    ]
+    manifest = tmp_path / "clips.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    what = f"30 clips, the first gone 0 ({manifest}:5): {tmp_path}/tape.wav: no such file; check the path"
+    assert what in goama("prepare", manifest, "--dry-run").out
+    done = goama("prepare", manifest, "-o", tmp_path / "corpus")
+    assert done.err.splitlines()[0] == f"left out: {what}"
+    assert len(done.err.splitlines()) == 2 and "goama: 30 clips were left out" in done.err
+    listed = (tmp_path / "corpus" / "left-out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in listed] == [f"gone {n}" for n in range(30)]
 
 
 def test_the_command_takes_a_table_and_what_to_split_by(

@@ -16,7 +16,7 @@ import soundfile
 
 from goama.acoustics.audio import read_audio
 from goama.corpus.corpus import SPLITS, Corpus
-from goama.corpus.prepare import LONGEST_S, Prepared, prepare
+from goama.corpus.prepare import LONGEST_S, LeftOut, Prepared, by_reason, prepare
 from goama.corpus.source import SourceClip, read_source
 from goama.errors import GoamaError
 from goama.text.replacements import Replacement
@@ -265,6 +265,7 @@ def test_each_faulty_clip_is_left_out_with_its_reason_and_the_others_are_kept(
     soundfile.write(tmp_path / "whole.wav", read_audio(ogg).samples, 16_000)
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000)
     soundfile.write(tmp_path / "short.wav", np.zeros(800), 16_000)
+    soundfile.write(tmp_path / "silent.flac", np.full(16_000, 2 / 32_768), 16_000)
     soundfile.write(tmp_path / "long.flac", np.zeros(61 * 16_000), 16_000)
     wav = (tmp_path / "whole.wav").read_bytes()
     bad = {
@@ -274,6 +275,7 @@ def test_each_faulty_clip_is_left_out_with_its_reason_and_the_others_are_kept(
         SourceClip("folder", tmp_path, "ja", "x"): "this is a folder",
         SourceClip("none", tmp_path / "none.wav", "ja", "x"): "holds no samples",
         SourceClip("short", tmp_path / "short.wav", "ja", "x"): "too short to hold speech",
+        SourceClip("silent", tmp_path / "silent.flac", "ja", "x"): "silent: there is nothing to hear",
         SourceClip(
             "long", tmp_path / "long.flac", "ja", "x"
         ): f"61 s in one piece; cut it into pieces of at most {60} s",
@@ -293,6 +295,26 @@ def test_each_faulty_clip_is_left_out_with_its_reason_and_the_others_are_kept(
     listed = [json.loads(line) for line in (made.corpus.folder / "left-out.jsonl").read_text().splitlines()]
     assert [(entry["id"], entry["where"]) for entry in listed] == [(clip.id, clip.where) for clip in bad]
     assert made.corpus.about["left_out"] == len(bad)
+
+
+def test_what_is_said_of_clips_left_out_is_said_once_for_a_file_and_a_reason() -> None:
+    tiers = [LeftOut(f"t{n}", f"/a/t.eaf, tier 'tx@{n}', 0:00:0{n}.500", "silent") for n in range(3)]
+    rows = [LeftOut(f"r{n}", f"/a/c.csv:{n}", "silent") for n in range(2)]
+    cues = [LeftOut("s", "/a/s.srt, 0:00:01.000", "silent"), LeftOut("o", "/a/c.csv:9", "empty")]
+    assert by_reason([*tiers, *rows, *cues]) == [
+        (3, "3 clips, the first t0 (/a/t.eaf, tier 'tx@0', 0:00:00.500): silent"),
+        (2, "2 clips, the first r0 (/a/c.csv:0): silent"),
+        (1, "s (/a/s.srt, 0:00:01.000): silent"),
+        (1, "o (/a/c.csv:9): empty"),
+    ]
+
+
+def test_speech_is_kept_however_faint_it_is(good: list[SourceClip], tmp_path: Path) -> None:
+    """70 dB below full scale, in 24 bits: what a recorder writes whose gain was never turned up."""
+    samples = read_audio(good[0].audio).samples
+    soundfile.write(tmp_path / "faint.wav", samples * 10 ** (-70 / 20) / abs(samples).max(), 16_000, subtype="PCM_24")
+    made = prepare([*good, SourceClip("faint", tmp_path / "faint.wav", "ja", "x")], tmp_path / "corpus", source="x")
+    assert made.left_out == ()
 
 
 def test_when_no_clip_can_be_used_nothing_is_written(good: list[SourceClip], tmp_path: Path) -> None:

@@ -146,6 +146,63 @@ def test_every_spreadsheet_s_csv_is_read(tmp_path: Path, delimiter: str, newline
     assert [(clip.id, clip.text) for clip in read] == [("a", "één, twee; drie\tvier"), ("b", 'hij zei "nee"')]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_unicode_text_of_excel_is_read(tmp_path: Path, encoding: str, newline: str) -> None:
+    """UTF-16 with its mark, tabs between the fields."""
+    text = newline.join(["Recording\tText", "a.wav\tEén, twee", 'b.wav\t"Ja ""nee"""', ""])
+    content = ("\ufeff" if encoding == "utf-16-be" else "") + text
+    read = clips(written(tmp_path, content.encode(encoding), "clips.txt"), audio="Recording")
+    assert [(clip.text, clip.where.rsplit(":", 1)[1]) for clip in read] == [("Eén, twee", "2"), ('Ja "nee"', "3")]
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "sep=\t", "sep=|"])
+def test_excel_s_own_line_names_the_delimiter(tmp_path: Path, first: str) -> None:
+    delimiter = first.strip('"')[-1]
+    lines = [first, delimiter.join(["file", "text, as heard"]), delimiter.join(["a.wav", "ja, nee, ja"]), ""]
+    (clip,) = clips(written(tmp_path, "\r\n".join(lines)), text="text, as heard")
+    assert (clip.text, clip.where.rsplit(":", 1)[1]) == ("ja, nee, ja", "3")
+
+
+def test_what_is_no_source_yet_is_told_what_to_do_with_it(tmp_path: Path, speech: Path) -> None:
+    import shutil
+
+    import openpyxl
+
+    openpyxl.Workbook().save(tmp_path / "book.xlsx")
+    (tmp_path / "book.xlsx").rename(tmp_path / "book.csv")
+    ogg = sorted((speech / "audio").iterdir())[0]
+    shutil.make_archive(str(tmp_path / "recordings"), "zip", speech / "audio")
+    shutil.make_archive(str(tmp_path / "recordings"), "gztar", speech / "audio")
+    shutil.copy(ogg, tmp_path / "tape.ogg")
+    shutil.copy(ogg, tmp_path / "renamed.csv")
+    written(tmp_path, "file,text\na.wav,ja\n", "text.xlsx")
+    written(tmp_path, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "secret.xlsx")
+    for name, sentence in {
+        "book.csv": "an Excel workbook under another name; rename it to book.xlsx",
+        "recordings.zip": "an archive; unpack it first, and name the folder",
+        "recordings.tar.gz": "an archive; unpack it first, and name the folder",
+        "tape.ogg": "a recording without transcripts; name a table with the columns file_name and text",
+        "renamed.csv": "a recording without transcripts",
+        "text.xlsx": "this is text, not a workbook; rename it to .csv or .tsv",
+        "secret.xlsx": "a workbook of an old Excel, or one with a password",
+    }.items():
+        with pytest.raises(GoamaError) as refused:
+            clips(tmp_path / name)
+        assert str(refused.value).startswith(f"{tmp_path / name}: {sentence}"), name
+    written(tmp_path, "1\n00:00:01,000 --> 00:00:02,000\nja\n", "tape.srt")
+    with pytest.raises(GoamaError, match="tape.srt beside it has them: name that as the source"):
+        clips(tmp_path / "tape.ogg")
+
+
+def test_a_folder_of_sound_alone_lacks_transcripts(tmp_path: Path) -> None:
+    (tmp_path / "day 1").mkdir()
+    for name in ("a.wav", "b.MP3", "day 1/c.m4a", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(GoamaError, match="3 sound files, but no transcripts: write metadata.csv with the columns"):
+        clips(tmp_path)
+
+
 def test_a_text_may_run_over_two_lines_and_the_first_is_named(tmp_path: Path) -> None:
     read = clips(written(tmp_path, 'file,text\n\na.wav,"eerste\ntweede"\nb.wav,derde\n'))
     assert [(clip.text, clip.where.rsplit(":", 1)[1]) for clip in read] == [("eerste\ntweede", "3"), ("derde", "5")]
@@ -174,14 +231,15 @@ def test_a_tsv_that_knows_no_quotes_is_read_line_by_line(tmp_path: Path) -> None
         (b"file,text\na.wav,ja,nee\n", r"clips\.csv:2: 3 fields where the header has 2"),
         (b"file,text\na.wav\n", r"clips\.csv:2: 1 fields where the header has 2"),
         ("file,text\na.wav,één\n".encode("latin-1"), r"clips\.csv:2: not UTF-8 text"),
-        ("file,text\na.wav,ja\n".encode("utf-16"), r"clips\.csv:1: not (UTF-8 )?text"),
-        (b"RIFF\x24\0\0\0WAVEfmt ", r"clips\.csv:1: not text"),
+        ("file,text\na.wav,ja\n".encode("utf-16-le"), r"clips\.csv: UTF-16 text without its mark; save .*CSV UTF-8"),
+        (b"\xff\xfef\0i\0l\0e\0,\0t\0\n\0a", r"clips\.csv:2: damaged UTF-16 text"),
+        (b"GIF89a\0\0\n\1\2", r"clips\.csv:1: not text"),
         (b"file,text\ra.wav,ja\rb.wav,nee\r", "not CSV"),
         (b"file,text\na.wav," + b"a" * 2_000_000, r"clips\.csv:2: this line is longer than 1000000 bytes"),
         (b"file,sound\na.wav,ja\n", "which column holds the text.* Name it with --text-column.*: file, sound"),
         (b"sentence,n\nja,1\n", "which column holds the audio"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_csv_that_cannot_be_read_says_why_and_where(tmp_path: Path, content: bytes, what: str) -> None:
     with pytest.raises(GoamaError, match=what) as refused:
@@ -265,7 +323,7 @@ def test_a_piece_may_be_given_by_its_start_and_its_end(tmp_path: Path) -> None:
         ({"audio": ""}, "the column 'audio' is empty"),
         ({"audio": None}, "the column 'audio' is empty"),
         ({"text": ["ja", "nee"]}, "the column 'text' holds a list, not text"),
-        ({"offset": "00:12"}, "the offset '00:12' is not a number of seconds"),
+        ({"offset": "00:12:"}, "the offset '00:12:' is not a number of seconds"),
         ({"offset": -1}, "the offset -1 is not a number of seconds"),
         ({"offset": float("nan"), "duration": float("inf")}, "the duration inf is not a number of seconds"),
         ({"offset": 2, "end": 1}, "the clip would last -1.00 s"),

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from goama.corpus.readers.clip import Source, SourceClip
+from goama.acoustics.audio import SOUND_SUFFIXES, similar_name
+from goama.corpus.readers.clip import Choices, Source, SourceClip
 from goama.corpus.readers.columns import stem_of
-from goama.corpus.readers.sound_files import SOUND_SUFFIXES, SoundFiles
+from goama.corpus.readers.sound_files import SoundFiles
 from goama.errors import GoamaError
 
 _USUAL_TIERS = (
@@ -99,18 +100,19 @@ Parse = Callable[[Path], Annotated]
 
 
 def read_annotations(
-    kind: str, files: Sequence[Path], folder: Path | None, parse: Parse, tiers: tuple[str, ...], sounds: SoundFiles
+    kind: str, files: Sequence[Path], folder: Path | None, parse: Parse, choices: Choices, sounds: SoundFiles
 ) -> Source:
     """The clips of annotation files; `folder` None: of one file that the user named.
 
     Every file is parsed once for the choice of the tiers, and again when its clips are wanted.
-    Raises `GoamaError` when no file has the tiers that the user named, or any text at all; a file of a folder that
-    cannot be read becomes one faulty clip.
+    Raises `GoamaError` when no file has the tiers or the recording that the user named, or any text at all; a file
+    of a folder that cannot be read becomes one faulty clip.
     """
     surveyed: dict[Path, list[_Facts]] = {}
     faults: dict[Path, str] = {}
     guessed: dict[Path, list[str]] = {}
-    of_several: dict[str, str] = {}  # the recording taken, by the file that links several
+    linked: dict[Path, Sequence[Recording]] = {}
+    of_several: dict[str, tuple[str, list[str]]] = {}  # the recording taken and the others, by file
     for file in files:
         try:
             annotated = parse(file)
@@ -121,13 +123,22 @@ def read_annotations(
             continue
         surveyed[file] = [_facts(tier) for tier in annotated.tiers]
         guessed[file] = _guess(annotated.tiers)
-        audio, _, _ = _recording(file, annotated.recordings, sounds)
-        if audio and len({_bare_name(recording) for recording in annotated.recordings}) > 1:
-            of_several[file.name] = audio.name
+        linked[file] = annotated.recordings
     where = str(folder or files[0])
-    taken = _named(surveyed, tiers, where) if tiers else _chosen(surveyed, guessed)
+    wanted = _named_recordings(linked, choices.recording, where) if choices.recording else {}
+    for file in surveyed:
+        audio, _, _ = _recording(file, linked[file], wanted.get(file), sounds)
+        names = list(dict.fromkeys(_bare_name(recording) for recording in wanted.get(file) or linked[file]))
+        if audio and len(names) > 1:
+            of_several[file.name] = audio.name, [name for name in names if name != audio.name]
+    taken = _named(surveyed, choices.tiers, where) if choices.tiers else _chosen(surveyed, guessed)
     if surveyed and not any(taken.values()):
         raise GoamaError(f"{where}: no tier holds text with times ({_tiers_in(surveyed.values()) or 'no tiers'})")
+    if choices.tiers and surveyed and not _texts_in(surveyed, taken):
+        filled = _tiers_in([t for t in tiers if t.texts] for tiers in surveyed.values())
+        raise GoamaError(
+            f"{where}: no text in {', '.join(map(repr, choices.tiers))}; the tiers with text are: {filled or 'none'}"
+        )
     several = any(len(names) > 1 for names in taken.values())
 
     def clips() -> Iterator[SourceClip]:
@@ -137,7 +148,7 @@ def read_annotations(
                 yield SourceClip(stem, b"", "", str(file), id_given=False, fault=faults[file])
                 continue
             annotated = parse(file)
-            audio, shift, fault = _recording(file, annotated.recordings, sounds)
+            audio, shift, fault = _recording(file, annotated.recordings, wanted.get(file), sounds)
             for tier in annotated.tiers:
                 if tier.name in taken[file]:
                     yield from _clips(file, stem, tier, several, audio, shift, fault)
@@ -145,11 +156,18 @@ def read_annotations(
     return Source(
         f"{kind}: {len(files)} file{'s' if len(files) != 1 else ''}{_in_words(surveyed, taken)}",
         clips,
-        (*_notes(surveyed, taken, bool(tiers)), *_note_on_recordings(of_several)),
+        (
+            *_notes(surveyed, taken, bool(choices.tiers)),
+            *_notes_on_recordings(of_several, [file for file in wanted if not wanted[file]], choices.recording),
+        ),
     )
 
 
 # --- which tiers
+
+
+def _texts_in(surveyed: dict[Path, list[_Facts]], taken: dict[Path, list[str]]) -> int:
+    return sum(tier.texts for file, tiers in surveyed.items() for tier in tiers if tier.name in taken[file])
 
 
 def _facts(tier: Tier) -> _Facts:
@@ -279,12 +297,27 @@ def _notes(surveyed: dict[Path, list[_Facts]], taken: dict[Path, list[str]], nam
     return tuple(notes)
 
 
-def _note_on_recordings(of_several: dict[str, str]) -> tuple[str, ...]:
-    if not of_several:
-        return ()
-    shown = ", ".join(f"{audio} for {file}" for file, audio in list(of_several.items())[:5])
-    more = f" and {len(of_several) - 5} more" if len(of_several) > 5 else ""
-    return (f"several recordings are linked; the first that is here is taken for all tiers: {shown}{more}",)
+def _notes_on_recordings(
+    of_several: dict[str, tuple[str, list[str]]], without: Sequence[Path], wanted: str | None
+) -> tuple[str, ...]:
+    notes = []
+    if of_several:
+        shown = ", ".join(
+            f"{audio} for {file} (not {', '.join(others)})" for file, (audio, others) in list(of_several.items())[:5]
+        )
+        more = f" and {len(of_several) - 5} more" if len(of_several) > 5 else ""
+        which = f"match --recording {wanted}" if wanted else "are linked"
+        notes.append(
+            f"several recordings {which}; the first that is here is taken for all tiers: {shown}{more}; "
+            "--recording NAME takes another, and --tier with it only the tiers that belong to it"
+        )
+    if without:
+        notes.append(
+            f"no recording {wanted!r} is linked in {len(without)} file{'s' if len(without) > 1 else ''}, whose own is "
+            f"taken: {', '.join(file.name for file in without[:5])}"
+            + (f" and {len(without) - 5} more" if len(without) > 5 else "")
+        )
+    return tuple(notes)
 
 
 def _tiers_in(files: Iterable[Sequence[_Facts]]) -> str:
@@ -303,7 +336,7 @@ def _clips(
     file: Path, stem: str, tier: Tier, several: bool, audio: Path | None, shift: float, fault: str | None
 ) -> Iterator[SourceClip]:
     texts = tier.texts
-    overlapping = _overlaps(texts)
+    overlapping = _overlaps(texts, "in the same tier" if tier.name else "in the same file")
     speaker = tier.speaker or tier.name.partition("@")[2].strip() or (tier.name if several else None)
     beginning = f"{stem}__{tier.name}" if several else stem
     tier_in_words = f", tier {tier.name!r}" if tier.name else ""
@@ -336,8 +369,8 @@ def _fault(start: float | None, end: float | None) -> str | None:
     return None
 
 
-def _overlaps(annotations: Sequence[Annotation]) -> dict[int, str]:
-    """What to say of annotations that share sound with another of their tier, by their number."""
+def _overlaps(annotations: Sequence[Annotation], place: str) -> dict[int, str]:
+    """What to say of annotations that share sound with another, by their number; `place`: where both are."""
     faults: dict[int, str] = {}
     timed = sorted(
         (a.start, a.end, number)
@@ -348,9 +381,7 @@ def _overlaps(annotations: Sequence[Annotation]) -> dict[int, str]:
     for start, end, number in timed:
         if last and last[1] - start > _TOUCHING_S:
             for one, (other_start, other_end) in ((number, last[:2]), (last[2], (start, end))):
-                faults.setdefault(
-                    one, f"overlaps the annotation from {other_start:.2f} s to {other_end:.2f} s in the same tier"
-                )
+                faults.setdefault(one, f"overlaps the annotation from {other_start:.2f} s to {other_end:.2f} s {place}")
         if last is None or end > last[1]:
             last = (start, end, number)
     return faults
@@ -369,14 +400,41 @@ def _bare_name(recording: Recording) -> str:
     return recording.name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def _recording(file: Path, linked: Sequence[Recording], sounds: SoundFiles) -> tuple[Path | None, float, str | None]:
-    """(sound file, how much later its clock starts, what is wrong): as linked, beside the file, of the same name."""
+def _named_recordings(
+    linked: dict[Path, Sequence[Recording]], wanted: str, where: str
+) -> dict[Path, Sequence[Recording]]:
+    """Those of each file's recordings that the user named, by name, with or without its end, or by pattern."""
+    every = dict.fromkeys(_bare_name(recording) for recordings in linked.values() for recording in recordings)
+    matching = {
+        name
+        for name in every
+        if wanted.casefold() in (name.casefold(), name.rpartition(".")[0].casefold())
+        or fnmatchcase(name.casefold(), wanted.casefold())
+    }
+    if not matching and linked:
+        holding = [name for name in every if wanted.casefold() in name.casefold()]
+        close = holding or difflib.get_close_matches(wanted, every, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        shown = ", ".join(list(every)[:12]) + (f" and {len(every) - 12} more" if len(every) > 12 else "")
+        raise GoamaError(f"{where}: no recording {wanted!r} is linked{hint}; linked are: {shown or 'none'}")
+    return {file: [r for r in recordings if _bare_name(r) in matching] for file, recordings in linked.items()}
+
+
+def _recording(
+    file: Path, linked: Sequence[Recording], wanted: Sequence[Recording] | None, sounds: SoundFiles
+) -> tuple[Path | None, float, str | None]:
+    """(sound file, how much later its clock starts, what is wrong): as linked, beside the file, of the same name.
+
+    Of the recordings that are `wanted`, where there are any; then none of another name will do.
+    """
+    linked = wanted or linked
     for recording in linked:
         name = _bare_name(recording)
-        for path in (file.parent / name, sounds.elsewhere and sounds.elsewhere / name, Path(recording.name)):
+        beside = [folder / name for folder in (file.parent, sounds.elsewhere) if folder]
+        for path in (*beside, *map(sounds.near, beside), Path(recording.name)):
             if path and path.name.lower().endswith(SOUND_SUFFIXES) and path.is_file() and not sounds.fault(path):
                 return path, recording.shift_s, None
-    stems = [file.stem, *(_bare_name(recording) for recording in linked)]
+    stems = [*([] if wanted else [file.stem]), *(_bare_name(recording) for recording in linked)]
     stems += [stem.rsplit(".", 1)[0] for stem in stems if "." in stem]  # talk.mos.srt; linked tape.mp4, there tape.wav
     for folder in (file.parent, sounds.elsewhere):
         for stem in dict.fromkeys(stems):
@@ -384,10 +442,13 @@ def _recording(file: Path, linked: Sequence[Recording], sounds: SoundFiles) -> t
             if beside:
                 return beside[0], linked[0].shift_s if linked else 0.0, None
     names = " or ".join(dict.fromkeys(recording.name for recording in linked)) or f"{file.stem}.wav (or .mp3, …)"
+    similar = next((n for r in linked if (n := similar_name(file.parent / _bare_name(r)))), None)
+    hint = f" (did you mean {similar!r}?)" if similar else ""
     outside = next((fault for r in linked if Path(r.name).is_file() and (fault := sounds.fault(Path(r.name)))), None)
     return (
         None,
         0.0,
         outside
-        or (f"its recording {names} is not beside {file.name}; put it there, or name its folder with --audio-folder"),
+        or f"its recording {names} is not beside {file.name}{hint}; put it there, or name its folder with "
+        "--audio-folder",
     )

@@ -53,6 +53,7 @@ class Choices:
     delimiter: str | None = None
     sheet: str | None = None
     audio_folder: Path | None = None
+    recording: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Source:
     read: Callable[[], Iterator[SourceClip]]
     notes: tuple[str, ...] = ()
     """Sentences: where it could be read otherwise and how, and what in it is no clip."""
+    after_reading: Callable[[], tuple[str, ...]] = tuple
+    """Sentences that are known only once all clips were read."""
 
     def __iter__(self) -> Iterator[SourceClip]:
         return _with_ids_of_their_own(self.read())

@@ -41,6 +41,10 @@ SPLIT_NAMES = {
     "evaluation": "test",
 }
 
+_CLOCK = re.compile(r"(?:(\d{1,3}):(?=[0-5]?\d:))?(\d{1,4}):([0-5]?\d(?:[.,]\d+)?)", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"0,\d+|\d+,(?:\d{1,2}|\d{4,})", re.ASCII)
+_THOUSANDS = re.compile(r"\d+,\d{3}", re.ASCII)
+
 
 def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[str, str]:
     """Map goama's names to the source's; `GoamaError` when audio or text is missing or a given name is unknown."""
@@ -92,9 +96,15 @@ def _named(columns: list[str]) -> str:
 
 
 def clip_from_row(
-    row: Mapping[str, Any], found: dict[str, str], where: str, *, sounds: SoundFiles | None, split: str | None
+    row: Mapping[str, Any],
+    found: dict[str, str],
+    where: str,
+    *,
+    sounds: SoundFiles | None,
+    split: str | None,
+    decimal_comma: bool = False,
 ) -> SourceClip:
-    """The clip of a row; `sounds` None: of a data set, where only bytes are sound.
+    """The clip of a row; `sounds` None: of a data set, where only bytes are sound. `decimal_comma`: 1,234 is 1.234.
 
     Raises `GoamaError` when the row's split has a name that no split has.
     """
@@ -113,7 +123,7 @@ def clip_from_row(
     if isinstance(text, (list, dict)):
         faults.append(f"the column {found['text']!r} holds a {type(text).__name__}, not text")
         text = None
-    offset, duration, fault = _place(value("offset"), value("duration"), value("end"))
+    offset, duration, fault = _place(value("offset"), value("duration"), value("end"), decimal_comma)
     if fault:
         faults.append(fault)
     if offset is not None and stem:
@@ -165,18 +175,46 @@ def _string(value: Any) -> str | None:
     return str(value).encode("utf-8", errors="replace").decode("utf-8")  # half a surrogate pair is no character
 
 
-def _place(offset: Any, duration: Any, end: Any) -> tuple[float | None, float | None, str | None]:
+def has_decimal_comma(rows: Iterable[Mapping[str, Any]], found: Mapping[str, str]) -> bool:
+    """Whether a time in these rows can only be read so: 0,4 or 12,25, while 1,234 may be a thousand and more."""
+    places = [found[name] for name in ("offset", "duration", "end") if name in found]
+    if not places:
+        return False
+    return any(_DECIMAL_COMMA.fullmatch((_string(row.get(column)) or "").strip()) for row in rows for column in places)
+
+
+def _seconds(text: str, decimal_comma: bool) -> float:
+    """12.5, 12,5 or a time as clocks and players show it, 0:00:12.5; not a number where it is none of them."""
+    text = text.strip()
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        hours, minutes, seconds = clock.groups()
+        return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds.replace(",", "."))
+    if _DECIMAL_COMMA.fullmatch(text) or (decimal_comma and _THOUSANDS.fullmatch(text)):
+        text = text.replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _place(offset: Any, duration: Any, end: Any, decimal_comma: bool) -> tuple[float | None, float | None, str | None]:
     """(offset, duration, what is wrong with them), in seconds; an end counts where no duration is."""
     numbers: list[float | None] = []
     for name, value in (("offset", offset), ("duration", duration), ("end", end)):
         text = _string(value)
-        try:
-            seconds = None if text is None else float(text)
-        except ValueError:
-            seconds = math.nan
-        if seconds is not None and not 0 <= seconds < math.inf:
+        seconds = None if text is None else _seconds(text, decimal_comma)
+        if text is not None and seconds is not None and not 0 <= seconds < math.inf:
+            if _THOUSANDS.fullmatch(text.strip()):
+                plain = text.strip()
+                return (
+                    None,
+                    None,
+                    f"the {name} {text!r} may be {plain.replace(',', '.')} or {plain.replace(',', '')} seconds: write "
+                    "it with a point, or without the comma",
+                )
             shown = value if isinstance(value, (str, int, float)) else str(value)
-            return None, None, f"the {name} {shown!r:.60} is not a number of seconds"
+            return None, None, f"the {name} {shown!r:.60} is not a number of seconds; 12.5 is one, and 0:00:12.5"
         numbers.append(seconds)
     start, length, stop = numbers
     if stop is not None and length is None:

@@ -12,6 +12,13 @@ from goama.corpus.readers.sound_files import SoundFiles
 from goama.corpus.readers.table import text_lines
 from goama.errors import GoamaError
 
+COMMANDS_TO_FILES = (
+    'mkdir wav; while read -r id place; do case "$place" in '
+    '*"|") bash -c "${place%|}" > "wav/$id.wav" < /dev/null; place="wav/$id.wav";; esac; '
+    'echo "$id $place"; done < wav.scp > new.scp'
+)
+"""For bash, in the folder of wav.scp: runs its commands, and leaves the lines that are names of files as they are."""
+
 
 def kaldi_folders(folder: Path) -> list[tuple[Path, str | None]]:
     """(data folder, split): the folder itself, or those in it that are named like splits."""
@@ -25,15 +32,20 @@ def read_kaldi(folder: Path, audio_folder: Path | None) -> Source:
     data = kaldi_folders(folder)
     for child, _ in data:
         _refuse_pipes(child / "wav.scp")
+    sounds = [SoundFiles.of_folder(folder, audio_folder, base=child) for child, _ in data]
     segmented = [child for child, _ in data if (child / "segments").is_file()]
 
     def clips() -> Iterator[SourceClip]:
-        for child, split in data:
-            yield from _clips(child, split, SoundFiles.of_folder(folder, audio_folder, base=child))
+        for (child, split), its_sounds in zip(data, sounds, strict=True):
+            yield from _clips(child, split, its_sounds)
 
     folders = ", ".join(child.name for child, _ in data)
     pieces = "pieces from segments" if segmented else "whole recordings"
-    return Source(f"Kaldi data folder: {folders} (wav.scp, text); {pieces}", clips)
+    return Source(
+        f"Kaldi data folder: {folders} (wav.scp, text); {pieces}",
+        clips,
+        after_reading=lambda: tuple(note for its_sounds in sounds for note in its_sounds.notes()),
+    )
 
 
 def _refuse_pipes(wav_scp: Path) -> None:
@@ -41,8 +53,8 @@ def _refuse_pipes(wav_scp: Path) -> None:
         if value.endswith("|") or value.startswith("|"):
             raise GoamaError(
                 f"{wav_scp}:{number}: {value[:80]!r} is a shell command, and goama runs none out of a file; if you "
-                "trust it, write the sound files yourself, `mkdir wav; while read -r id command; do bash -c "
-                '"${command%|}" > "wav/$id.wav" < /dev/null; done < wav.scp`, and name them in wav.scp'
+                f"trust them all, write the sound files and a new list yourself, `{COMMANDS_TO_FILES}`, look at it, "
+                "and rename it to wav.scp"
             )
 
 
@@ -54,7 +66,7 @@ def _clips(folder: Path, split: str | None, sounds: SoundFiles) -> Iterator[Sour
     without_text = dict.fromkeys(segments if segments is not None else recordings)
     path = folder / "text"
 
-    def clip(utterance: str, text: str, where: str) -> SourceClip:
+    def clip(utterance: str, text: str | None, where: str) -> SourceClip:
         offset, duration, recording, fault = None, None, utterance, None
         if segments is not None:
             offset, duration, recording, fault = _segment(segments.get(utterance))
@@ -63,11 +75,13 @@ def _clips(folder: Path, split: str | None, sounds: SoundFiles) -> Iterator[Sour
             fault = f"wav.scp names no sound file for {recording!r}"
         elif name and re.search(r"\.ark:\d+$", name):
             fault = f"{name!r} lies in a Kaldi archive; copy it into files (`wav-copy`) and name them in wav.scp"
+        if text is None:
+            fault = "text has no line for it"
         audio = sounds.path(name) if name else None
         return SourceClip(
             id=utterance,
             audio=audio or b"",
-            text=text,
+            text=text or "",
             where=where,
             offset=offset,
             duration=duration,
@@ -81,7 +95,7 @@ def _clips(folder: Path, split: str | None, sounds: SoundFiles) -> Iterator[Sour
         without_text.pop(utterance, None)
         yield clip(utterance, text, f"{path}:{number}")
     for utterance in without_text:
-        yield clip(utterance, "", f"{path}: no line for {utterance}")
+        yield clip(utterance, None, str(path))
 
 
 def _segment(fields: str | None) -> tuple[float | None, float | None, str, str | None]:

@@ -8,15 +8,24 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from goama.acoustics.audio import SOUND_SUFFIXES
 from goama.corpus.readers.clip import Columns, Source, SourceClip
-from goama.corpus.readers.columns import SPLIT_NAMES, clip_from_row, find_columns, in_words, other_readings
-from goama.corpus.readers.sound_files import SOUND_SUFFIXES, SoundFiles
+from goama.corpus.readers.columns import (
+    SPLIT_NAMES,
+    clip_from_row,
+    find_columns,
+    has_decimal_comma,
+    in_words,
+    other_readings,
+)
+from goama.corpus.readers.sound_files import SoundFiles
 from goama.corpus.readers.table import Table, open_table, text_lines
 from goama.errors import GoamaError
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.xlsx")
 COMMON_VOICE_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
 COMMON_VOICE_FILES = ("validated.tsv", *COMMON_VOICE_SPLITS)
+_JUDGED_BY = 1_000  # rows that tell whether commas are decimal
 _LJSPEECH_COLUMNS = ["id", "transcription", "normalized_transcription"]
 
 
@@ -38,24 +47,33 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns) -
         raise GoamaError(f"{kind}: no table to read")
     found = []
     for manifest in manifests:
-        if next(manifest.table.rows(), None) is None:
-            raise GoamaError(f"{manifest.table.path}: the manifest holds no clips")
-        there = find_columns(manifest.table.columns, columns, str(manifest.table.path))
+        table = manifest.table
+        try:
+            there = find_columns(table.columns, columns, str(table.path))
+            if next(table.rows(), None) is None:
+                raise GoamaError(f"{table.path}: the manifest holds no clips")
+        except GoamaError as error:
+            raise GoamaError(f"{error}{table.hint}") from error
         if manifest.split and columns.split is None:
             there.pop("split", None)  # the folder's word counts more than a column's that nobody named
         found.append(there)
 
     def clips() -> Iterator[SourceClip]:
         for manifest, there in zip(manifests, found, strict=True):
-            path = manifest.table.path
-            for line, row in manifest.table.rows():
-                yield clip_from_row(row, there, f"{path}:{line}", sounds=manifest.sounds, split=manifest.split)
+            table, sounds, split = manifest.table, manifest.sounds, manifest.split
+            comma = has_decimal_comma((row for _, row in islice(table.rows(), _JUDGED_BY)), there)
+            for line, row in table.rows():
+                where = f"{table.path}:{line}"
+                yield clip_from_row(row, there, where, sounds=sounds, split=split, decimal_comma=comma)
 
     first = manifests[0].table
     names = ", ".join(_name(manifest.table.path, len(manifests)) for manifest in manifests)
     how = f" ({first.how})" if first.how else ""
     return Source(
-        f"{kind}: {names}{how}; columns {in_words(found[0])}", clips, other_readings(first.columns, found[0], columns)
+        f"{kind}: {names}{how}; columns {in_words(found[0])}",
+        clips,
+        other_readings(first.columns, found[0], columns),
+        after_reading=lambda: tuple(dict.fromkeys(note for manifest in manifests for note in manifest.sounds.notes())),
     )
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SOUND_SUFFIXES = (
-    ".wav", ".flac", ".aiff", ".aif", ".w64", ".caf", ".au",
-    ".m4a", ".opus", ".ogg", ".oga", ".mp3", ".aac", ".wma", ".amr", ".awb", ".g722", ".gsm",
-    ".mp4", ".webm", ".mkv", ".mov", ".3gp", ".avi", ".mpg", ".mpeg",
-)  # fmt: skip
-"""What a recording may end in; where one name is there with several, the first of these is taken."""
+from goama.acoustics.audio import SOUND_SUFFIXES
+
+_DEEPEST = 8  # folders in folders whose names may be written otherwise
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,11 @@ class SoundFiles:
     suffix: str = ""
     """What is added to names that end in nothing known."""
     _listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False, repr=False)
+    _names: dict[Path, dict[str, list[str]]] = field(default_factory=dict, compare=False, repr=False)
+    _otherwise: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Names that were found written otherwise, as they are."""
+    _first: dict[str, Path] = field(default_factory=dict, compare=False, repr=False)
+    """The first file that was found, and the first that was missing."""
 
     @classmethod
     def of_folder(
@@ -45,16 +48,64 @@ class SoundFiles:
         return cls(base or file.parent, None, audio_folder, suffix)
 
     def path(self, name: str) -> Path:
-        """The path that a name means."""
-        if self.suffix and not name.lower().endswith(SOUND_SUFFIXES):
-            name += self.suffix
-        path = self.base / name
-        if "\\" in name and not path.exists():  # written on Windows
-            name = name.replace("\\", "/")
-            path = self.base / name
-        if self.elsewhere and not path.exists():
-            path = self.elsewhere / name
-        return path
+        """The path that a name means, also where its case, its accents' form or spaces around it are written otherwise.
+
+        A file that is not there is looked for under the name as it stands; `notes` tells of both.
+        """
+        if self.suffix and not name.lower().rstrip().endswith(SOUND_SUFFIXES):
+            name = name.strip() + self.suffix
+        names = [name, name.replace("\\", "/")] if "\\" in name else [name]  # written on Windows
+        folders = [self.base, self.elsewhere] if self.elsewhere else [self.base]
+        paths = [folder / name for folder in folders for name in names]
+        for path in paths:
+            if os.path.exists(path):  # noqa: PTH110 - False, not an error, for what can be no name
+                self._first.setdefault("found", path)
+                return path
+        for path in paths:
+            near = self.near(path)
+            if near:
+                self._first.setdefault("found", near)
+                self._otherwise[name] = near.name
+                return near
+        self._first.setdefault("missing", paths[-1])
+        return paths[-1]
+
+    def near(self, path: Path) -> Path | None:
+        """The one file whose name is this one but for case, the form of its accents (a Mac's disk) or spaces."""
+        if self.fault(path):
+            return None
+        folder: Path = path.parent
+        if not os.path.isdir(folder):  # noqa: PTH112 - as above
+            deep = len(folder.parts) - len(self.base.parts) if folder.is_relative_to(self.base) else 0
+            nearest = self.near(folder) if 0 < deep <= _DEEPEST else None
+            if nearest is None:
+                return None
+            folder = nearest
+        if folder not in self._names:
+            by_key: dict[str, list[str]] = {}
+            for name in _names_in(folder):
+                by_key.setdefault(_key(name), []).append(name)
+            self._names[folder] = by_key
+        names = self._names[folder].get(_key(path.name), [])
+        same = [name for name in names if _composed(name) == _composed(path.name)] or names
+        return folder / same[0] if len(same) == 1 else None
+
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of the names asked for so far: those found written otherwise; that none was found."""
+        notes = []
+        count = len(self._otherwise)
+        if count:
+            shown = ", ".join(f"{name!r} as {found!r}" for name, found in list(self._otherwise.items())[:3])
+            notes.append(
+                f"{'1 sound file was' if count == 1 else f'{count} sound files were'} found under a name whose case, "
+                f"spaces or form of accents differs: {shown}{f' and {count - 3} more' if count > 3 else ''}"
+            )
+        if "missing" in self._first and "found" not in self._first:
+            notes.append(
+                f"no sound file is where the source says (the first: {self._first['missing']}); "
+                "--audio-folder FOLDER names the folder where they lie"
+            )
+        return tuple(notes)
 
     def fault(self, path: Path) -> str | None:
         """Why this path may not be read, or None."""
@@ -72,12 +123,27 @@ class SoundFiles:
         """The recordings of a name, whatever they end in: best first."""
         if folder not in self._listed:
             by_stem: dict[str, list[Path]] = {}
-            names = sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
-            for name in names:
+            for name in _names_in(folder):
                 beginning, suffix = os.path.splitext(name)  # noqa: PTH122
                 if suffix.lower() in SOUND_SUFFIXES:
-                    by_stem.setdefault(beginning.casefold(), []).append(folder / name)
+                    by_stem.setdefault(_key(beginning), []).append(folder / name)
             for paths in by_stem.values():
                 paths.sort(key=lambda path: SOUND_SUFFIXES.index(path.suffix.lower()))
             self._listed[folder] = by_stem
-        return self._listed[folder].get(stem.casefold(), [])
+        return self._listed[folder].get(_key(stem), [])
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(folder))
+    except OSError:
+        return []
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _key(name: str) -> str:
+    """The same for names that people take for one: whatever their case, the form of their accents, spaces around."""
+    return _composed(name).casefold().strip()

@@ -55,7 +55,7 @@ def _cues(path: Path, lines: Iterator[str]) -> Iterator[Annotation]:
             skipped = True
         elif "-->" in line and not skipped:
             if times:  # the blank line between two cues is missing
-                yield _cue(times, texts[:-1] if texts and texts[-1].isdigit() else texts, path)
+                yield _cue(times, texts[:-1] if texts and texts[-1].isdigit() else texts)
             found = _TIMES.match(line)
             if not found:
                 raise GoamaError(f"{path}:{number}: {line[:60]!r} is not a time; 00:00:01,000 --> 00:00:02,500 is one")
@@ -63,12 +63,12 @@ def _cues(path: Path, lines: Iterator[str]) -> Iterator[Annotation]:
             cues += 1
         elif not line:
             if times:
-                yield _cue(times, texts, path)
+                yield _cue(times, texts)
             times, texts, skipped = None, [], False
         elif times:
             texts.append(line)
     if times:
-        yield _cue(times, texts, path)
+        yield _cue(times, texts)
 
 
 def _seconds(parts: tuple[str | None, ...]) -> float:
@@ -76,10 +76,8 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float(f"0.{fraction}")
 
 
-def _cue(times: tuple[float, float], texts: list[str], path: Path) -> Annotation:
+def _cue(times: tuple[float, float], texts: list[str]) -> Annotation:
     text = "\n".join(texts)
     voice = _VOICE.search(text)
-    text = _TAG.sub("", text)
-    if path.suffix.lower() == ".vtt":
-        text = html.unescape(text)
+    text = html.unescape(_TAG.sub("", text))
     return Annotation(*times, text, voice[1].strip() if voice else None)

@@ -14,6 +14,7 @@ from goama.errors import GoamaError
 _LARGEST = 256 << 20  # bytes unpacked; 100,000 clips with ten columns need 40 MB
 _HIGHEST_COMPRESSION = 200  # times; real workbooks reach 30, a zip bomb 1000
 _HARMLESS = 10 << 20  # bytes unpacked that need no such judgement
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 _MOST_ROWS = 1_048_576  # Excel's own limit
 _MOST_ELEMENTS_AT_ONCE = 500_000  # openpyxl holds a row, a string or all of the styles in memory
 
@@ -51,7 +52,17 @@ def open_workbook(path: Path) -> Workbook:
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_bombs(path, archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+    except zipfile.BadZipFile as error:
+        with path.open("rb") as file:
+            beginning = file.read(4096)
+        if beginning.startswith(_OLD_OFFICE):
+            raise GoamaError(
+                f"{path}: a workbook of an old Excel, or one with a password; save it as .xlsx without password"
+            ) from error
+        if beginning and not beginning.startswith(b"PK") and b"\0" not in beginning:
+            raise GoamaError(f"{path}: this is text, not a workbook; rename it to .csv or .tsv") from error
+        raise _damaged(path, error) from error
+    except (NotImplementedError, RuntimeError, ValueError, EOFError) as error:
         raise _damaged(path, error) from error
     from openpyxl import load_workbook
 

@@ -6,9 +6,13 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pympi
 import pytest
+import soundfile
 
+from goama.acoustics.audio import SAMPLE_RATE
+from goama.corpus.prepare import prepare
 from goama.corpus.source import Choices, Source, SourceClip, read_source
 from goama.errors import GoamaError
 
@@ -106,6 +110,16 @@ def test_an_unknown_tier_is_answered_with_those_there_are(interview: Path) -> No
         read(interview, "tx@SX")
 
 
+def test_a_tier_that_holds_no_text_is_answered_with_those_that_do(interview: Path) -> None:
+    document = pympi.Elan.Eaf(str(interview))
+    document.add_tier("default")
+    document.to_file(str(interview))
+    with pytest.raises(
+        GoamaError, match=r"no text in 'default'; the tiers with text are: 'tx@SF' \(6\), 'ft@SF' \(6\)"
+    ):
+        read(interview, "default")
+
+
 def test_tiers_of_unusual_names_are_told_apart_by_what_is_in_them(tape: Tape, tmp_path: Path) -> None:
     """Two people who speak in turn are both taken, the Dutch gloss at the same times is not."""
     document = pympi.Elan.Eaf()
@@ -128,8 +142,59 @@ def test_of_several_linked_recordings_the_one_taken_is_named(interview: Path) ->
     document.add_linked_file("film.mp4")
     document.add_linked_file("lapel.wav", relpath="./lapel.wav")
     document.to_file(str(interview))
-    note = "several recordings are linked; the first that is here is taken for all tiers: tape.wav for tape.eaf"
-    assert note in read(interview).notes
+    (note,) = (note for note in read(interview).notes if "linked" in note)
+    assert note.startswith(
+        "several recordings are linked; the first that is here is taken for all tiers: tape.wav for tape.eaf "
+        "(not lapel.wav, film.mp4); --recording NAME takes another"
+    )
+
+
+@pytest.fixture
+def microphones(tape: Tape, tmp_path: Path) -> Path:
+    """Two speakers, each with a microphone that hears nobody else, and a film of both."""
+    path = eaf(tape, tmp_path / "talk.eaf", media="film.mp4", relative="./film.mp4")
+    document = pympi.Elan.Eaf(str(path))
+    for name, speaker in (("micS.wav", "small fish"), ("micB.wav", "big fish")):
+        samples = np.zeros(round(tape.seconds * SAMPLE_RATE), np.float32)
+        for piece in tape.of(speaker):
+            at = round(piece.start * SAMPLE_RATE)
+            samples[at : at + len(piece.samples)] = piece.samples
+        soundfile.write(tmp_path / name, samples, SAMPLE_RATE)
+        document.add_linked_file(f"D:/{name}", relpath=f"./{name}")
+    document.to_file(str(path))
+    return path
+
+
+@pytest.mark.parametrize("name", ["micB.wav", "micb", "*B.WAV"])
+def test_each_speaker_s_own_microphone_is_taken_where_it_is_named(microphones: Path, tape: Tape, name: str) -> None:
+    source = read_source(str(microphones), choices=Choices(tiers=("tx@BF",), recording=name))
+    pieces = tape.of("big fish")
+    assert all(is_piece(clip, piece) for clip, piece in zip(source, pieces, strict=True))
+    assert not any("recordings" in note for note in source.notes)
+
+
+def test_a_microphone_that_is_not_there_is_not_replaced_by_another(microphones: Path, tape: Tape) -> None:
+    (microphones.parent / "micB.wav").unlink()
+    tape.copy_to(microphones.parent, "talk.wav")
+    source = read_source(str(microphones), choices=Choices(recording="micB"))
+    assert all("micB.wav is not beside talk.eaf" in fault for fault in faults(source))
+    with pytest.raises(GoamaError, match=r"no recording 'mic' is linked \(did you mean 'micS.wav'\?\); linked are: "):
+        read_source(str(microphones), choices=Choices(recording="mic"))
+
+
+def test_of_a_folder_those_files_that_do_not_link_it_keep_their_own(microphones: Path, tape: Tape) -> None:
+    tape.copy_to(microphones.parent)
+    eaf(tape, microphones.parent / "other.eaf")
+    source = read_source(str(microphones.parent), choices=Choices(recording="micB"))
+    assert {clip.audio.name for clip in source if isinstance(clip.audio, Path)} == {"micB.wav", "tape.wav"}
+    assert "no recording 'micB' is linked in 1 file, whose own is taken: other.eaf" in source.notes
+
+
+def test_what_another_s_microphone_did_not_hear_is_no_clip_of_a_corpus(microphones: Path, tmp_path: Path) -> None:
+    made = prepare(read(microphones), tmp_path / "corpus", source="talk.eaf")
+    unheard = [clip.id for clip in read(microphones) if clip.speaker == "big fish"]
+    assert [entry.id for entry in made.left_out] == unheard
+    assert {entry.reason for entry in made.left_out} == {"silent: there is nothing to hear; is it the right recording?"}
 
 
 def test_no_translation_stands_in_where_one_file_has_no_transcription(tape: Tape, tmp_path: Path) -> None:
@@ -176,6 +241,17 @@ def test_the_recording_is_found_beside_the_file_when_the_stored_path_is_gone(
     assert {(clip.audio, clip.fault) for clip in clips} == {(wav, None)}
 
 
+def test_a_recording_whose_name_a_mac_wrote_otherwise_is_the_one_that_is_linked(tape: Tape, tmp_path: Path) -> None:
+    """Two are linked: the second, whose name is written the same, must not stand in for the first."""
+    wav = tape.copy_to(tmp_path, "Pru\u0308fung e\u0301.WAV")
+    tape.copy_to(tmp_path, "other.wav")
+    path = eaf(tape, tmp_path / "interview.eaf", media="D:/Prüfung é.wav", relative="./Prüfung é.wav")
+    document = pympi.Elan.Eaf(str(path))
+    document.add_linked_file("D:/other.wav", relpath="./other.wav")
+    document.to_file(str(path))
+    assert {(clip.audio, clip.fault) for clip in read(path)} == {(wav, None)}
+
+
 def test_the_stored_path_counts_for_a_file_that_was_named(tape: Tape, tmp_path: Path) -> None:
     path = eaf(tape, tmp_path / "x.eaf", media=f"file://{tape.wav}", relative=None)
     assert {clip.audio for clip in read(path)} == {tape.wav}
@@ -193,6 +269,12 @@ def test_without_its_recording_every_annotation_says_what_was_looked_for(tape: T
     source = read(eaf(tape, tmp_path / "x.eaf"))
     assert len(faults(source)) == 12
     assert all("its recording" in fault and "tape.wav is not beside x.eaf" in fault for fault in faults(source))
+
+
+def test_a_recording_of_nearly_that_name_is_asked_for(tape: Tape, tmp_path: Path) -> None:
+    tape.copy_to(tmp_path, "my_tape-1.wav")
+    path = eaf(tape, tmp_path / "x.eaf", media="D:/My Tape 1.wav", relative="./My Tape 1.wav")
+    assert all("is not beside x.eaf (did you mean 'my_tape-1.wav'?); put" in fault for fault in faults(read(path)))
 
 
 def test_a_recording_that_starts_before_the_annotation_s_clock_is_cut_at_its_place(tape: Tape, tmp_path: Path) -> None:

@@ -57,9 +57,11 @@ def test_a_voice_of_webvtt_is_the_speaker(tape: Tape, tmp_path: Path) -> None:
 def test_entities_and_formatting_are_not_spoken(tape: Tape, tmp_path: Path) -> None:
     tape.copy_to(tmp_path)
     (tmp_path / "tape.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\n<c.loud>Ja</c> &amp; <00:01.500>nee\n")
-    (tmp_path / "tape.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n{\\an8}<font color=red>1 < 2\n")
+    (tmp_path / "tape.srt").write_text(
+        "1\n00:00:01,000 --> 00:00:02,000\n{\\an8}<font color=red>1 < 2 &amp; 3 &lt; 4\n"
+    )
     assert [clip.text for clip in read_source(str(tmp_path / "tape.vtt"))] == ["Ja & nee"]
-    assert [clip.text for clip in read_source(str(tmp_path / "tape.srt"))] == ["1 < 2"]
+    assert [clip.text for clip in read_source(str(tmp_path / "tape.srt"))] == ["1 < 2 & 3 < 4"]
 
 
 def test_cues_without_blank_lines_between_them_stay_apart(tape: Tape, tmp_path: Path) -> None:
@@ -85,8 +87,8 @@ def test_reversed_empty_and_overlapping_cues_are_faults_of_their_clips(tape: Tap
     assert faults == [
         "this annotation ends (4.00 s) before it starts (5.00 s)",
         "this annotation lasts 0 s",
-        "overlaps the annotation from 8.00 s to 9.50 s in the same tier",
-        "overlaps the annotation from 7.00 s to 9.00 s in the same tier",
+        "overlaps the annotation from 8.00 s to 9.50 s in the same file",
+        "overlaps the annotation from 7.00 s to 9.00 s in the same file",
         None,
     ]
 
