@@ -17,6 +17,7 @@ from goama.audit import pairs, sets
 from goama.audit.audio import AuditedClip, check_audio
 from goama.audit.duplicates import check_duplicates
 from goama.audit.findings import SEVERITIES, Audit, ClipFacts, Finding
+from goama.audit.language import check_language
 from goama.audit.measure import Sound, measure
 from goama.audit.spelling import alphabet, check_spelling
 from goama.audit.text import check_text
@@ -61,6 +62,7 @@ def audit(
 
     Raises `GoamaError` when there are no clips, or the language code is none.
     """
+    given = language
     scorer = None
     if recogniser is not None:
         from goama.audit.mismatch import TextScorer
@@ -82,7 +84,7 @@ def audit(
     if normaliser is None:
         raise GoamaError(f"{source}: the source is empty; there is nothing to check")
     facts = [clip.facts for clip in audited]
-    findings = check(audited, normaliser)
+    findings = check(audited, normaliser, given)
     if scorer:
         from goama.audit.mismatch import check_mismatch
 
@@ -98,8 +100,8 @@ def audit(
     )
 
 
-def check(audited: Sequence[AuditedClip], normaliser: Normaliser) -> list[Finding]:
-    """All findings on clips that have been looked at, in no order."""
+def check(audited: Sequence[AuditedClip], normaliser: Normaliser, given: str | None = None) -> list[Finding]:
+    """All findings on clips that have been looked at, in no order; `given`: the language that the user named."""
     facts = [clip.facts for clip in audited]
     of_sound = check_audio(audited)
     mute = _clips_of(of_sound, "audio-silent", "audio-channels-cancel", "audio-no-speech", "audio-nearly-empty")
@@ -107,6 +109,7 @@ def check(audited: Sequence[AuditedClip], normaliser: Normaliser) -> list[Findin
     return [
         *of_sound,
         *twice,
+        *check_language(facts, given),
         *check_text(facts, normaliser),
         *check_spelling(facts),
         *pairs.check_pairs([clip for clip in facts if clip.id not in mute]),
