@@ -11,11 +11,11 @@ from goama.acoustics.audio import SAMPLE_RATE
 from goama.audit.findings import ClipFacts, Finding, finding_if, of
 from goama.audit.measure import Sound
 
-NARROW_HZ = 6300.0
+NARROW_HZ = 6500.0
 NARROW_SPEECH_S = 0.5
 NARROW_LEVEL_DB = -45.0
 """Below it s and f can hardly be told apart; 8 and 11 kHz recordings end at 4.0 and 5.5 kHz, after a resampler with a
-soft filter at 4.7 and 6.2. Half a second of speech at least, and not too faint, or all that is high drowns in 16-bit
+soft filter at 4.7 and 6.3. Half a second of speech at least, and not too faint, or all that is high drowns in 16-bit
 rounding."""
 
 SAME_EDGE_HZ = 300.0

@@ -52,7 +52,7 @@ _MEASURES: tuple[tuple[str, Callable[[ClipFacts], float | None], str, str], ...]
         "Highest frequency heard",
         lambda c: c.bandwidth_hz / 1000 if c.bandwidth_hz else None,
         "kHz",
-        "Telephones end at 4 kHz.",
+        "Telephones end at 4 kHz; a clip without s, f and sh may, too.",
     ),
     (
         "Silence in a clip",
