@@ -193,7 +193,7 @@ def _over_full_scale(heard: _Heard, total: int) -> Finding | None:
         ),
     )
     details = {
-        facts.id: f"{100 * sound.over_share:.2f} % of the samples lie above full scale, in {sound.over_runs} places"
+        facts.id: f"{100 * sound.over_share:.2f} % of the samples lie beyond full scale, in {sound.over_runs} places"
         for facts, sound in bad
     }
     return finding_if(

@@ -42,7 +42,7 @@ def check_bandwidth(heard: _Heard, total: int) -> list[Finding | None]:
     rates = ", ".join(rate for rate, _ in Counter(low.values()).most_common(3))
     edges = _limited([(facts, sound) for facts, sound in heard if facts.id not in low])
     details = {
-        clip_id: f"falls by {fall:.0f} dB at {hz / 1000:.1f} kHz, and nothing comes above"
+        clip_id: f"falls by {fall:.0f} dB at {hz / 1000:.1f} kHz, and does not rise again"
         for clip_id, (hz, fall) in sorted(edges.items(), key=lambda entry: entry[1][0])
     }
     return [

@@ -62,8 +62,9 @@ def _content(audit: Audit) -> str:
     hours = f"{_time(3600 * summary['hours'])} of sound" if summary["hours"] else "sound of unknown length"
     if summary["speech_hours"]:
         hours += f", {_time(3600 * summary['speech_hours'])} of it speech"
-    which = "" if usable == len(audit.clips) else f", {usable} of which can be read"
-    return f"{which}: {hours}, {_count(summary['words'], 'word')}"
+    others = len(audit.clips) - usable
+    which = f", {others} of which cannot be used; in the others" if others else ":"
+    return f"{which} {hours}, {_count(summary['words'], 'word')}"
 
 
 def _frames(summary: dict[str, Any]) -> str:
@@ -99,6 +100,8 @@ def _wrapped(line: str) -> Iterator[str]:
 
 
 def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 

@@ -184,6 +184,8 @@ def _key_figures(audit: Audit, usable: Sequence[ClipFacts]) -> list[tuple[str, s
 
 
 def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
@@ -303,7 +305,7 @@ def _embed(
     for id in ids:
         clip = facts.get(id)
         if clip is None or clip.fault is not None:
-            reasons[id] = "it cannot be read" if clip else "it is no single clip"
+            reasons[id] = "the clip cannot be used" if clip else "it is no single clip"
             continue
         if size > SOUND_LIMIT or len(sounds) == MOST_SOUNDS:
             reasons[id] = "the page would become too large"
