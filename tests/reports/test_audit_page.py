@@ -113,7 +113,7 @@ def test_sound_is_not_called_speech(page: Path, audit: Audit) -> None:
     minutes = sum(clip.seconds or 0.0 for clip in audit.clips if not clip.fault) / 60
     tiles = dict(re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", html))
     assert tiles["of sound"] == f"{minutes:.1f} min"
-    assert tiles["of it speech"] == f"{0.75 * minutes:.1f} min"  # 25 % is silence
+    assert tiles["of it speech"] == f"{0.75 * 60 * minutes:.1f} s"  # 25 % is silence
     assert html.count('<th scope="col">sound</th>') == 2 and '<th scope="col">speech</th>' not in html
 
 
