@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from goama.recognition.recogniser import Recogniser
 
 _AHEAD = 16  # clips decoded before they are looked at: bounds memory, keeps the cores busy
+_SPEECHLESS = ("audio-silent", "audio-channels-cancel", "audio-no-speech")
 _MISSING_S = 0.25  # as `goama prepare`: less of what a manifest promises than this may be rounding
 
 
@@ -83,8 +84,9 @@ def audit(
                 progress(len(audited))
     if normaliser is None:
         raise GoamaError(f"{source}: the source is empty; there is nothing to check")
-    facts = [clip.facts for clip in audited]
     findings = check(audited, normaliser, given)
+    audited = _without_speech(audited, _clips_of(findings, *_SPEECHLESS))
+    facts = [clip.facts for clip in audited]
     if scorer:
         from goama.audit.mismatch import check_mismatch
 
@@ -104,7 +106,7 @@ def check(audited: Sequence[AuditedClip], normaliser: Normaliser, given: str | N
     """All findings on clips that have been looked at, in no order; `given`: the language that the user named."""
     facts = [clip.facts for clip in audited]
     of_sound = check_audio(audited)
-    mute = _clips_of(of_sound, "audio-silent", "audio-channels-cancel", "audio-no-speech", "audio-nearly-empty")
+    mute = _clips_of(of_sound, *_SPEECHLESS, "audio-nearly-empty")
     twice = check_duplicates(audited, mute)
     return [
         *of_sound,
@@ -119,6 +121,14 @@ def check(audited: Sequence[AuditedClip], normaliser: Normaliser, given: str | N
 
 def _clips_of(findings: Iterable[Finding], *names: str) -> frozenset[str]:
     return frozenset(clip_id for finding in findings if finding.name in names for clip_id in finding.clips)
+
+
+def _without_speech(audited: Sequence[AuditedClip], speechless: frozenset[str]) -> list[AuditedClip]:
+    """Energy alone takes the loudest parts of silence, and a hum, for speech."""
+    return [
+        replace(clip, facts=replace(clip.facts, silence_share=1.0)) if clip.facts.id in speechless else clip
+        for clip in audited
+    ]
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
