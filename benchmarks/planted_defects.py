@@ -71,6 +71,15 @@ def _narrowed(samples: np.ndarray, rate: int) -> np.ndarray:
     return np.pad(narrow, (0, max(0, len(samples) - len(narrow))))[: len(samples)]
 
 
+def _narrow_made_wide(samples: np.ndarray) -> bytes:
+    return encoded(_narrowed(samples, 10_000))
+
+
+def _over(samples: np.ndarray) -> np.ndarray:
+    """Twice as loud as a 16-bit file can hold, as a lossy decoder may give it; not cut off."""
+    return (2.0 * samples / np.abs(samples).max()).astype(np.float32)
+
+
 def _noise(seconds: float, level: float) -> np.ndarray:
     return (np.random.default_rng(0).standard_normal(round(seconds * SAMPLE_RATE)) * level).astype(np.float32)
 
@@ -146,7 +155,6 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("telephone", "audio-low-rate", _sound(lambda x: encoded(_at(x, 8000), 8000))),
     ("telephone-mu-law", "audio-low-rate", _sound(lambda x: encoded(_at(x, 8000), 8000, encoding="ULAW"))),
     ("telephone-made-wide", "audio-band-limited", _sound(lambda x: encoded(_narrowed(x, 8000)))),
-    ("narrow-made-wide", "audio-band-limited", _sound(lambda x: encoded(_narrowed(x, 10_000)))),
     ("other-rate", "audio-mixed-rates", _sound(lambda x: encoded(_at(x, 44_100), 44_100))),
     ("two-voices", "audio-two-speakers", lambda clip, other: _Made(_two_voices(clip, other))),
     ("one-channel", "audio-one-channel-silent", _sound(lambda x: encoded(np.stack([x, 0 * x], axis=1)))),
@@ -188,6 +196,8 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("impossible-text", "pair-no-room", _impossible_text),
     ("outside", "audio-outside-recording", _copy(offset=99.0, duration=1.0)),
     ("no-number", "row-faulty", _copy(offset="soon")),
+    *((f"narrow-made-wide-{n}", "audio-band-limited", _sound(_narrow_made_wide)) for n in range(6)),
+    ("louder-than-full-scale", "audio-over-full-scale", _sound(lambda x: encoded(_over(x), encoding="FLOAT"))),
 )  # fmt: skip
 
 
@@ -201,6 +211,7 @@ def _hours_of_silence() -> bytes:
 
 
 BRINGS = {
+    "louder-than-full-scale": {"audio-loudness"},
     "copy-as-telephone": {"audio-low-rate", "audio-mixed-rates"},
     "telephone": {"audio-mixed-rates"},
     "telephone-mu-law": {"audio-mixed-rates"},

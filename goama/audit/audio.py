@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goama.acoustics.audio import SAMPLE_RATE
+from goama.audit.faults import check_faults
 from goama.audit.findings import ClipFacts, Finding, finding_if, of
 from goama.audit.measure import Sound
-from goama.corpus.prepare import LONGEST_S, SHORTEST_S
+from goama.audit.narrow import check_bandwidth
 
 SILENT_DB = -60.0
 SILENT_MODULATION_DB = 10.0
@@ -29,15 +29,6 @@ than 6, speech 15 to 70."""
 CLIPPED_RUNS, CLIPPED_SHARE = 8, 0.001
 """Flat tops: eight of them and one sample in 1000 can be heard. A wave that was never clipped has none, one that was
 recorded a little too loudly a few."""
-
-NARROW_HZ = 5700.0
-NARROW_SPEECH_S = 0.5
-NARROW_LEVEL_DB = -45.0
-"""Below it s and f cannot be told apart; 8 and 11 kHz recordings end at 4.0 and 5.5 kHz. Half a second of speech at
-least: a short "oh" holds nothing that high. And not too faint, or all that is high drowns in 16-bit rounding."""
-
-WHOLE_CORPUS_SHARE = 0.9
-"""What nearly all clips have is the corpus's own kind, not a slip."""
 
 LOUDNESS_DB, LOUDNESS_DEVIATIONS = 12.0, 4.0
 """From the corpus's median, in dB and in robust standard deviations."""
@@ -64,44 +55,10 @@ class AuditedClip:
     fault_kind: str | None = None
 
 
-_FAULTS = {
-    "row-faulty": (
-        "with a row that cannot be used",
-        "`goama prepare` leaves such a clip out.",
-        "Correct the row of the manifest.",
-    ),
-    "audio-unreadable": (
-        "whose sound cannot be read",
-        "`goama prepare` leaves such a clip out.",
-        "Check the path, copy the file again, or convert it: ffmpeg -i FILE clip.wav",
-    ),
-    "audio-truncated": (
-        "whose sound file is cut off",
-        "The end of the sentence is missing; `goama prepare` leaves such a clip out.",
-        "Copy the file again from its origin.",
-    ),
-    "audio-outside-recording": (
-        "cut at times that do not lie within their recording",
-        "The times belong to another recording, or are not in seconds; `goama prepare` leaves such a clip out.",
-        "Correct the offset and the duration of the clip.",
-    ),
-    "audio-too-long": (
-        f"longer than {LONGEST_S:.0f} s",
-        "Text and sound cannot be aligned over such a length, and one of them fills the memory of a graphics card; "
-        "`goama prepare` leaves such a clip out.",
-        "Cut them at pauses into sentences of 2 to 20 s.",
-    ),
-    "audio-too-short": (
-        f"shorter than {SHORTEST_S} s",
-        "No word fits; `goama prepare` leaves such a clip out.",
-        "Check how the clip was cut, or remove it.",
-    ),
-}
-
-
 def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
     """Findings on the sound; those on measured sound only where it was read."""
-    found: list[Finding | None] = [_faults(clips, kind) for kind in _FAULTS]
+    faults = {c.facts.id: (c.fault_kind, c.facts.fault or "") for c in clips if c.fault_kind}
+    found: list[Finding | None] = [*check_faults(faults, len(clips))]
     heard = [(clip.facts, clip.sound) for clip in clips if clip.sound and not clip.facts.fault]
     silent = _silent(heard)
     cancelled = _layout(heard, "cancel")
@@ -119,7 +76,8 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
             silent,
             f"{of(len(silent), total)} with nothing to hear",
             "The model would learn that words are silent.",
-            "Record these clips again, or remove them.",
+            "Check first whether the right recording or channel is linked: the words may be in another one. If it is, "
+            "record these clips again, or remove them.",
         ),
         finding_if(
             "audio-channels-cancel",
@@ -139,9 +97,10 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
         ),
         empty,
         _clipped(audible, total),
+        _over_full_scale(audible, total),
         _two_speakers(audible, total),
         _one_channel(audible, total),
-        *_narrow(audible, total),
+        *check_bandwidth(audible, total),
         _mixed_rates(heard),
         _loudness(audible, total),
         _noisy(audible, total),
@@ -157,12 +116,6 @@ def _worst_first(heard: _Heard, badness: Callable[[ClipFacts, Sound], float | No
     """Clips for which `badness` is a number, the greatest first."""
     bad = [(value, index) for index, pair in enumerate(heard) if (value := badness(*pair)) is not None]
     return [heard[index] for _, index in sorted(bad, key=lambda entry: (-entry[0], entry[1]))]
-
-
-def _faults(clips: Sequence[AuditedClip], kind: str) -> Finding | None:
-    details = {clip.facts.id: clip.facts.fault or "" for clip in clips if clip.fault_kind == kind}
-    what, why, remedy = _FAULTS[kind]
-    return finding_if(kind, "error", details, f"{of(len(details), len(clips))} {what}", why, remedy)
 
 
 def _silent(heard: _Heard) -> dict[str, str]:
@@ -210,24 +163,47 @@ def _nearly_empty(heard: _Heard, total: int) -> Finding | None:
 
 
 def _clipped(heard: _Heard, total: int) -> Finding | None:
-    bad = _worst_first(
-        heard,
-        lambda _, sound: (
-            sound.clipped_share if sound.clipped_runs >= CLIPPED_RUNS and sound.clipped_share >= CLIPPED_SHARE else None
-        ),
-    )
+    bad = _worst_first(heard, lambda _, sound: sound.clipped_share if _is_clipped(sound) else None)
     details = {
         facts.id: f"{100 * sound.clipped_share:.2f} % of the samples lie on {sound.clipped_runs} flat tops at "
-        f"{min(sound.peak_db, 0.0):.1f} dB"
+        f"{sound.peak_db:.1f} dB"
         for facts, sound in bad
     }
     return finding_if(
         "audio-clipped",
         "warning",
         details,
-        f"{of(len(details), total)} recorded too loudly: the tops of the waves are cut off",
+        f"{of(len(details), total)} with waves whose tops are cut off flat: recorded, or converted, too loudly",
         "Clipping adds sounds like s and f to every loud vowel; it cannot be undone.",
         "Keep them if speech like that will be recognised too; record new clips with less gain, peaks at −12 to −6 dB.",
+    )
+
+
+def _is_clipped(sound: Sound) -> bool:
+    return sound.clipped_runs >= CLIPPED_RUNS and sound.clipped_share >= CLIPPED_SHARE
+
+
+def _over_full_scale(heard: _Heard, total: int) -> Finding | None:
+    bad = _worst_first(
+        heard,
+        lambda _, sound: (
+            sound.over_share
+            if sound.over_runs >= CLIPPED_RUNS and sound.over_share >= CLIPPED_SHARE and not _is_clipped(sound)
+            else None
+        ),
+    )
+    details = {
+        facts.id: f"{100 * sound.over_share:.2f} % of the samples lie beyond full scale, in {sound.over_runs} places"
+        for facts, sound in bad
+    }
+    return finding_if(
+        "audio-over-full-scale",
+        "info",
+        details,
+        f"{of(len(details), total)} whose files hold more than full scale (compressed ones may): louder than 16-bit "
+        "samples can be",
+        "The recording itself need not be cut off, but `goama prepare` writes 16-bit files, which cuts these tops off.",
+        "Nothing to do, or convert them with less gain first: ffmpeg -i FILE -af volume=-6dB clip.wav",
     )
 
 
@@ -254,48 +230,6 @@ def _one_channel(heard: _Heard, total: int) -> Finding | None:
         "Averaging with a silent channel makes the clip half as loud; recognition does not depend on loudness.",
         "Nothing to do.",
     )
-
-
-def _narrow(heard: _Heard, total: int) -> list[Finding | None]:
-    low = {facts.id: f"{sound.native_rate} Hz" for facts, sound in heard if sound.native_rate < SAMPLE_RATE}
-    narrow = _worst_first(
-        heard,
-        lambda facts, sound: -sound.bandwidth_hz if facts.id not in low and _is_narrow(sound) else None,
-    )
-    details = {facts.id: f"nothing above {sound.bandwidth_hz / 1000:.1f} kHz" for facts, sound in narrow}
-    rates = ", ".join(rate for rate, _ in Counter(low.values()).most_common(3))
-
-    def severity(count: int) -> str:
-        return "info" if count >= WHOLE_CORPUS_SHARE * total else "warning"
-
-    why = (
-        "s, f and sh differ above 4 kHz. If all recordings are so, those to be transcribed should be so too; if some "
-        "are, the model learns two kinds of sound."
-    )
-    return [
-        finding_if(
-            "audio-low-rate",
-            severity(len(low)),
-            low,
-            f"{of(len(low), total)} recorded at a low sample rate ({rates}); nothing above half of it can be heard",
-            why,
-            "Look for the original recordings; converting to a higher rate brings nothing back.",
-        ),
-        finding_if(
-            "audio-band-limited",
-            severity(len(details)),
-            details,
-            f"{of(len(details), total)} with a higher sample rate than their sound: nothing above "
-            + (f"{np.median([sound.bandwidth_hz for _, sound in narrow]) / 1000:.1f} kHz" if narrow else ""),
-            "They were telephone or strongly compressed recordings once. " + why,
-            "Look for the original recordings; converting to a higher rate brings nothing back.",
-        ),
-    ]
-
-
-def _is_narrow(sound: Sound) -> bool:
-    heard_well = sound.speech_s >= NARROW_SPEECH_S and sound.rms_db >= NARROW_LEVEL_DB
-    return heard_well and sound.bandwidth_hz < NARROW_HZ
 
 
 def _mixed_rates(heard: _Heard) -> Finding | None:

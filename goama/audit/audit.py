@@ -17,6 +17,7 @@ from goama.audit import pairs, sets
 from goama.audit.audio import AuditedClip, check_audio
 from goama.audit.duplicates import check_duplicates
 from goama.audit.findings import SEVERITIES, Audit, ClipFacts, Finding
+from goama.audit.language import check_language
 from goama.audit.measure import Sound, measure
 from goama.audit.spelling import alphabet, check_spelling
 from goama.audit.text import check_text
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from goama.recognition.recogniser import Recogniser
 
 _AHEAD = 16  # clips decoded before they are looked at: bounds memory, keeps the cores busy
+_SPEECHLESS = ("audio-silent", "audio-channels-cancel", "audio-no-speech")
 _MISSING_S = 0.25  # as `goama prepare`: less of what a manifest promises than this may be rounding
 
 
@@ -61,6 +63,7 @@ def audit(
 
     Raises `GoamaError` when there are no clips, or the language code is none.
     """
+    given = language
     scorer = None
     if recogniser is not None:
         from goama.audit.mismatch import TextScorer
@@ -81,8 +84,9 @@ def audit(
                 progress(len(audited))
     if normaliser is None:
         raise GoamaError(f"{source}: the source is empty; there is nothing to check")
+    findings = check(audited, normaliser, given)
+    audited = _without_speech(audited, _clips_of(findings, *_SPEECHLESS))
     facts = [clip.facts for clip in audited]
-    findings = check(audited, normaliser)
     if scorer:
         from goama.audit.mismatch import check_mismatch
 
@@ -98,15 +102,16 @@ def audit(
     )
 
 
-def check(audited: Sequence[AuditedClip], normaliser: Normaliser) -> list[Finding]:
-    """All findings on clips that have been looked at, in no order."""
+def check(audited: Sequence[AuditedClip], normaliser: Normaliser, given: str | None = None) -> list[Finding]:
+    """All findings on clips that have been looked at, in no order; `given`: the language that the user named."""
     facts = [clip.facts for clip in audited]
     of_sound = check_audio(audited)
-    mute = _clips_of(of_sound, "audio-silent", "audio-channels-cancel", "audio-no-speech", "audio-nearly-empty")
+    mute = _clips_of(of_sound, *_SPEECHLESS, "audio-nearly-empty")
     twice = check_duplicates(audited, mute)
     return [
         *of_sound,
         *twice,
+        *check_language(facts, given),
         *check_text(facts, normaliser),
         *check_spelling(facts),
         *pairs.check_pairs([clip for clip in facts if clip.id not in mute]),
@@ -116,6 +121,14 @@ def check(audited: Sequence[AuditedClip], normaliser: Normaliser) -> list[Findin
 
 def _clips_of(findings: Iterable[Finding], *names: str) -> frozenset[str]:
     return frozenset(clip_id for finding in findings if finding.name in names for clip_id in finding.clips)
+
+
+def _without_speech(audited: Sequence[AuditedClip], speechless: frozenset[str]) -> list[AuditedClip]:
+    """Energy alone takes the loudest parts of silence, and a hum, for speech."""
+    return [
+        replace(clip, facts=replace(clip.facts, silence_share=1.0)) if clip.facts.id in speechless else clip
+        for clip in audited
+    ]
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

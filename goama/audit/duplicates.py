@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from goama.audit.audio import AuditedClip
-from goama.audit.findings import Finding, of
+from goama.audit.findings import Finding, of, shortened
 from goama.audit.fingerprint import find_copies
 
 SHORTEST_S = 0.4
@@ -22,7 +22,7 @@ def check_duplicates(clips: Sequence[AuditedClip], mute: frozenset[str]) -> list
     heard = [clip for clip in clips if clip.sound and not clip.facts.fault and clip.facts.id not in mute]
     exact, again = _exact(heard), _encoded_again(heard)
     other_text = {
-        clip.facts.id: f"{clip.facts.text[:40]!r}, but {first.facts.id}: {first.facts.text[:40]!r}"
+        clip.facts.id: f"{shortened(clip.facts.text)!r}, but {first.facts.id}: {shortened(first.facts.text)!r}"
         for clip, first in [*exact, *again]
         if not _same_text(clip, first)
     }

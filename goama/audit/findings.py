@@ -152,6 +152,15 @@ def of(count: int, total: int) -> str:
     return f"{count} of {total} clips"
 
 
+def shortened(text: str, longest: int = 40) -> str:
+    """On one line, cut between words where it is longer; "…" says so."""
+    text = " ".join(text.split())
+    if len(text) <= longest:
+        return text
+    whole_words = text[: longest + 1].rpartition(" ")[0]
+    return (whole_words or text[:longest]) + "…"
+
+
 def finding_if(
     name: str, severity: str, details: dict[str, str], message: str, why: str, remedy: str
 ) -> Finding | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from goama.acoustics.audio import SAMPLE_RATE, to_16_khz_mono
+from goama.audit.bandwidth import Edge, bandwidth
 from goama.audit.fingerprint import Fingerprint, fingerprint
 
 FRAME_SAMPLES = 320
@@ -32,15 +33,6 @@ _FLAT_RUN = 3
 _FLAT_STEP = 1.5 / 32768  # of 16-bit samples, with the rounding after a change of gain
 _QUIETEST_PEAK = 0.01  # −40 dB: below it, a few quantisation steps are the whole wave
 
-_FFT_SAMPLES = 512
-_SPECTRUM_S = 20.0
-"""Seconds of speech that the bandwidth is measured from: a long-term spectrum needs no more."""
-
-_INAUDIBLE_DB = 60.0
-_QUANTISATION_DB = -93.0
-"""The bandwidth ends where all that lies above is 60 dB under the whole (no voice, but what resampling leaves), or is
-no louder than the rounding of 16-bit samples, -98 dB."""
-
 _DOMINATES_DB = 10.0
 _TURN_SHARE = 0.15
 """Two people, one on each channel: each louder by 10 dB than the other in at least 15 % of the loud frames."""
@@ -54,6 +46,8 @@ class Sound:
     noise_db:       of the quietest frames (the 5th percentile)
     modulation_db:  between the 95th and the 5th percentile of frames: speech goes up and down, hiss does not
     clipped_share:  share of samples in flat tops; clipped_runs: how many flat tops
+    over_share, over_runs:  of samples beyond full scale, as training hears it: averaged, at 16 kHz
+    edge:           where its spectrum ends abruptly, if it does
     channel_layout: `mono`, `same`, `one-silent`, `cancel`, `two-speakers` or `different`
     digest:         equal for clips with the same samples at 16 kHz
     """
@@ -67,10 +61,13 @@ class Sound:
     modulation_db: float
     clipped_share: float
     clipped_runs: int
+    over_share: float
+    over_runs: int
     silence_share: float
     leading_silence_s: float
     trailing_silence_s: float
     bandwidth_hz: float
+    edge: Edge | None
     channel_layout: str
     digest: bytes
     fingerprint: Fingerprint
@@ -90,6 +87,8 @@ def measure(samples: np.ndarray, rate: int) -> tuple[Sound, np.ndarray]:
     spoken = np.flatnonzero(speech)
     leading, trailing = (spoken[0], len(speech) - 1 - spoken[-1]) if len(spoken) else (len(speech), len(speech))
     clipped, runs = _flat_tops(samples)
+    over, over_runs = _over_full_scale(mono)
+    reach = bandwidth(mono, levels)
     frame_s = FRAME_SAMPLES / SAMPLE_RATE
     sound = Sound(
         seconds=len(mono) / SAMPLE_RATE,
@@ -101,10 +100,13 @@ def measure(samples: np.ndarray, rate: int) -> tuple[Sound, np.ndarray]:
         modulation_db=loud - quiet,
         clipped_share=clipped,
         clipped_runs=runs,
+        over_share=over,
+        over_runs=over_runs,
         silence_share=1.0 - float(speech.mean()),
         leading_silence_s=float(leading) * frame_s,
         trailing_silence_s=float(trailing) * frame_s,
-        bandwidth_hz=min(bandwidth_hz(mono, levels), rate / 2),
+        bandwidth_hz=min(reach.hz, rate / 2),
+        edge=reach.edge,
         channel_layout=_channel_layout(samples, rate),
         digest=hashlib.blake2b((mono * 32767).astype(np.int16).tobytes(), digest_size=16).digest(),
         fingerprint=fingerprint(mono),
@@ -135,48 +137,37 @@ def speech_frames(levels: np.ndarray) -> np.ndarray:
 def _flat_tops(samples: np.ndarray) -> tuple[float, int]:
     """Share of samples, and number of runs, that stay at the highest or the lowest value of their channel.
 
-    Relative to the clip's own extremes, so that what was clipped and then made quieter is found too.
+    Relative to the clip's own extremes, so that what was clipped and then made quieter is found too. What a lossy
+    file decodes to above full scale is not cut off, and has no flat tops.
     """
     worst, most_runs = 0.0, 0
-    for channel in np.clip(samples, -1.0, 1.0).T:  # as 16-bit files hold it; lossy decoders overshoot
+    for channel in samples.T:
         flat, runs = 0, 0
         for wave in (channel, -channel):
             peak = float(wave.max())
             if peak < _QUIETEST_PEAK:
                 continue
-            at_peak = np.flatnonzero(wave >= peak - _FLAT_STEP)
-            if len(at_peak) < _FLAT_RUN:
-                continue
-            ends = np.flatnonzero(np.diff(at_peak) > 1)
-            lengths = np.diff(np.concatenate(([-1], ends, [len(at_peak) - 1])))
-            long = lengths[lengths >= _FLAT_RUN]
-            flat, runs = flat + int(long.sum()), runs + len(long)
+            inside, count = _runs(wave >= peak - _FLAT_STEP)
+            flat, runs = flat + inside, runs + count
         worst, most_runs = max(worst, flat / len(channel)), max(most_runs, runs)
     return worst, most_runs
 
 
-def bandwidth_hz(mono: np.ndarray, levels: np.ndarray) -> float:
-    """The frequency above which a clip (N,) at 16 kHz has nothing to hear, at most 8000 Hz.
-
-    Measured over its speech, fricatives included, so that what a clip holds up there at any time counts.
-    """
-    starts = np.flatnonzero(levels >= np.percentile(levels, 95) - _SPEECH_BELOW_LOUD_DB) * FRAME_SAMPLES
-    starts = starts[starts <= len(mono) - _FFT_SAMPLES]
-    if not len(starts):
-        return SAMPLE_RATE / 2
-    most = int(_SPECTRUM_S * SAMPLE_RATE / FRAME_SAMPLES)
-    starts = starts[:: -(-len(starts) // most)]
-    frames = np.lib.stride_tricks.sliding_window_view(mono, _FFT_SAMPLES)[starts]
-    spectrum = np.fft.rfft((frames - frames.mean(axis=1, keepdims=True)) * _WINDOW, axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=0) * _TO_FULL_SCALE
-    above = np.cumsum(power[::-1])[::-1]
-    nothing = max(above[0] * 10 ** (-_INAUDIBLE_DB / 10), 10 ** (_QUANTISATION_DB / 10))
-    heard = np.flatnonzero(above > nothing)
-    return float(heard[-1]) * SAMPLE_RATE / _FFT_SAMPLES if len(heard) else SAMPLE_RATE / 2
+def _over_full_scale(mono: np.ndarray) -> tuple[float, int]:
+    """Share of samples, and number of runs, beyond what a 16-bit file holds."""
+    inside, runs = _runs(np.abs(mono) > 1.0)
+    return inside / len(mono), runs
 
 
-_WINDOW = np.hanning(_FFT_SAMPLES).astype(np.float32)
-_TO_FULL_SCALE = 2.0 / (_FFT_SAMPLES * float((_WINDOW**2).sum()))  # Parseval: to the mean square of the samples
+def _runs(where: np.ndarray) -> tuple[int, int]:
+    """How many samples lie in runs of three and more, and how many such runs there are."""
+    places = np.flatnonzero(where)
+    if len(places) < _FLAT_RUN:
+        return 0, 0
+    ends = np.flatnonzero(np.diff(places) > 1)
+    lengths = np.diff(np.concatenate(([-1], ends, [len(places) - 1])))
+    long = lengths[lengths >= _FLAT_RUN]
+    return int(long.sum()), len(long)
 
 
 def _channel_layout(samples: np.ndarray, rate: int) -> str:

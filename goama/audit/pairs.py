@@ -110,7 +110,10 @@ def _no_room(clips: Sequence[ClipFacts], frame_ms: int) -> Finding | None:
     for clip in clips:
         there = frames(clip.seconds or 0.0, frame_ms)
         if there < clip.frames_needed and not (frame_ms == 40 and frames(clip.seconds or 0.0, 20) < clip.frames_needed):
-            lacking[clip.id] = (there - clip.frames_needed, f"{there} frames for {clip.frames_needed}")
+            lacking[clip.id] = (
+                there - clip.frames_needed,
+                f"room for {there} of the {clip.frames_needed} steps that its letters need",
+            )
     ids = sorted(lacking, key=lambda clip_id: lacking[clip_id][0])
     details = {clip_id: lacking[clip_id][1] for clip_id in ids}
     if not details:

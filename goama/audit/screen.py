@@ -33,33 +33,47 @@ def lines(audit: Audit) -> Iterator[str]:
 
 def _corpus(audit: Audit) -> Iterator[str]:
     summary = audit.summary
-    hours = f"{_time(3600 * summary['hours'])} of sound" if summary["hours"] else "sound of unknown length"
-    if summary["speech_hours"]:
-        hours += f", {_time(3600 * summary['speech_hours'])} of it speech"
-    yield f"{_count(summary['clips'], 'clip')}, {hours}, {_count(summary['words'], 'word')}, language " + (
-        audit.language or "not given"
-    )
+    language = f"language {audit.language or 'not given'}"
+    yield f"{_count(summary['clips'], 'clip')}{_content(audit)}; {language}"
     for name, split in summary["splits"].items():
         yield (
-            f"{name:9}{split['clips']:6d} clips  {split['seconds'] / 60:7.1f} min"
+            f"{name:9}{split['clips']:6d} clips"
+            + (f"  {split['seconds'] / 60:7.1f} min" if split["seconds"] else "")
             + (f"  {_count(split['speakers'], 'speaker')}" if split["speakers"] else "")
         )
     speakers = summary["speakers"]
     if speakers:
-        named = [f"{name} {_time(entry['seconds'])}" for name, entry in list(speakers.items())[:_NAMED_SPEAKERS]]
+        named = [
+            name + (f" {_time(entry['seconds'])}" if entry["seconds"] else "")
+            for name, entry in list(speakers.items())[:_NAMED_SPEAKERS]
+        ]
         more = f" and {len(speakers) - _NAMED_SPEAKERS} more" if len(speakers) > _NAMED_SPEAKERS else ""
         yield "speakers " + ", ".join(named) + more
     if summary.get("frames"):
         yield _frames(summary)
 
 
+def _content(audit: Audit) -> str:
+    """What is in the clips that can be used, and how many can."""
+    summary = audit.summary
+    usable = sum(clip.fault is None for clip in audit.clips)
+    if not usable:
+        return ", none of which can be used"
+    hours = f"{_time(3600 * summary['hours'])} of sound" if summary["hours"] else "sound of unknown length"
+    if summary["speech_hours"]:
+        hours += f", {_time(3600 * summary['speech_hours'])} of it speech"
+    others = len(audit.clips) - usable
+    which = f", {others} of which cannot be used; in the others" if others else ":"
+    return f"{which} {hours}, {_count(summary['words'], 'word')}"
+
+
 def _frames(summary: dict[str, Any]) -> str:
-    room = summary["frames"]["40 ms"]["frames_per_label_in_the_tightest_hundredth"]
+    rate = f"{summary['characters_per_second']:.1f} letters a second"
+    if summary["adapter"]:
+        return f"{rate}: slow enough for the 40 ms steps of a model with an adapter (`goama train` measures it too)"
     return (
-        f"{summary['characters_per_second']:.1f} letters a second, {summary['audio_ms_per_label']:.0f} ms of sound per "
-        f"label; {room:.2f} frames of 40 ms per label in the tightest hundredth: "
-        + ("room for" if summary["adapter"] else "too tight for")
-        + " the adapter"
+        f"{rate}, in the fastest clips too many for the 40 ms steps of a model with an adapter: "
+        "`goama train` measures it too, and takes steps of 20 ms; nothing to do"
     )
 
 
@@ -86,6 +100,8 @@ def _wrapped(line: str) -> Iterator[str]:
 
 
 def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from goama.audit.findings import ClipFacts, Finding, of
+from goama.audit.findings import ClipFacts, Finding, of, shortened
 
 SPLITS = ("train", "dev", "test")
 
@@ -78,7 +78,7 @@ def _same_text(clips: Sequence[ClipFacts]) -> Finding | None:
         trained = next((clip for clip in members if clip.split == "train"), members[0])
         for clip in members:
             if clip.split != trained.split:
-                details[clip.id] = f"in {clip.split}, and {trained.id} in {trained.split}: {clip.normalised[:40]}"
+                details[clip.id] = f"in {clip.split}, and {trained.id} in {trained.split}: {shortened(clip.normalised)}"
     held_out = sum(clip.split in ("dev", "test") for clip in clips)
     if not details:
         return None
@@ -123,6 +123,7 @@ def _too_small(clips: Sequence[ClipFacts], split: str) -> Finding | None:
     if not members or there <= 100 * INTERVAL:
         return None
     seconds = sum(clip.seconds or 0.0 for clip in members)
+    how_long = f" in {seconds / 60:.1f} minutes" if seconds else ""
     needed = f"{WORDS_NEEDED} words"
     if seconds and words:
         needed += f", about {seconds / words * WORDS_NEEDED / 60:.0f} minutes in this corpus"
@@ -130,8 +131,7 @@ def _too_small(clips: Sequence[ClipFacts], split: str) -> Finding | None:
         f"split-{split}-too-small",
         "warning" if split == "test" else "info",
         (),
-        f"{split} has {words} words in {seconds / 60:.1f} minutes: a word error rate of 30 % would be known to "
-        f"±{there} points only",
+        f"{split} has {words} words{how_long}: a word error rate of 30 % would be known to ±{there} points only",
         "Two models that differ by less than that cannot be told apart.",
         f"For ±3 points it takes {needed}: move clips from train, or record more.",
         {},
@@ -172,7 +172,7 @@ def _unbalanced(clips: Sequence[ClipFacts]) -> Finding | None:
         "speakers-unbalanced",
         "info",
         (),
-        f"{name} speaks {100 * most / total:.0f} % of the corpus, the other {len(seconds) - 1} speakers the rest",
+        f"{100 * most / total:.0f} % of the sound is {name}'s, the rest that of the other {len(seconds) - 1} speakers",
         "The model will know this voice best, and others much less well.",
         "Record more of the others, or look at the scores of each speaker apart.",
         {},

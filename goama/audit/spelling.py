@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
-from goama.audit.findings import ClipFacts, Finding, Letter, finding_if, of
+from goama.audit.findings import ClipFacts, Finding, Letter, finding_if, of, shortened
 from goama.audit.letters import TWINS, alike_in, name, named, script, scripts_of, shown
 from goama.audit.transcripts import WORD, Transcripts, around, without_annotations
 from goama.text.vocabulary import Vocabulary, segment
@@ -264,7 +264,7 @@ def _difference(text: str, other: str) -> str:
         if tag != "equal":
             here += text.split()[i:j]
             there += other.split()[k:m]
-    return f"{' '.join(here)[:40]} / {' '.join(there)[:40]}"
+    return f"{shortened(' '.join(here))} / {shortened(' '.join(there))}"
 
 
 def _bare(text: str) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from goama.audit.findings import ClipFacts, Finding, finding_if, of
+from goama.audit.findings import ClipFacts, Finding, finding_if, of, shortened
 from goama.audit.letters import named, shown
 from goama.audit.transcripts import ANNOTATION, MARKUP, URL, WORD, Transcripts, around, without_annotations
 from goama.text.normaliser import Normaliser
@@ -50,7 +50,7 @@ def _empty(clips: Sequence[ClipFacts]) -> Finding | None:
 
 
 def _nothing_left(clips: Sequence[ClipFacts], total: int) -> Finding | None:
-    details = {clip.id: f"{clip.text.strip()[:40]!r}" for clip in clips if not clip.normalised}
+    details = {clip.id: f"{shortened(clip.text)!r}" for clip in clips if not clip.normalised}
     return finding_if(
         "text-nothing-left",
         "error",
@@ -97,9 +97,9 @@ def _urls(texts: Transcripts) -> Finding | None:
         "text-url",
         "warning",
         details,
-        f"{of(len(details), len(texts.clips))} with a web or mail address",
-        "Dots, slashes and @ are spoken as words that the text does not show.",
-        "Write addresses as they are spoken (goama punt nl), or remove them if they are not spoken.",
+        f"{of(len(details), len(texts.clips))} with what looks like a web or mail address, or the name of a file",
+        "Dots, slashes and @ are often spoken as words that the text does not show.",
+        "Write them as they are spoken (goama punt nl), or remove them if they are not spoken.",
     )
 
 
@@ -208,7 +208,7 @@ def _capitals(texts: Transcripts) -> Finding | None:
     details = {}
     for clip in texts.clips:
         if clip.text.isupper() and sum(c.isupper() for c in clip.text) >= 6:
-            details[clip.id] = clip.text.strip()[:40]
+            details[clip.id] = shortened(clip.text)
     mixed = len(details) < len(texts.clips)
     return finding_if(
         "text-capitals",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from goama.audit.findings import ClipFacts
+from goama.audit.findings import ClipFacts, shortened
 
 # Brackets and what stands in them, or between two stars: [rires] (laughs) {bruit} <unk> *cough* （笑）.
 ANNOTATION = re.compile(
@@ -41,4 +41,4 @@ def without_annotations(text: str) -> str:
 
 def around(text: str, needle: str) -> str:
     """The word that holds the needle."""
-    return next((word for word in text.split() if needle in word), needle)[:30]
+    return shortened(next((word for word in text.split() if needle in word), needle), 30)

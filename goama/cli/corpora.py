@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,8 +36,8 @@ def check(
     if text_only and model:
         raise GoamaError("--text-only and --model: a model judges the sound, which --text-only leaves unread")
     for option, file in (("--json", json_file), ("--facts", facts), ("--report", report)):
-        if file is not None and not file.parent.is_dir():
-            raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
+        if file is not None:
+            _require_writable(option, file)
     from goama.audit.audit import audit
     from goama.audit.screen import lines
     from goama.audit.sounds import Sounds
@@ -74,10 +75,37 @@ def check(
             write_audit_report(found, report, sound=sounds)
         out.print(f"report: {report}", markup=False)
     is_corpus = (Path(wanted.where) / CORPUS_FILE).is_file()
-    next_command(*(["train", wanted.where, "-o", "run"] if is_corpus else ["prepare", wanted.where, "-o", "corpus"]))
+    if is_corpus:
+        next_command("train", wanted.where, "-o", "run")
+    else:
+        given = {"language": language, **wanted.options}
+        next_command("prepare", wanted.where, *_as_typed(given), "-o", "corpus")
     if strict and found.has_errors:
         err.print("goama: there are errors (--strict)")
         raise typer.Exit(2)
+
+
+def _require_writable(option: str, file: Path) -> None:
+    """Before hours of work are done for it, find out whether the file can be written."""
+    if not file.parent.is_dir():
+        raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
+    if file.is_dir():
+        raise GoamaError(f"{option} {file}: this is a folder; name a file in it")
+    if file.exists() and not file.is_file():
+        raise GoamaError(f"{option} {file}: this is a device or a pipe; name a file")
+    try:
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.name}."):
+            pass
+    except OSError as error:
+        raise GoamaError(f"{option} {file}: it cannot be written ({error.strerror}); choose another place") from error
+
+
+def _as_typed(options: Mapping[str, Any]) -> Iterator[str]:
+    """The options that were given, as words of a command line."""
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                yield from ("--" + name.rstrip("_").replace("_", "-"), str(one))
 
 
 @contextmanager

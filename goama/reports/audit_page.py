@@ -52,7 +52,7 @@ _MEASURES: tuple[tuple[str, Callable[[ClipFacts], float | None], str, str], ...]
         "Highest frequency heard",
         lambda c: c.bandwidth_hz / 1000 if c.bandwidth_hz else None,
         "kHz",
-        "Telephones end at 4 kHz.",
+        "Telephones end at 4 kHz; a clip without s, f and sh may, too.",
     ),
     (
         "Silence in a clip",
@@ -72,7 +72,7 @@ class _Verdict:
 
 @dataclass(frozen=True)
 class _Part:
-    """A split, or a speaker: how much of the speech is in it. `share` is relative to the largest."""
+    """A split, or a speaker: how much of the sound is in it. `share` is relative to the largest."""
 
     name: str
     seconds: float
@@ -168,17 +168,25 @@ def _key_figures(audit: Audit, usable: Sequence[ClipFacts]) -> list[tuple[str, s
     speakers = len({clip.speaker for clip in usable} - {None})
     rates = sorted({clip.native_rate for clip in usable if clip.native_rate})
     figures = [
-        (f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h", "of speech"),
+        (_time(seconds), "of sound"),
         (f"{len(usable):,}", "usable clips"),
         (f"{speakers:,}" if speakers else "not named", "speakers"),
         (f"{sum(clip.words for clip in usable):,}", "words"),
         (f"{len(audit.alphabet):,}", "different characters"),
     ]
+    if any(clip.speech_s is not None for clip in usable):
+        figures.insert(1, (_time(sum(clip.speech_s or 0.0 for clip in usable)), "of it speech"))
     if rates:
         kilohertz = [f"{rate / 1000:g}" for rate in rates]
         shown = kilohertz if len(rates) <= 2 else [kilohertz[0], "…", kilohertz[-1]]
         figures.append((f"{' '.join(shown) if len(rates) > 2 else ' and '.join(shown)} kHz", "recorded at"))
     return figures
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _parts(clips: Iterable[ClipFacts], name: Callable[[ClipFacts], str | None], order: Sequence[str]) -> list[_Part]:
@@ -297,7 +305,7 @@ def _embed(
     for id in ids:
         clip = facts.get(id)
         if clip is None or clip.fault is not None:
-            reasons[id] = "it cannot be read" if clip else "it is no single clip"
+            reasons[id] = "the clip cannot be used" if clip else "it is no single clip"
             continue
         if size > SOUND_LIMIT or len(sounds) == MOST_SOUNDS:
             reasons[id] = "the page would become too large"

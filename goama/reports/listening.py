@@ -17,6 +17,9 @@ _COLUMNS = 180  # of the waveform
 _PICTURE = (240, 64)  # of the spectrogram: time, frequency up to 8 kHz
 _WINDOW = 400  # samples: 25 ms
 _RANGE_DB = 70.0
+_LEAST_LOUDEST_DB = 20.0
+"""The level that is drawn brightest where the clip has none as loud: that of speech at about -30 dB. Else the rounding
+of a file of silence would glow like speech."""
 _LOUDNESS_COLOURS = ((10, 8, 26), (66, 16, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 196))
 
 
@@ -71,7 +74,7 @@ def _waveform(samples: np.ndarray) -> str:
 
 
 def _spectrogram(samples: np.ndarray) -> bytes:
-    """A PNG: time to the right, frequency 0 to 8 kHz upwards, 70 dB from dark to bright."""
+    """A PNG: time to the right, frequency 0 to 8 kHz upwards, 70 dB from dark to bright; silence is dark."""
     import numpy as np
     from PIL import Image
 
@@ -84,7 +87,7 @@ def _spectrogram(samples: np.ndarray) -> bytes:
     # Speech falls by about 6 dB an octave; without that slope consonants would be as dark as silence.
     slope = 20 * np.log10(np.arange(1, rows + 1))[:, None]
     level = 10 * np.log10(bands + 1e-10) + slope
-    bright = np.clip((level - level.max() + _RANGE_DB) / _RANGE_DB, 0, 1)
+    bright = np.clip((level - max(level.max(), _LEAST_LOUDEST_DB) + _RANGE_DB) / _RANGE_DB, 0, 1)
     picture = Image.fromarray((bright[::-1] * 31).astype(np.uint8) * 8)
     picture.putpalette(_palette())
     encoded = io.BytesIO()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import resource
+import shlex
 import shutil
 import struct
 import subprocess
@@ -144,12 +145,27 @@ def test_the_screen_shows_findings_with_clips_and_remedies(goama: Any, planted, 
     outcome = goama("check", planted.folder, "--language", "nl", "--json", tmp_path / "findings.json")
     assert outcome.status == 0 and outcome.err == ""
     assert "error " in outcome.out and "hours-of-silence" in outcome.out and "→" in outcome.out
-    assert outcome.out.rstrip().endswith(f"next: goama prepare {planted.folder} -o corpus")
+    assert outcome.out.rstrip().endswith(f"next: goama prepare {planted.folder} --language nl -o corpus")
     written = json.loads((tmp_path / "findings.json").read_text(encoding="utf-8"))
     assert {finding["name"] for finding in written["findings"]} >= set(planted.expected)
     assert written["corpus"]["clips"] == len(planted.clean) + sum(len(ids) for ids in planted.expected.values())
     for finding in written["findings"]:
         assert {"name", "severity", "clips", "message", "why", "remedy"} <= set(finding)
+
+
+def test_the_next_command_reads_the_source_as_this_one_did(goama: Any, speech: Path, tmp_path: Path) -> None:
+    shutil.copytree(speech, tmp_path / "two words")
+    given = ["--language", "nl-NL", "--text-column", "text", "--format", "audiofolder"]
+    outcome = goama("check", tmp_path / "two words", *given, "--text-only")
+    following = outcome.out.rpartition("next: ")[2]
+    assert shlex.split(following) == ["goama", "prepare", str(tmp_path / "two words"), *given, "-o", "corpus"]
+
+
+def test_clips_that_cannot_be_used_are_not_counted_as_words(goama: Any, tmp_path: Path) -> None:
+    rows = [{"audio": f"{n}.wav", "text": "een hele zin"} for n in range(3)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    outcome = goama("check", tmp_path / "rows.jsonl", "--language", "nl")
+    assert "3 clips, none of which can be used; language nl" in outcome.out and "0 words" not in outcome.out
 
 
 def test_strict_is_status_2_for_errors_and_0_without(goama: Any, planted, speech: Path) -> None:
@@ -169,6 +185,9 @@ def test_facts_are_one_line_a_clip(goama: Any, corpus: Corpus, tmp_path: Path) -
     [
         (["nowhere"], "no such file or folder"),
         (["SPEECH", "--json", "nowhere/findings.json"], "there is no folder nowhere"),
+        (["SPEECH", "--report", "."], "--report .: this is a folder"),
+        (["SPEECH", "--facts", "/dev/null"], "this is a device"),
+        (["SPEECH", "--report", "/proc/page.html"], "--report /proc/page.html: it cannot be written"),
         (["SPEECH", "--text-only", "--model", "run"], "leaves unread"),
         (["SPEECH", "--text-column", "words"], "no column 'words'"),
         (["SPEECH", "--language", "Dutch!"], "is not a language code"),

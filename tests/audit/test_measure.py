@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goama.acoustics.audio import SAMPLE_RATE, read_audio
+from goama.acoustics.audio import SAMPLE_RATE, decode_audio, read_audio
 from goama.audit.fingerprint import bits_that_differ, find_copies, fingerprint
 from goama.audit.measure import Sound, measure
 
@@ -43,6 +45,21 @@ def test_flat_tops_are_found_at_any_gain(voices: list[np.ndarray], gain: float, 
     clipped = sound(gain * np.clip(voices[0], -ceiling, ceiling))
     assert clipped.clipped_runs >= 8 and clipped.clipped_share > 1e-3
     assert sound(gain * voices[0]).clipped_runs == 0
+
+
+def test_a_lossy_file_that_decodes_to_more_than_full_scale_has_no_flat_tops(voices: list[np.ndarray]) -> None:
+    loud = io.BytesIO()
+    soundfile.write(loud, 3.0 * voices[0], SAMPLE_RATE, format="OGG", subtype="VORBIS")
+    heard = measure(*decode_audio(loud.getvalue()))[0]
+    assert heard.peak_db > 1 and heard.clipped_runs == 0
+    assert heard.over_runs >= 8 and heard.over_share > 1e-3
+    assert sound(voices[0]).over_runs == 0
+
+
+def test_what_channels_cancel_when_averaged_is_not_over_full_scale(voices: list[np.ndarray]) -> None:
+    one_sided = np.stack([1.9 * voices[0], 0.0 * voices[0]], axis=1)  # peaks at 0.95 on one channel
+    both = sound(3.0 * one_sided / 1.9)
+    assert both.peak_db > 1 and both.over_runs == 0
 
 
 def test_speech_is_found_between_silences(voices: list[np.ndarray]) -> None:

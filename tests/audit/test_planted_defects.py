@@ -61,6 +61,11 @@ def test_the_facts_of_every_clip_are_there(planted, planted_audit: Audit) -> Non
     assert 3500 < facts["telephone-made-wide"].bandwidth_hz < 4100
 
 
+def test_silence_and_hum_are_not_counted_as_speech(planted_audit: Audit) -> None:
+    facts = {clip.id: clip for clip in planted_audit.clips}
+    assert [facts[clip_id].speech_s for clip_id in ("digital-silence", "faint-hiss", "hum", "loud-hiss")] == [0.0] * 4
+
+
 def test_the_documentation_names_every_finding(planted_audit: Audit) -> None:
     documentation = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
     assert [f.name for f in planted_audit.findings if f"`{f.name}`" not in documentation] == []

@@ -68,7 +68,7 @@ def test_a_source_without_a_test_split_is_told_so() -> None:
 def test_one_voice_that_fills_the_corpus_is_named() -> None:
     clips = [clip(f"a{n}", "train", speaker="An") for n in range(30)]
     clips += [clip(f"b{n}", "train", speaker=f"B{n}") for n in range(5)]
-    assert "An speaks 86 %" in said(*clips)["speakers-unbalanced"].message
+    assert "86 % of the sound is An's" in said(*clips)["speakers-unbalanced"].message
 
 
 def test_the_summary_counts_splits_and_speakers() -> None:

@@ -108,6 +108,20 @@ def test_the_verdict_counts_what_must_be_mended_and_what_can_be_used(page: Path)
     assert "23 of 24 clips can be used." in text
 
 
+def test_sound_is_not_called_speech(page: Path, audit: Audit) -> None:
+    html = page.read_text(encoding="utf-8")
+    minutes = sum(clip.seconds or 0.0 for clip in audit.clips if not clip.fault) / 60
+    tiles = dict(re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", html))
+    assert tiles["of sound"] == f"{minutes:.1f} min"
+    assert tiles["of it speech"] == f"{0.75 * 60 * minutes:.1f} s"  # 25 % is silence
+    assert html.count('<th scope="col">sound</th>') == 2 and '<th scope="col">speech</th>' not in html
+
+
+def test_without_measured_speech_none_is_claimed(audit: Audit, tmp_path: Path) -> None:
+    unheard = replace(audit, clips=tuple(replace(clip, silence_share=None) for clip in audit.clips))
+    assert "of it speech" not in written(unheard, tmp_path).text
+
+
 @pytest.mark.parametrize(
     ("kept", "verdict"),
     [((), "Fit to train on"), (("info",), "Fit to train on"), (("warning",), "Fit to train on, with one thing to")],

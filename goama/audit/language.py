@@ -1,0 +1,129 @@
+"""Whether the language's code is one, and whether the texts are in a script that the language is written in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from goama.audit.findings import ClipFacts, Finding, of, shortened
+from goama.audit.letters import script
+from goama.text.languages import SHORTER_CODE
+
+OTHER_SCRIPT_SHARE = 0.9
+"""Of a clip's letters in another script, and of all clips such clips: names and borrowed words are no other script."""
+
+_FEWEST_LETTERS = 100
+
+# ISO 639-1, with the codes it has withdrawn and people still write. Codes of three letters are too many to list.
+_TWO_LETTERS = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en "
+    "eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik in io is it iu iw "
+    "ja ji jv jw ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mo mr ms mt "
+    "my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm "
+    "sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh "
+    "zu"
+)
+
+# Languages with one script in all of today's writing, by the first word of its letters' Unicode names. What is also
+# written in another (Serbian, Hausa, Kazakh, Malay, Wolof, Fula, Punjabi, Tamazight, …) is not here.
+_SCRIPTS: dict[str, tuple[frozenset[str], str]] = {
+    code: (frozenset(names.split("+")), shown)
+    for names, shown, codes in (
+        (
+            "LATIN",
+            "Latin",
+            "nl en de fr it es pt ca oc eu gl br cy ga gd gv kw is fo da sv nb nn no fi et lv lt pl cs sk sl hr hu sq "
+            "mt lb li fy af co sc fur lij lmo pms vec nap scn wa frp rm gsw nds vls se eo vi tl fil ceb ilo haw mi sm "
+            "to ty fj mg zu xh st tn ts ss nr nd ve sn ny rw rn lg ln ig yo ee tw gn qu ay ht",
+        ),
+        ("CYRILLIC", "Cyrillic", "ru uk be bg mk cv ba os ce ab av kv udm mhr mrj myv mdf sah bua tyv xal"),
+        ("GREEK", "Greek", "el"),
+        ("ARMENIAN", "Armenian", "hy hyw"),
+        ("GEORGIAN", "Georgian", "ka xmf"),
+        ("HEBREW", "Hebrew", "he yi"),
+        ("ARABIC", "Arabic", "ar fa ps ur arz ary apc ajp acm arq aeb ckb"),
+        ("THAI", "Thai", "th"),
+        ("LAO", "Lao", "lo"),
+        ("KHMER", "Khmer", "km"),
+        ("MYANMAR", "Burmese", "my shn"),
+        ("TIBETAN", "Tibetan", "bo dz"),
+        ("ETHIOPIC", "Ethiopic", "am ti tig"),
+        ("DEVANAGARI", "Devanagari", "hi mr ne mai bho"),
+        ("BENGALI", "Bengali", "bn as"),
+        ("GUJARATI", "Gujarati", "gu"),
+        ("ORIYA", "Odia", "or"),
+        ("TAMIL", "Tamil", "ta"),
+        ("TELUGU", "Telugu", "te"),
+        ("KANNADA", "Kannada", "kn"),
+        ("MALAYALAM", "Malayalam", "ml"),
+        ("SINHALA", "Sinhala", "si"),
+        ("HANGUL+CJK", "Hangul", "ko"),
+        ("HIRAGANA+KATAKANA+CJK", "Japanese", "ja"),
+        ("CJK+BOPOMOFO", "Chinese", "yue"),
+    )
+    for code in codes.split()
+}
+
+
+def check_language(clips: Sequence[ClipFacts], given: str | None) -> list[Finding]:
+    """`given`: by the user, before what the clips say of themselves; None where only they do."""
+    found = [_unregistered(clips, given), _other_script(clips, given)]
+    return [finding for finding in found if finding]
+
+
+def _unregistered(clips: Sequence[ClipFacts], given: str | None) -> Finding | None:
+    tags = dict.fromkeys([given] if given else [clip.language for clip in clips if clip.language])
+    unknown = [tag for tag in tags if len(_code(tag)) == 2 and _code(tag) not in _TWO_LETTERS.split()]
+    if not unknown:
+        return None
+    return Finding(
+        "language-unknown",
+        "warning",
+        (),
+        f"no language has the code {', '.join(unknown)} in ISO 639-1",
+        "The code picks the spelling rules (apostrophes, hyphens, letters that look alike); an unknown one picks none.",
+        "Give the language's own code of two or three letters with --language, or correct the column.",
+        {},
+    )
+
+
+def _other_script(clips: Sequence[ClipFacts], given: str | None) -> Finding | None:
+    details: dict[str, str] = {}
+    written_in: Counter[str] = Counter()
+    judged = letters = 0
+    code = ""
+    for clip in clips:
+        tag = given or clip.language
+        if _code(tag) not in _SCRIPTS or _names_a_script(tag) or not clip.text.strip():
+            continue
+        judged += 1
+        scripts = Counter(name for character in clip.text if (name := script(character)))
+        letters += sum(scripts.values())
+        others = {name: count for name, count in scripts.items() if name not in _SCRIPTS[_code(tag)][0]}
+        if others and sum(others.values()) >= OTHER_SCRIPT_SHARE * sum(scripts.values()):
+            code = _code(tag)
+            details[clip.id] = shortened(clip.text)
+            written_in.update(others)
+    if letters < _FEWEST_LETTERS or len(details) < OTHER_SCRIPT_SHARE * max(1, judged):
+        return None
+    script_there = written_in.most_common(1)[0][0].capitalize()
+    return Finding(
+        "language-other-script",
+        "warning",
+        tuple(details),
+        f"{of(len(details), len(clips))} in {script_there} letters, but the language given, {code}, is written in "
+        f"{_SCRIPTS[code][1]} letters",
+        "The language picks the spelling rules, and those of another one do not fit.",
+        "Give the language of these texts with --language; if it is right, say so with its script, as in sr-Latn.",
+        details,
+    )
+
+
+def _code(language: str | None) -> str:
+    code = (language or "").lower().replace("_", "-").split("-")[0]
+    return SHORTER_CODE.get(code, code)
+
+
+def _names_a_script(language: str | None) -> bool:
+    """As in zh-Latn or sr_Cyrl."""
+    return any(len(part) == 4 for part in (language or "").replace("_", "-").split("-")[1:])
