@@ -107,7 +107,7 @@ def make_plan(
     _choose_what_learns(chooser, encoder, config)
     _choose_masks(chooser, encoder, config)
     _choose_rates(chooser, encoder, config)
-    _choose_batches(chooser, encoder, device, hours)
+    _choose_batches(chooser, encoder, config, device, hours)
     _choose_length(chooser, hours)
     heard = _balance(chooser, measured)
     longest_s = max(clip.seconds for clip in measured)
@@ -231,7 +231,6 @@ def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
 
 def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
     model = chooser.recipe.model
-    parameters = 24 * config.num_hidden_layers * config.hidden_size**2  # a conformer layer is about 24 h²
     if encoder == SCRATCH:
         rate, why = 1e-3, "a small encoder that starts from nothing"
     elif model.freeze_encoder:
@@ -240,8 +239,8 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
         rate, why = 5e-4, "LoRA, ten times the rate at which the whole encoder would learn"
     elif hears_waveforms(config):
         rate, why = 1e-4, "a pretrained encoder of waveforms: between 3e-5 (fairseq) and 3e-4 (XLS-R recipes)"
-    elif parameters < _SMALL_ENCODER:
-        rate, why = 5e-4, "a small pretrained encoder"
+    elif _is_small(config):
+        rate, why = 1e-3, "a small pretrained encoder"
     else:
         rate, why = 5e-5, "a large pretrained encoder: the rate the field fine-tunes Wav2Vec2-BERT with"
     chooser.choose("train", "learning_rate", rate, why)
@@ -256,10 +255,18 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     chooser.choose("train", "flat_start", flat, why)
 
 
-def _choose_batches(chooser: _Chooser, encoder: str, device: torch.device, hours: float) -> None:
+def _is_small(config: PreTrainedConfig) -> bool:
+    return 24 * config.num_hidden_layers * config.hidden_size**2 < _SMALL_ENCODER  # a conformer layer is about 24 h²
+
+
+def _choose_batches(
+    chooser: _Chooser, encoder: str, config: PreTrainedConfig, device: torch.device, hours: float
+) -> None:
     on_cpu = device.type == "cpu"
     if encoder == SCRATCH:
         batch, why = 20.0, "many small steps: they are what leads a fresh network off the blank plateau"
+    elif on_cpu and _is_small(config) and not hears_waveforms(config):
+        batch, why = 20.0, "many small steps teach a small encoder more, and a CPU takes them as fast as large ones"
     else:
         batch, why = (60.0, "CPU") if on_cpu else (240.0, "GPU, as the notebook's 16 x 2 clips")
     batch = max(5.0, min(batch, 3600 * hours / 8))  # a small corpus still gives eight steps an epoch
