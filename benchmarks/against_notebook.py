@@ -162,9 +162,8 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     corpus = Corpus.open(corpus_folder)
     cuts = corpus.cuts("train").subset(first=clips).to_eager()
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in cuts)
-    recipe = read_recipe(
-        None, ["model.adapter=true", "data.batch_seconds=60", *(["train.precision=no"] if "float32" in side else [])]
-    )
+    wanted = ["model.adapter=true", "data.batch_seconds=60"]
+    recipe = read_recipe(None, [*wanted, *(["train.precision=no"] if "float32" in side else [])])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder = str(out / "encoder")
     recipe = make_plan(recipe, Mixture((corpus,)), vocabulary, encoder, read_config(encoder), device).recipe

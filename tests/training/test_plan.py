@@ -15,7 +15,7 @@ from goama.text import Vocabulary
 from goama.training.plan import make_plan
 from goama.training.recipe import Recipe, read_recipe
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("mps")
 
 
 def vocabulary(corpus: Corpus) -> Vocabulary:
@@ -93,3 +93,14 @@ def test_a_corpus_where_nothing_fits_is_refused(corpus, tiny_encoder, tmp_path):
     hopeless = prepare(clips, tmp_path / "hopeless", source="test").corpus
     with pytest.raises(GoamaError, match="belong together"):
         plan(hopeless, str(tiny_encoder))
+
+
+def test_a_small_pretrained_encoder_takes_small_steps_on_a_cpu(corpus, tiny_encoder):
+    chosen = plan(corpus, str(tiny_encoder)).recipe
+    an_eighth = round(corpus.seconds("train") / 8, 1)  # an epoch has eight steps at least
+    assert (chosen.data.batch_seconds, chosen.data.accumulate) == (pytest.approx(min(20.0, an_eighth), abs=0.1), 1)
+    assert chosen.train.learning_rate == chosen.train.head_learning_rate == 1e-3
+    on_gpu = make_plan(
+        Recipe(), Mixture((corpus,)), vocabulary(corpus), str(tiny_encoder), read_config(str(tiny_encoder)), GPU
+    ).recipe
+    assert on_gpu.data.accumulate == "auto"
