@@ -55,6 +55,8 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
         console.print("stopped and saved; run the demo again to go on", highlight=False)
         raise SystemExit(130)
     train_minutes = trained.outcome.state.elapsed_s / 60
+    if trained.report.is_file():
+        console.print(f"report: {trained.report}", highlight=False, markup=False)
 
     step(f"$ goama evaluate {trained.best} {corpus_folder} --split test")
     recogniser = Recogniser.load(trained.best)
