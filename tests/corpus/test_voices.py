@@ -30,7 +30,7 @@ ROOT = Path(goama.errors.__file__).parents[1]
 
 def test_the_catalogue_holds_a_voice_for_each_promised_name() -> None:
     names = {voice.name for voice in VOICES}
-    assert {"fillets-nl", "festvox-ru", "queen-en"} <= names
+    assert {"fillets-nl", "fillets-cs", "festvox-ru", "queen-en"} <= names
     assert {f"asterisk-{language}" for language in ("en", "es", "fr", "it", "ru")} <= names
     assert {f"tuxpaint-{code}" for code in ("ro", "es", "ru", "fr", "be", "bg", "el", "ca", "da")} <= names
     assert {f"drascula-{language}" for language in ("en", "es", "it")} <= names
@@ -397,20 +397,25 @@ def test_a_package_without_the_files_it_should_hold_is_one_sentence(tmp_path: Pa
     not (shutil.which("apt-get") and shutil.which("dpkg-deb")),
     reason="apt-get and dpkg-deb are not on this machine",
 )
-def test_the_demonstration_language_comes_from_debian_as_published(tmp_path: Path) -> None:
-    """GOAMA_CACHE, if set, spares the download of 100 MB."""
+@pytest.mark.parametrize(
+    ("name", "clips", "minutes", "left_out"),
+    [
+        ("fillets-nl", {"train": 1115, "dev": 123, "test": 353}, {"train": 64, "dev": 8, "test": 22}, 25),
+        ("fillets-cs", {"train": 1160, "dev": 166, "test": 440}, {"train": 64, "dev": 11, "test": 26}, 116),
+    ],
+)
+def test_fish_fillets_come_from_debian_as_published(
+    name: str, clips: dict[str, int], minutes: dict[str, int], left_out: int, tmp_path: Path
+) -> None:
+    """GOAMA_CACHE, if set, spares the downloads of 100 and 40 MB."""
     configured = os.environ.get("GOAMA_CACHE")
     cache = Path(configured) if configured else tmp_path / "cache"
-    written = get_voice("fillets-nl", tmp_path / "fillets-nl", cache=cache)
-    assert written.clips == {"train": 1115, "dev": 123, "test": 353}
-    assert {split: round(minutes) for split, minutes in written.minutes.items()} == {
-        "train": 64,
-        "dev": 8,
-        "test": 22,
-    }
+    written = get_voice(name, tmp_path / name, cache=cache)
+    assert written.clips == clips
+    assert {split: round(length) for split, length in written.minutes.items()} == minutes
     assert len(rows(written)) == written.voice.clips
     assert len({row["speaker"] for row in rows(written).values()}) == written.voice.speakers
-    assert len(rows(written, "left-out.jsonl")) == sum(written.left_out.values()) == 25
+    assert len(rows(written, "left-out.jsonl")) == sum(written.left_out.values()) == left_out
     assert no_text_is_shared(written)
 
 

@@ -64,18 +64,30 @@ def _drascula(language: str, minutes: int, clips: int, package: str, description
     )
 
 
+def _fillets(language: str, minutes: int, clips: int, speakers: int, team: str, description: str) -> Voice:
+    return Voice(
+        f"fillets-{language}",
+        language,
+        minutes,
+        clips,
+        speakers,
+        (f"fillets-ng-data-{language}", "fillets-ng-data"),
+        "GPL-2",
+        f"ALTAR interactive, Ivo Danihelka, Pavel Danihelka and {team} of Fish Fillets NG",
+        description,
+    )
+
+
 VOICES: tuple[Voice, ...] = (
-    Voice(
-        "fillets-nl",
+    _fillets(
         "nl",
         94,
         1591,
         2,
-        ("fillets-ng-data-nl", "fillets-ng-data"),
-        "GPL-2",
-        "ALTAR interactive, Ivo Danihelka, Pavel Danihelka and the Dutch team of Fish Fillets NG",
+        "the Dutch team",
         "Dutch: two actors in the dialogues of a puzzle game, colloquial and lively",
     ),
+    _fillets("cs", 101, 1766, 26, "the actors", "Czech: the same dialogues, two fish and whom they meet, lively"),
     _asterisk("en", 22, 517, "CC-BY-SA-3.0", "Allison Smith", "English: telephone prompts and single words"),
     _asterisk("es", 27, 444, "CC-BY-SA-3.0", "Allison Smith", "Mexican Spanish: telephone prompts and single words"),
     _asterisk("fr", 22, 474, "CC-BY-SA-3.0", "June Wallack", "Canadian French: telephone prompts and single words"),

@@ -1,7 +1,7 @@
-"""Fish Fillets NG: two Dutch actors, a small and a big fish, who talk their way through a puzzle game.
+"""Fish Fillets NG: a small and a big fish talk their way through a puzzle game, in Dutch or in Czech.
 
-Sound: `sound/<level>/nl/<name>.ogg` of fillets-ng-data-nl. Text: `script/<level>/*dialogs_nl.lua` and
-`script/share/*_dialogs_nl.lua` of fillets-ng-data, pairs of
+Sound: `sound/<level>/<language>/<name>.ogg` of fillets-ng-data-<language>. Text, in fillets-ng-data:
+`script/<level>/*dialogs_<language>.lua` and `script/share/*_dialogs_<language>.lua`, pairs of
 
     dialogId("<name>", "<font = character>", "<English>")
     dialogStr("<text>")
