@@ -51,6 +51,7 @@ class Stage:
 STAGES = (
     Stage("listen", "starter.toml", SCRATCH),
     Stage("learn", "starter-learn.toml", "listen"),
+    Stage("learn-on", "starter-learn.toml", "learn"),
 )
 """Trained in this order on all corpora; the last one's best model is packed."""
 

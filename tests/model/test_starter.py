@@ -102,11 +102,11 @@ def test_the_card_names_every_source_with_its_author_and_licence(which, packed):
 
 def test_what_it_was_trained_on_is_recorded_from_the_runs(packed):
     training = json.loads((packed / "training.json").read_text(encoding="utf-8"))
-    run = json.loads((packed.parent / "learn" / "run.json").read_text(encoding="utf-8"))
+    run = json.loads((packed.parent / "learn-on" / "run.json").read_text(encoding="utf-8"))
     assert {c["fingerprint"] for c in training["corpora"]} == {c["fingerprint"] for c in run["corpora"]}
     assert training["languages"] == ["da", "el"]
     assert all(corpus["dev_cer"] > 0 for corpus in training["corpora"])
-    assert [stage["steps"] for stage in training["stages"]] == [2, 2]
+    assert [stage["steps"] for stage in training["stages"]] == [2, 2, 2]
 
 
 def test_a_corpus_that_was_changed_since_is_not_packed(make_starter, packed, tmp_path):
