@@ -33,6 +33,7 @@ from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
 from goama.evaluation import evaluate
 from goama.model.encoder import front_end, load_for_training
+from goama.model.shards import Shards
 from goama.model.trainable import choose_trainable
 from goama.text import Vocabulary
 from goama.training import loop
@@ -85,7 +86,13 @@ def _in_child(rank: int, count: int, port: int, work: Callable[[], Any], sending
 
 
 def make_learner(
-    corpus: Corpus, encoder: Path, *, plain_descent: bool = False, checkpointing: bool = False, lora: int = 0
+    corpus: Corpus,
+    encoder: Path,
+    *,
+    plain_descent: bool = False,
+    checkpointing: bool = False,
+    lora: int = 0,
+    sharded: bool = False,
 ) -> Learner:
     """With plain descent at rate 1, the change of the weights is the gradient."""
     Processes()
@@ -97,6 +104,7 @@ def make_learner(
     choose_trainable(loaded.network, loaded.new_parameters, **learning)
     if checkpointing:
         loaded.network.gradient_checkpointing_enable()
+    shards = Shards(loaded.network) if sharded else None
     optimiser: torch.optim.Optimizer = make_optimiser(
         loaded.network,
         learning_rate=1e-3,
@@ -108,9 +116,8 @@ def make_learner(
     if plain_descent:
         optimiser = torch.optim.SGD(loaded.network.parameters(), lr=1.0)
     accelerator = Accelerator(cpu=True, mixed_precision="no")
-    return Learner(
-        accelerator, loaded.network.train(), optimiser, front_end(str(encoder), loaded.network.config), vocabulary
-    )
+    hears = front_end(str(encoder), loaded.network.config)
+    return Learner(accelerator, loaded.network.train(), optimiser, hears, vocabulary, shards)
 
 
 def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, **settings: Any) -> Any:
@@ -141,6 +148,15 @@ def test_20_steps_are_those_of_one_process(corpus, tiny_encoder, count, batch_s)
         assert sorted(i for _, heard in results for i in heard[number]) == sorted(clips)
     if count == 3:
         assert any(not clips for _, heard in results for clips in heard)
+
+
+@pytest.mark.parametrize(("count", "batch_s"), [(2, 12.0), (3, 4.0)])
+def test_20_steps_of_a_network_spread_over_processes_are_those_of_one_process(corpus, tiny_encoder, count, batch_s):
+    ((alone, all_clips),) = in_processes(1, lambda: learn(corpus, tiny_encoder, batch_s))
+    results = in_processes(count, lambda: learn(corpus, tiny_encoder, batch_s, sharded=True))
+    for steps, _ in results:
+        np.testing.assert_allclose(steps[:, 0], alone[:, 0], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
 
 
 def test_gradient_checkpointing_changes_no_step(corpus, tiny_encoder):
