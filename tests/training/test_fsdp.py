@@ -165,6 +165,15 @@ def test_a_sound_that_is_not_a_number_leaves_the_batch_as_that_of_one_process(co
     assert sorted(named) == sorted(names)
 
 
+def test_where_no_process_has_a_sound_clip_all_stop_with_the_reason(corpus, tiny_encoder, tmp_path):
+    spoilt, _ = with_not_a_number(corpus, tmp_path / "corpus", 99)
+    run = tmp_path / "run"
+    overrides = ["train.steps=500", "train.rollbacks=0", *STEPS[2:]]
+    assert len(set(in_processes(2, sharded(run_training(spoilt, tiny_encoder, run, overrides))))) == 1
+    (stopped,) = [line for line in events(run) if line["event"] == "stopped"]
+    assert stopped["step"] == 10 and "some samples of its sound are not finite" in stopped["reason"]
+
+
 def test_what_accelerate_offers_and_goama_does_not_is_refused(corpus, tiny_encoder, tmp_path, monkeypatch):
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(GoamaError, match="--fsdp_version 2"):
