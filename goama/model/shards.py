@@ -37,7 +37,7 @@ class Shards:
                 module.set_gradient_divide_factor(1.0)
                 module.set_force_sum_reduction_for_comms(True)
 
-    def whole(self) -> nn.Module:
+    def whole(self) -> PreTrainedModel:
         """A plain network with all weights, in every process. Every process must ask for it."""
         network = copy.deepcopy(self._without_weights)
         state = {name: whole(value) for name, value in self._network.state_dict().items()}

@@ -109,6 +109,8 @@ def train(
     config = read_config(encoder)
     plan = processes.on_main(partial(make_plan, recipe, corpora, vocabulary, encoder, config, PartialState().device))
     recipe = plan.recipe
+    if sharded and recipe.train.precision == "fp16":
+        raise GoamaError("FSDP does not go with train.precision=fp16; use bf16 or no")
     accelerator = _accelerator(recipe.train.precision)
 
     torch.manual_seed(recipe.train.seed)
@@ -122,7 +124,7 @@ def train(
 
     if recipe.train.flat_start:
         add_frame_head(loaded.network)
-    shards = _spread(console, processes, loaded.network, recipe.train.precision) if sharded else None
+    shards = _spread(console, processes, loaded.network) if sharded else None
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=float(recipe.train.learning_rate),
@@ -226,9 +228,7 @@ def _loaded(encoder: str, vocabulary: Vocabulary, recipe: Recipe, corpora: Mixtu
     return loaded
 
 
-def _spread(console: Console, processes: Processes, network: PreTrainedModel, precision: str) -> Shards:
-    if precision == "fp16":
-        raise GoamaError("FSDP does not go with train.precision=fp16; use bf16 or no")
+def _spread(console: Console, processes: Processes, network: PreTrainedModel) -> Shards:
     network.to(PartialState().device)  # type: ignore[arg-type]
     processes.same_weights(network)
     _say(console, f"the network and its optimiser are spread over {processes.count} processes (FSDP)")

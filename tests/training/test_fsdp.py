@@ -189,6 +189,12 @@ def test_what_accelerate_offers_and_goama_does_not_is_refused(corpus, tiny_encod
     assert not (tmp_path / "run").exists()
 
 
+def test_fp16_is_refused_before_there_is_a_run(corpus, tiny_encoder, tmp_path):
+    work = run_training(corpus, tiny_encoder, tmp_path / "run", ["train.precision=fp16"])
+    assert all("train.precision=fp16" in str(error) for error in in_processes(2, sharded(work)))
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
 def test_accelerate_launches_it(corpus, tiny_encoder, tmp_path):
     command = [sys.executable, "-m", "accelerate.commands.launch", "--use_fsdp", "--fsdp_version", "2"]
     command += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
