@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from goama.errors import GoamaError
+from goama.model.shards import whole
 
 _LORA_LAYERS = (
     r".*\.encoder\.layers\.\d+\.(.*\.)?"
@@ -71,7 +72,7 @@ def frozen_fingerprint(network: nn.Module) -> str:
     The weights' bits are summed as integers, which no order of summation changes.
     """
     sums = [
-        f"{name} {int(parameter.detach().contiguous().view(torch.int32).sum(dtype=torch.int64))}"
+        f"{name} {int(whole(parameter.detach()).contiguous().view(torch.int32).sum(dtype=torch.int64))}"
         for name, parameter in sorted(network.named_parameters())
         if not parameter.requires_grad
     ]

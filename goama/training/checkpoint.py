@@ -22,6 +22,7 @@ from torch import nn
 from goama.acoustics.batches import DataPlace
 from goama.errors import GoamaError
 from goama.files import empty_partial, recover_folder, replace_folder
+from goama.model.shards import part, whole
 from goama.model.trainable import frozen_fingerprint, trained_state
 from goama.training.guard import GuardState
 from goama.training.processes import Processes
@@ -58,14 +59,49 @@ def save_checkpoint(
     run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
 ) -> Path:
     """Write checkpoint-<step> and drop all but the newest `keep`; `GoamaError` when it cannot be written."""
+    return _write(run, state, _held(network, optimiser), keep)
+
+
+def save_everywhere(
+    processes: Processes, run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
+) -> None:
+    """As `save_checkpoint`, by the main process; each gives its part of a network that is spread over them."""
+    held = _held(network, optimiser, is_kept=processes.is_main)
+    processes.on_main(lambda: _write(run, state, held, keep))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What a checkpoint holds of a network and its optimiser, whole and on the CPU."""
+
+    weights: dict[str, torch.Tensor]
+    moments: dict[str, torch.Tensor]
+    frozen: str
+
+
+def _held(network: nn.Module, optimiser: torch.optim.Optimizer, *, is_kept: bool = True) -> _Held:
+    """Not `is_kept`: only other processes need it, and what this one has of it."""
+    weights = _on_cpu(trained_state(network), is_kept)
+    return _Held(weights, _on_cpu(_flatten(network, optimiser), is_kept), frozen_fingerprint(network))
+
+
+def _on_cpu(tensors: dict[str, torch.Tensor], is_kept: bool) -> dict[str, torch.Tensor]:
+    found = {}
+    for name, tensor in tensors.items():
+        gathered = whole(tensor.detach())
+        if is_kept:
+            found[name] = gathered.cpu().contiguous()
+    return found
+
+
+def _write(run: Path, state: RunState, held: _Held, keep: int) -> Path:
     folder = run / f"checkpoint-{state.step}"
     for stale in run.glob("checkpoint-*.partial"):
         shutil.rmtree(stale, ignore_errors=True)
     partial = empty_partial(folder)
-    weights = {name: value.detach().cpu().contiguous() for name, value in trained_state(network).items()}
     try:
-        save_file(weights, partial / "network.safetensors", metadata={_FROZEN: frozen_fingerprint(network)})
-        save_file(_flatten(network, optimiser), partial / "optimiser.safetensors")
+        save_file(held.weights, partial / "network.safetensors", metadata={_FROZEN: held.frozen})
+        save_file(held.moments, partial / "optimiser.safetensors")
     except SafetensorError as error:
         raise GoamaError(
             f"{partial}: the checkpoint cannot be written ({error}); if the disk is full, free some space and go on "
@@ -106,6 +142,13 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
     starts from its first step. Raises `GoamaError` when there are checkpoints and none can be read, or when
     the weights that do not learn are not those that the run began with.
     """
+    return _load(run, network, optimiser, frozen_fingerprint(network))
+
+
+def _load(
+    run: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
+) -> tuple[RunState, list[Path]]:
+    """As `load_newest`; of a network that is spread over processes each fills its own part, without the others."""
     damaged: list[Path] = []
     for retired in run.glob("checkpoint-*.old"):
         recover_folder(retired.with_suffix(""))
@@ -120,14 +163,15 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
             state = _state(facts)
             with safe_open(folder / "network.safetensors", framework="pt") as file:
                 frozen = (file.metadata() or {}).get(_FROZEN, "")
-            if weights.keys() != trained_state(network).keys():
+            places = trained_state(network)
+            if weights.keys() != places.keys():
                 raise KeyError("not the parameters that this run trains")
-            network.load_state_dict(weights, strict=False)
+            network.load_state_dict({name: part(value, places[name]) for name, value in weights.items()}, strict=False)
             _unflatten(network, optimiser, moments)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
             damaged.append(folder)
             continue
-        if frozen != frozen_fingerprint(network):
+        if frozen != fingerprint:
             raise GoamaError(
                 f"{run}: the encoder's frozen weights are not those that this run began with; "
                 "put the same encoder back, or train again into another folder"
@@ -147,7 +191,8 @@ def load_everywhere(
 
     Raises `GoamaError` where they do not see the same checkpoints.
     """
-    state, damaged = processes.in_turn(processes.is_main, lambda: load_newest(run, network, optimiser))
+    fingerprint = frozen_fingerprint(network)
+    state, damaged = processes.in_turn(processes.is_main, lambda: _load(run, network, optimiser, fingerprint))
     if len(set(processes.gathered([state.step]))) > 1:
         raise GoamaError(f"{run}: not every process sees the same checkpoints; all machines must share this folder")
     return state, damaged
@@ -173,7 +218,7 @@ def _flatten(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, 
     tensors = {}
     for name, parameter in network.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
-            tensors[f"{name}/{key}"] = value.detach().cpu().contiguous()
+            tensors[f"{name}/{key}"] = value
     return tensors
 
 
@@ -183,4 +228,4 @@ def _unflatten(network: nn.Module, optimiser: torch.optim.Optimizer, tensors: di
     for flat, value in tensors.items():
         name, _, key = flat.rpartition("/")
         parameter = parameters[name]
-        optimiser.state[parameter][key] = value.to(parameter.device)
+        optimiser.state[parameter][key] = part(value, parameter)

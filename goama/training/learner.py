@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -26,6 +27,7 @@ from goama.acoustics.front_end import FrontEnd
 from goama.acoustics.log_mel import LogMel
 from goama.model.encoder import feature_stride, frame_shift_s, output_frames
 from goama.model.frame_head import frame_logits
+from goama.model.shards import Shards, whole
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
 from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
@@ -74,19 +76,30 @@ class Learner:
         optimiser: torch.optim.Optimizer,
         front_end: FrontEnd,
         vocabulary: Vocabulary,
+        shards: Shards | None = None,
     ):
+        """`shards`: what the network was spread into before its optimiser was made, if it was."""
         self.accelerator, self.vocabulary = accelerator, vocabulary
         self.bare_optimiser = optimiser
         self.front_end = front_end.on(accelerator.device)
         self.network = accelerator.prepare_model(network, evaluation_mode=True)  # not in DDP: see sum_gradients
         self.optimiser = accelerator.prepare_optimizer(optimiser)
         self.processes = Processes()
-        self.processes.same_weights(self.network)
+        self._shards = shards
+        if shards is None:
+            self.processes.same_weights(self.network)
         self.config = network.config
 
     @property
     def bare_network(self) -> nn.Module:
         return self.accelerator.unwrap_model(self.network)
+
+    def whole_network(self) -> PreTrainedModel:
+        """The network to recognise with, or a plain one with its weights where it is spread over the processes.
+
+        Every process must ask for it.
+        """
+        return self.bare_network if self._shards is None else self._shards.whole()
 
     def step(
         self,
@@ -119,6 +132,8 @@ class Learner:
         loss_sum, disagreement_total, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for batch in batches:
             if not batch.ids:  # fewer clips than processes
+                if self._shards is not None:
+                    self._accompany(views, guidance)
                 continue
             heard = self._forward(batch, augment, seed, views, is_guided=guidance > 0)
             logits, lengths = heard.logits, heard.lengths
@@ -143,8 +158,9 @@ class Learner:
             valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
             blanks += int(((logits.detach().argmax(-1) == self.vocabulary.blank_id) & valid).sum())
             frames += int(valid.sum())
-        self.processes.sum_gradients(self.network.parameters())
-        norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), clip))
+        if self._shards is None:
+            self.processes.sum_gradients(self.network.parameters())
+        norm = float(whole(self.accelerator.clip_grad_norm_(self.network.parameters(), clip)))
         loss_sum, disagreement_total, blanks, frames, right, spoken, padded = self.processes.sums(
             loss_sum, disagreement_total, blanks, frames, right, spoken, sum(b.padded_samples for b in batches)
         )
@@ -163,6 +179,15 @@ class Learner:
             padded_s=padded / SAMPLE_RATE,
             skipped=skipped,
         )
+
+    def _accompany(self, views: int, guidance: float) -> None:
+        """Compute a gradient of zero, without a clip: layers that are spread are gathered from all processes."""
+        noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
+        heard = self._forward(Batch(("",), (noise,), ((),), ("",), (None,)), None, 0, views, is_guided=guidance > 0)
+        loss = 0.0 * heard.logits.sum() if guidance < 1 else torch.zeros((), device=heard.logits.device)
+        if heard.frame_logits is not None:
+            loss = loss + 0.0 * heard.frame_logits.sum()
+        self.accelerator.backward(loss)
 
     def rehearse(self, batch: Batch, *, views: int = 1) -> None:
         """Compute a batch's gradient and forget it: needs the memory that a step needs, and changes nothing."""

@@ -17,7 +17,7 @@ from goama.interrupt import stop_requests
 from goama.model.trainable import learning_matrices
 from goama.reports.run_page import RunPage
 from goama.training import guard
-from goama.training.checkpoint import RunState, drop_later, load_everywhere, save_checkpoint
+from goama.training.checkpoint import RunState, drop_later, load_everywhere, save_everywhere
 from goama.training.culprits import culprits, worst
 from goama.training.guidance import Guide
 from goama.training.learner import Learner, StepResult
@@ -151,7 +151,7 @@ class TrainingLoop:
         progress, realigned = self._progress(), self.state.realigned
         if self.guide is None or not self.guide.is_due(progress, realigned):
             return
-        network = self.learner.bare_network
+        network = self.learner.whole_network()
         network.eval()
         try:
             self.guide.align_again(network, self.learner.front_end, progress, realigned + 1)
@@ -175,12 +175,12 @@ class TrainingLoop:
             self._go_back(found)
 
     def _measure(self) -> None:
-        scale = weight_scale(learning_matrices(self.learner.bare_network))
+        scale = weight_scale(learning_matrices(self.learner.whole_network()))
         self.state = replace(self.state, guard=guard.after_measuring(self.state.guard, scale))
 
     def _explain_step(self, result: StepResult, parts: list[Batch]) -> None:
         learner = self.learner
-        here = culprits(learner.bare_network, learner.front_end, learner.vocabulary, parts)
+        here = culprits(learner.whole_network(), learner.front_end, learner.vocabulary, parts)
         named = worst(self.processes.gathered(here))
         line = {
             "event": "skipped" if result.skipped else "odd batch",
@@ -292,11 +292,11 @@ class TrainingLoop:
         return self.state.elapsed_s - self.state.evaluated_at_s < 9 * self.state.evaluation_s
 
     def _is_finite(self) -> bool:
-        return all(bool(torch.isfinite(parameter).all()) for parameter in self.learner.bare_network.parameters())
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.learner.whole_network().parameters())
 
     def _evaluate(self) -> list[ClipScore]:
         """Each process recognises its share of the batches; all of them know all clips."""
-        learner, network = self.learner, self.learner.bare_network
+        learner, network = self.learner, self.learner.whole_network()
         share = {"rank": self.processes.rank, "world_size": self.processes.count}
         network.eval()
         try:
@@ -318,11 +318,8 @@ class TrainingLoop:
         scaler = self.learner.accelerator.scaler
         self.state = replace(self.state, scaler=scaler.state_dict() if scaler is not None else {})
         learner = self.learner
-        self.processes.on_main(
-            lambda: save_checkpoint(
-                self.run_folder, self.state, learner.bare_network, learner.bare_optimiser, self.train.keep
-            )
-        )
+        network, optimiser = learner.bare_network, learner.bare_optimiser
+        save_everywhere(self.processes, self.run_folder, self.state, network, optimiser, self.train.keep)
 
     def _log(self, recent: list[StepResult], seconds: float) -> None:
         audio, padded = sum(r.audio_s for r in recent), sum(r.padded_s for r in recent)

@@ -27,7 +27,7 @@ from goama.model.encoder import (
     output_frames,
 )
 from goama.text.vocabulary import Vocabulary
-from goama.training.processes import processes_here
+from goama.training.processes import asks_for_shards, processes_here
 from goama.training.recipe import Recipe
 
 TIGHTEST_WITH_ADAPTER = 1.25
@@ -273,6 +273,8 @@ def _choose_batches(
     chooser.choose("data", "batch_seconds", round(batch, 1), why)
     if on_cpu:
         chooser.choose("data", "accumulate", 1, "a CPU has memory for a step at once")
+    elif asks_for_shards():
+        chooser.choose("data", "accumulate", 1, "not tried out under FSDP; more where the GPUs' memory is short")
     cores = max(1, (os.cpu_count() or 1) // processes_here())
     if on_cpu:
         chooser.choose("data", "workers", 0, "training needs every core, and FLAC is read quickly")

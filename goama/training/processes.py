@@ -39,14 +39,31 @@ def processes_here() -> int:
     return max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
 
 
-def refuse_split_models() -> None:
-    """`GoamaError` where the launcher would spread the model itself over the processes."""
-    for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
-        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in {"true", "1"}:
-            raise GoamaError(
-                f"{name} does not train a goama run: each process holds the whole model. Launch without it; "
-                "where memory is short, use model.gradient_checkpointing=true or a larger data.accumulate"
-            )
+def asks_for_shards() -> bool:
+    """Whether the launcher wants the model spread over the processes (FSDP), and there are several; needs no torch.
+
+    Raises `GoamaError` for what goama does not do of all that accelerate offers.
+    """
+    for name in ("DEEPSPEED", "MEGATRON_LM"):
+        if _is_on(f"ACCELERATE_USE_{name}"):
+            raise GoamaError(f"{name} does not train a goama run; where memory is short, launch with FSDP (version 2)")
+    if not _is_on("ACCELERATE_USE_FSDP"):
+        return False
+    if os.environ.get("FSDP_VERSION") != "2":
+        raise GoamaError("goama knows version 2 of FSDP only: accelerate launch --use_fsdp --fsdp_version 2")
+    for name, instead in (
+        ("FSDP_OFFLOAD_PARAMS", "a larger data.accumulate or model.lora"),
+        ("FSDP_ACTIVATION_CHECKPOINTING", "model.gradient_checkpointing=true"),
+    ):
+        if _is_on(name):
+            setting = name.lower()
+            raise GoamaError(f"goama does not do {setting}; launch with --{setting} false and use {instead}")
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # every process reads the weights and keeps its part
+    return several()
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "").lower() in {"true", "1"}
 
 
 class Processes:

@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from rich.console import Console
+from transformers import PreTrainedModel
 
 from goama.acoustics.batches import TrainingBatches
 from goama.corpus.corpus import Corpus
@@ -30,6 +31,7 @@ from goama.model.encoder import (
 )
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
+from goama.model.shards import Shards
 from goama.model.trainable import choose_trainable
 from goama.reports.run_page import REPORT_FILE
 from goama.text.vocabulary import CharacterReport, Vocabulary
@@ -43,7 +45,7 @@ from goama.training.memory import is_out_of_memory, parts_that_fit, rehearse
 from goama.training.monitor import Monitor, clock, read_metrics
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, make_plan
-from goama.training.processes import Processes, refuse_split_models
+from goama.training.processes import Processes, asks_for_shards
 from goama.training.recipe import Recipe, read_recipe
 from goama.training.run_folder import RECIPE_FILE, RUN_FILE, open_run, run_id, write_run
 from goama.training.trackers import require_trackers, start_trackers
@@ -76,7 +78,7 @@ def train(
     whole checkpoint; a folder without a run starts one. Raises `GoamaError` for a corpus that cannot be
     trained on, an encoder that cannot be loaded, or a run folder that is taken.
     """
-    refuse_split_models()
+    sharded = asks_for_shards()
     processes = Processes()
     run, console = Path(run), (console or Console()) if processes.is_main else Console(quiet=True)
     known = processes.on_main(lambda: open_run(run, corpora, resume))
@@ -107,6 +109,8 @@ def train(
     config = read_config(encoder)
     plan = processes.on_main(partial(make_plan, recipe, corpora, vocabulary, encoder, config, PartialState().device))
     recipe = plan.recipe
+    if sharded and recipe.train.precision == "fp16":
+        raise GoamaError("FSDP does not go with train.precision=fp16; use bf16 or no")
     accelerator = _accelerator(recipe.train.precision)
 
     torch.manual_seed(recipe.train.seed)
@@ -120,6 +124,7 @@ def train(
 
     if recipe.train.flat_start:
         add_frame_head(loaded.network)
+    shards = _spread(console, processes, loaded.network) if sharded else None
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=float(recipe.train.learning_rate),
@@ -137,7 +142,8 @@ def train(
         _say(console, f"resuming at step {state.step} ({clock(state.elapsed_s)} of training done)")
 
     loaded.network.train()
-    learner = Learner(accelerator, loaded.network, optimiser, front_end(encoder, loaded.network.config), vocabulary)
+    hears = front_end(encoder, loaded.network.config)
+    learner = Learner(accelerator, loaded.network, optimiser, hears, vocabulary, shards)
     if accelerator.scaler is not None and state.scaler:
         accelerator.scaler.load_state_dict(state.scaler)
     if recipe.data.accumulate == "auto":
@@ -157,7 +163,7 @@ def train(
 
         def save_model(name: str, state: RunState) -> None:
             card = _card(corpora, encoder, plan, learner, state)
-            model = SpeechModel(learner.bare_network, learner.front_end, vocabulary, corpora.normaliser)
+            model = SpeechModel(learner.whole_network(), learner.front_end, vocabulary, corpora.normaliser)
             processes.on_main(lambda: save_model_folder(run / name, model, card))
 
         def explain(state: RunState, at_end: bool) -> None:
@@ -220,6 +226,13 @@ def _loaded(encoder: str, vocabulary: Vocabulary, recipe: Recipe, corpora: Mixtu
         lora=model.lora,
     )
     return loaded
+
+
+def _spread(console: Console, processes: Processes, network: PreTrainedModel) -> Shards:
+    network.to(PartialState().device)  # type: ignore[arg-type]
+    processes.same_weights(network)
+    _say(console, f"the network and its optimiser are spread over {processes.count} processes (FSDP)")
+    return Shards(network)
 
 
 def _guide(

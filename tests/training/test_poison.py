@@ -1,6 +1,7 @@
 """Corpora and recipes that are spoilt on purpose: the run goes on without harm, or stops and says the true reason."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
 from goama.corpus.source import SourceClip, read_source
+from goama.corpus.voices import get_voice
 from goama.model.encoder import STARTER
 from goama.training.checkpoint import list_checkpoints
 from goama.training.recipe import read_recipe
@@ -219,3 +221,74 @@ def test_a_poisoned_run_comes_within_a_tenth_of_the_clean_one(poison, clean_cers
     spoilt_cers = dev_cers(spoilt, tmp_path, tiny_encoder, rate)
     print(f"{poison}: dev CER {spoilt_cers}, clean {clean_cers}")
     assert mean(spoilt_cers) <= 1.1 * mean(clean_cers) + 2 * stdev(clean_cers) / len(clean_cers) ** 0.5
+
+
+@pytest.fixture(scope="module")
+def dutch(tmp_path_factory) -> list[SourceClip]:
+    """Half an hour of the demo's Dutch for training, four minutes for dev: sentences that are not in training.
+
+    GOAMA_CACHE, if set, spares the download of 100 MB.
+    """
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        pytest.skip("apt-get and dpkg-deb are not on this machine")
+    folder = tmp_path_factory.mktemp("dutch")
+    get_voice("fillets-nl", folder / "voice", cache=Path(os.environ.get("GOAMA_CACHE", folder / "cache")))
+    clips = sorted(read_source(str(folder / "voice")), key=lambda clip: clip.id)
+    return [clip for split in ("train", "dev") for clip in [one for one in clips if one.split == split][::2]]
+
+
+def fine_tuned(mixture: Mixture, run: Path, *rates: str) -> Trained:
+    """The starter after three passes, a few minutes of a core."""
+    settings = read_recipe(None, ["train.epochs=3", "train.eval_every=48", *rates])
+    trained = train(mixture, run, encoder=STARTER, recipe=settings)
+    if trained.outcome.state.best_step is None:
+        assert not trained.best.exists()
+    else:
+        assert_best_is_sane(trained)
+    return trained
+
+
+@pytest.fixture(scope="module")
+def fine_tuned_clean(dutch, tmp_path_factory) -> Trained:
+    folder = tmp_path_factory.mktemp("dutch-clean")
+    return fine_tuned(corpus_of(dutch, folder / "corpus"), folder / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.apt
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "poison", ["wrong transcripts", "labels longer than frames", "not a number", "ten times the rate"]
+)
+def test_fine_tuning_on_a_poisoned_corpus_comes_within_a_tenth_or_says_why_not(
+    poison, dutch, fine_tuned_clean, tmp_path
+):
+    """On sentences of which training has heard nothing."""
+    clips, spoilt_clip, rates = list(dutch), next(clip.id for clip in dutch if clip.split == "train"), []
+    if poison == "wrong transcripts":  # one in twenty, each with the text of the next such clip
+        places = [place for place, clip in enumerate(clips) if clip.split == "train"][::20]
+        texts = [clips[place].text for place in places]
+        for place, text in zip(places, [*texts[1:], texts[0]], strict=True):
+            clips[place] = replace(clips[place], text=text)
+    elif poison == "labels longer than frames":
+        clips += too_long_for_their_sound(dutch)
+    elif poison == "ten times the rate":
+        planned = read_recipe(fine_tuned_clean.run / "recipe.toml").train
+        rates = [f"train.{name}={10 * getattr(planned, name)}" for name in ("learning_rate", "head_learning_rate")]
+    mixture = corpus_of(clips, tmp_path / "corpus")
+    if poison == "not a number":
+        with_not_a_number(mixture.corpora[0], spoilt_clip)
+    trained = fine_tuned(mixture, tmp_path / "run", *rates)
+    clean, state, found = fine_tuned_clean.outcome.state, trained.outcome.state, diagnosed(trained.run)
+    ended = state.guard.reason or f"to its end, {state.guard.rollbacks} roll-backs"
+    print(f"{poison}: dev CER {state.best_cer}, clean {clean.best_cer}; {ended}; diagnosed: {', '.join(found)}")
+    if poison == "labels longer than frames":
+        assert len(found["too-few-frames-per-label"]["clips"]) == 10
+    if poison == "not a number":
+        assert found["sound-not-finite"]["clips"] == [spoilt_clip]
+    if poison == "ten times the rate":
+        assert "learning-rate-too-high" in found
+    if state.guard.ended_by == "guard":  # the one poison that may end a run
+        assert poison == "ten times the rate"
+    else:
+        assert state.best_cer is not None and state.best_cer <= 1.1 * clean.best_cer

@@ -2,130 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 import goama.cli.app
 import goama.cli.terminal
-from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
+from goama.acoustics.batches import Batch
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
-from goama.evaluation import evaluate
-from goama.model.encoder import front_end, load_for_training
-from goama.model.trainable import choose_trainable
-from goama.text import Vocabulary
-from goama.training import loop
 from goama.training.alignment import Alignment
-from goama.training.learner import Learner
-from goama.training.optimiser import make_optimiser
 from goama.training.processes import Processes, one_voice
-from goama.training.recipe import read_recipe
-from goama.training.train import train
-
-LIMIT_S = 240
-
-
-def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
-    """What `work` gives in each of `count` processes that a launcher would have started; exceptions are given too."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    fork = multiprocessing.get_context("fork")  # what is imported and opened already is not imported again
-    pipes, children = [], []
-    for rank in range(count):
-        receiving, sending = fork.Pipe(duplex=False)
-        child = fork.Process(target=_in_child, args=(rank, count, port, work, sending))
-        child.start()
-        sending.close()
-        pipes.append(receiving)
-        children.append(child)
-    try:
-        results = [pipe.recv() if pipe.poll(LIMIT_S) else TimeoutError() for pipe in pipes]
-    except EOFError as error:
-        raise AssertionError("a process died without a word") from error
-    finally:
-        for child in children:
-            child.join(20)
-            child.kill()
-    return results
-
-
-def _in_child(rank: int, count: int, port: int, work: Callable[[], Any], sending: Any) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    torch.set_num_threads(1)  # a forked OpenMP hangs where it has more
-    AcceleratorState._reset_state(reset_partial_state=True)
-    try:
-        result = work()
-    except BaseException as error:
-        result = error
-    sending.send(result)
-    sending.close()
-
-
-def make_learner(
-    corpus: Corpus, encoder: Path, *, plain_descent: bool = False, checkpointing: bool = False, lora: int = 0
-) -> Learner:
-    """With plain descent at rate 1, the change of the weights is the gradient."""
-    Processes()
-    AcceleratorState._reset_state()
-    torch.manual_seed(0)
-    vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
-    loaded = load_for_training(str(encoder), vocabulary, adapter=False)
-    learning = {"freeze_feature_encoder": True, "freeze_encoder": False, "lora": lora}
-    choose_trainable(loaded.network, loaded.new_parameters, **learning)
-    if checkpointing:
-        loaded.network.gradient_checkpointing_enable()
-    optimiser: torch.optim.Optimizer = make_optimiser(
-        loaded.network,
-        learning_rate=1e-3,
-        head_learning_rate=1e-3,
-        new_parameters=loaded.new_parameters,
-        betas=(0.9, 0.98),
-        weight_decay=0.01,
-    )
-    if plain_descent:
-        optimiser = torch.optim.SGD(loaded.network.parameters(), lr=1.0)
-    accelerator = Accelerator(cpu=True, mixed_precision="no")
-    return Learner(
-        accelerator, loaded.network.train(), optimiser, front_end(str(encoder), loaded.network.config), vocabulary
-    )
-
-
-def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, **settings: Any) -> Any:
-    """Loss, gradient norm, blank share and seconds of each step, and the clips that this process had."""
-    processes, learner = Processes(), make_learner(corpus, encoder, **settings)
-    share = {"rank": processes.rank, "world_size": processes.count}
-    batches = TrainingBatches(corpus.cuts("train"), learner.vocabulary, batch_s=batch_s, seed=0, **share)
-    stream = (batch for _, batch in batches.starting_at(DataPlace()))
-    augment = read_recipe(None, ["augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.band_limit=0.5"]).augment
-    results, heard = [], []
-    for step in range(steps):
-        parts = list(islice(stream, 2))
-        heard.append([i for part in parts for i in part.ids])
-        results.append(learner.step(parts, seed=step, clip=1.0, augment=augment))
-    return np.array([(r.loss, r.gradient_norm, r.blank_share, r.audio_s) for r in results]), heard
+from tests.training.several import (
+    LIMIT_S,
+    STEPS,
+    assert_same_run,
+    events,
+    in_processes,
+    in_small_batches,
+    learn,
+    make_learner,
+    metrics,
+    run_training,
+    with_not_a_number,
+)
 
 
 @pytest.mark.parametrize(("count", "batch_s"), [(2, 12.0), (3, 4.0)])
@@ -157,47 +69,12 @@ def test_steps_of_encoders_that_hear_waveforms_are_those_of_one_process(corpus, 
         np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
 
 
-STEPS = ["train.steps=8", "train.eval_every=4", "train.save_every=2", "data.batch_seconds=20", "train.precision=no"]
-
-
-def run_training(corpus: Corpus, encoder: Path, run: Path, overrides: list[str] = STEPS, resume: bool = False) -> Any:
-    def work() -> Any:
-        outcome = train(
-            Mixture((corpus,)), run, encoder=str(encoder), recipe=read_recipe(None, overrides), resume=resume
-        ).outcome
-        return outcome.state.step, outcome.interrupted, outcome.state.best_cer
-
-    return work
-
-
 @pytest.fixture(scope="module")
 def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
     """Eight steps of one process, with its dev clips in batches of a few."""
     folder = tmp_path_factory.mktemp("runs") / "alone"
     assert in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder)))[0][:2] == (8, False)
     return folder
-
-
-def in_small_batches(work: Callable[[], Any]) -> Callable[[], Any]:
-    """So that each process has dev clips to recognise; and every step is logged."""
-
-    def smaller() -> Any:
-        evaluate.EVALUATION_BATCH_S = 3.0
-        loop._LOG_EVERY = 1
-        return work()
-
-    return smaller
-
-
-def metrics(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def assert_same_run(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
-    for expected, found in zip(one, other, strict=True):
-        assert expected["step"] == found["step"]
-        for key in ("loss", "dev_cer", "dev_wer", "dev_clips", "epoch", "best"):
-            assert found.get(key) == pytest.approx(expected.get(key), abs=1e-5)
 
 
 def test_a_run_of_two_processes_is_the_run_of_one_and_says_everything_once(whole_run, corpus, tiny_encoder, tmp_path):
@@ -228,10 +105,6 @@ def test_two_processes_align_and_learn_frame_labels_as_one_does(corpus, tiny_enc
         assert all(np.array_equal(one[clip], other[clip]) for clip in one)
 
 
-def events(run: Path) -> list[dict[str, Any]]:
-    return [line for line in metrics(run) if "event" in line]
-
-
 def test_two_processes_undo_what_goes_wrong_at_the_same_step_as_one(corpus, tiny_encoder, tmp_path):
     hot = ["train.learning_rate=0.03", "train.head_learning_rate=0.03", "train.steps=24", "train.eval_every=12"]
     runs = [tmp_path / "alone", tmp_path / "shared"]
@@ -243,18 +116,6 @@ def test_two_processes_undo_what_goes_wrong_at_the_same_step_as_one(corpus, tiny
         assert all(one[key] == other[key] for key in ("step", "to_step", "guard_rate"))
         assert one["now"] == pytest.approx(other["now"], rel=1e-3)
     assert len(events(runs[0])) >= 1
-
-
-def with_not_a_number(corpus: Corpus, folder: Path, clips: int) -> tuple[Corpus, list[str]]:
-    """A copy in which the sound of the first training clips is spoilt, and their ids."""
-    shutil.copytree(corpus.folder, folder)
-    spoilt = Corpus.open(folder)
-    cuts = list(spoilt.cuts("train"))[:clips]
-    for cut in cuts:
-        samples = cut.load_audio()[0].copy()
-        samples[len(samples) // 2] = np.nan
-        soundfile.write(cut.recording.sources[0].source, samples, 16_000, format="WAV", subtype="FLOAT")
-    return spoilt, [cut.id for cut in cuts]
 
 
 def test_a_sound_that_is_not_a_number_leaves_the_batch_of_two_processes_as_that_of_one(corpus, tiny_encoder, tmp_path):
@@ -392,13 +253,6 @@ def test_ctrl_c_at_the_launcher_stops_and_saves_them_all(corpus, tiny_encoder, t
     assert (run / f"checkpoint-{step}").is_dir()
 
 
-def test_what_would_split_the_model_is_refused(corpus, tiny_encoder, tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(GoamaError, match="FSDP does not train a goama run"):
-        run_training(corpus, tiny_encoder, tmp_path / "run")()
-    assert not (tmp_path / "run").exists()
-
-
 def test_work_of_the_main_process_is_everybodys_and_so_are_its_faults():
     def work() -> Any:
         processes = Processes()
@@ -432,17 +286,18 @@ def test_a_gradient_that_one_process_lacks_is_the_others_and_one_that_all_lack_s
     assert in_processes(2, work) == [([5.0, 7.0], [3.0, 3.0], None, None)] * 2
 
 
-def test_a_process_without_clips_leaves_the_gradient_as_it_is(corpus, tiny_encoder):
-    def gradient() -> Any:
-        learner = make_learner(corpus, tiny_encoder, plain_descent=True)
-        before = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_process_without_clips_leaves_the_gradient_as_it_is(corpus, tiny_encoder, sharded):
+    def gradient(sharded: bool = False) -> Any:
+        learner = make_learner(corpus, tiny_encoder, plain_descent=True, sharded=sharded)
+        before = torch.cat([p.detach().flatten() for p in learner.whole_network().parameters()])
         cut = next(iter(corpus.cuts("train")))
         labels = (tuple(learner.vocabulary.encode(cut.supervisions[0].text)),)
         clip = Batch((cut.id,), (cut.load_audio()[0],), labels, ("",), (None,))
         learner.step([clip if Processes().is_main else Batch((), (), (), (), ())], seed=0, clip=1e9)
-        return (before - torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])).numpy()
+        return (before - torch.cat([p.detach().flatten() for p in learner.whole_network().parameters()])).numpy()
 
     (alone,) = in_processes(1, gradient)
-    first, second = in_processes(2, gradient)
+    first, second = in_processes(2, lambda: gradient(sharded))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first, alone, rtol=0, atol=1e-5 * float(np.abs(alone).max()))

@@ -1,0 +1,60 @@
+"""A network spread over the processes of a run, each of which keeps a part of every parameter (FSDP2); and it whole.
+
+PyTorch's `fully_shard` gathers a layer's parameters when the layer computes, and sums their gradients into the parts.
+"""
+
+from __future__ import annotations
+
+import copy
+from types import MethodType
+
+import torch
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from transformers import PreTrainedModel
+
+
+class Shards:
+    """The parts that a network now consists of, in all processes of the default process group."""
+
+    def __init__(self, network: PreTrainedModel):
+        """Spread `network`, in place, on the device where it is: its parameters become `DTensor`s.
+
+        Every process must have the same weights. An optimiser must be made afterwards, of the new parameters.
+        """
+        nothing = {
+            id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad) for p in network.parameters()
+        }
+        self._network, self._without_weights = network, copy.deepcopy(network, nothing)
+        mesh = init_device_mesh(network.device.type, (torch.distributed.get_world_size(),))
+        for layer in network.base_model.encoder.layers:
+            fully_shard(layer, mesh=mesh)
+        fully_shard(network, mesh=mesh)
+        for module in network.modules():
+            if isinstance(module, FSDPModule):  # gradients are summed: the loss has been divided by all labels already
+                module.set_gradient_divide_factor(1.0)
+                module.set_force_sum_reduction_for_comms(True)
+
+    def whole(self) -> PreTrainedModel:
+        """A plain network with all weights, in every process. Every process must ask for it."""
+        network = copy.deepcopy(self._without_weights)
+        state = {name: whole(value) for name, value in self._network.state_dict().items()}
+        network.load_state_dict(state, assign=True)
+        prepared = vars(self._network).get("forward")  # accelerate's, which sets the precision
+        if prepared is not None:
+            network.forward = MethodType(prepared.__func__, network)
+        return network
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """All of a tensor of which each process has a part, for which every process must ask; others as they are."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """This process's part of a tensor that all of them have, on the device of `like` and spread like it."""
+    if not isinstance(like, DTensor) or tensor.shape != like.shape:
+        return tensor.to(like.device)
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
