@@ -55,7 +55,8 @@ class RelativeKeyAttention(Wav2Vec2BertSelfAttention):
 
         query, key, value = heads(self.linear_q), heads(self.linear_k), heads(self.linear_v)
         dropout = self.dropout.p if self.training else 0.0
-        if hidden_states.device.type == "cpu":  # here torch's fused attention has no gradient for a bias
+        # torch's fused attention is the fastest on GPUs, and on CPUs in float32 where no gradient is wanted
+        if query.device.type == "cpu" and (query.requires_grad or query.dtype != torch.float32):
             embedding = self.distance_embedding.weight.to(query.dtype)
             left = self.left_max_position_embeddings
             attended = cpu_attention.attend(query, key, value, embedding, attention_mask, left=left, dropout=dropout)

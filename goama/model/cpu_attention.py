@@ -1,7 +1,7 @@
-"""Attention with clipped relative distances as CPUs compute it fast, forward and backward in a few matrix products.
+"""Attention with clipped relative distances, forward and backward in the few matrix products that CPUs are good at.
 
-torch's fused attention gives a bias that learns its gradient on GPUs only; on CPUs it falls back to many passes over
-(T, T) in float32. Here the products stay in the inputs' type, where processors with bfloat16 are fastest.
+torch's fused attention has no gradient for a bias on CPUs: it falls back to many passes over (T, T) in float32. Here
+products stay in the inputs' type, so that bfloat16 is as fast as the processor can compute it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ def attend(
     left: int,
     dropout: float,
 ) -> torch.Tensor:
-    """What (B, heads, T, head size) queries get from values of the same shape; same shape again.
+    """What each query gets from the values, all three and the result (B, heads, T, head size).
 
-    A query meets key r of position l at `key + embedding[r - l + left]`, the distance clipped to the embeddings that
-    exist, (distances, head size). `mask` (broadcastable to (B, heads, T, T)) is True or 0 where a key is visible.
+    The query at frame l is multiplied with `key[r] + embedding[r - l + left]`, the distance clipped to those that
+    `embedding` (distances, head size) has. `mask`, broadcastable to (B, heads, T, T), is True or 0 where a key is
+    visible. `dropout` is the share of the weights that are left out.
     """
-    if mask is not None:
-        if mask.dtype == torch.bool:  # finite, so that a clip without any visible frame gets no NaN
-            mask = torch.zeros(mask.shape, dtype=query.dtype).masked_fill_(~mask, torch.finfo(query.dtype).min)
-        mask = mask.to(query.dtype)
+    if mask is not None:  # finite everywhere: a clip without any visible frame gets no NaN
+        invisible = torch.finfo(query.dtype).min
+        if mask.dtype == torch.bool:
+            mask = torch.zeros(mask.shape, dtype=query.dtype).masked_fill_(~mask, invisible)
+        mask = mask.to(query.dtype).clamp_min(invisible)
     return _Attention.apply(query, key, value, embedding, mask, left, dropout)
 
 
@@ -54,7 +56,7 @@ class _Attention(torch.autograd.Function):
         if mask is not None:
             scores.view(batch, heads, frames, frames).add_(mask)
         scores.baddbmm_(queries, keys.transpose(1, 2))
-        weights = scores.softmax(-1)
+        weights = torch.softmax(scores, -1, out=scores)  # in place, as below: new memory is slow to touch
         kept = torch.empty_like(weights).bernoulli_(1 - dropout).div_(1 - dropout) if dropout else None
         used = weights if kept is None else weights * kept
         ctx.save_for_backward(queries, keys, values, embedding, weights, kept)
@@ -72,11 +74,11 @@ class _Attention(torch.autograd.Function):
         to_weights = torch.bmm(gradient, values.transpose(1, 2))
         if kept is not None:
             to_weights *= kept
-        to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+        to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype, grad_input=to_weights)
         by_distance = _by_distance(to_scores, len(embedding), ctx.left)
         to_queries = torch.baddbmm(by_distance @ embedding, to_scores, keys).mul_(size**-0.5)
         to_keys = torch.bmm(to_scores.transpose(1, 2), queries)
-        to_embedding = by_distance.flatten(0, 1).T @ queries.flatten(0, 1)
+        to_embedding = by_distance.flatten(0, 1).T @ queries.flatten(0, 1) if ctx.needs_input_grad[3] else None
         shaped = (states.view(ctx.shape) for states in (to_queries, to_keys, to_values))
         return *shaped, to_embedding, None, None, None
 
@@ -84,8 +86,8 @@ class _Attention(torch.autograd.Function):
 def _by_position(by_distance: torch.Tensor, left: int) -> torch.Tensor:
     """(N, T, distances) -> (N, T, T): row l, column r holds the value of distance r - l.
 
-    Each row is spelled out from distance 1 - T to T - 1; the wanted window of it moves by one from row to row, which
-    strides can say. Six times as fast as `gather`, and its gradient as that of `gather`.
+    Each row is spelled out from distance 1 - T to T - 1; the window of it that is wanted moves by one from row to
+    row, which strides can say. `gather` takes three times as long, its gradient six times.
     """
     rows, frames, distances = by_distance.shape
     right = distances - 1 - left
