@@ -126,5 +126,4 @@ VOICES: tuple[Voice, ...] = (
     ),
     _drascula("en", 46, 733, "drascula", "English: the dialogues of an adventure game, 11 kHz sound"),
     _drascula("es", 40, 725, "drascula-spanish", "Spanish: the dialogues of an adventure game, 11 kHz sound"),
-    _drascula("it", 45, 725, "drascula-italian", "Italian: the dialogues of an adventure game, 11 kHz sound"),
 )

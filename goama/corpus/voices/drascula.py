@@ -1,4 +1,4 @@
-"""Drascula: the voices of an adventure game in English, Spanish and Italian, ten characters.
+"""Drascula: the voices of an adventure game in English and Spanish, ten characters.
 
 Sound: `<prefix><number>.ALS`: 32 bytes of header, unsigned 8-bit samples at 11,025 Hz, 32 bytes to ignore.
 Text: ScummVM's `drascula.dat`, which holds the string tables of all languages; the prefix of a file names
@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from goama.corpus.voices.recording import NO_TRANSCRIPT, NOT_SPEECH, OTHER_LANGUAGE, Recording
+from goama.corpus.voices.recording import NO_TRANSCRIPT, NOT_SPEECH, Recording
 from goama.corpus.voices.spanish import restore_accents
 from goama.errors import GoamaError
 
-LANGUAGES = {"en": 0, "es": 1, "it": 4}
-"""Place of the language in drascula.dat; the French and German packages have no voices of their own."""
+LANGUAGES = {"en": 0, "es": 1}
+"""Place of the language in drascula.dat. French and German speak English: their packages have no voices of their own,
+and neither has the Italian one, whose recordings are the English ones, stored again a millisecond longer."""
 
 CHARACTERS = {
     "": "John Hacker",
@@ -30,9 +31,6 @@ CHARACTERS = {
     "T": "bartender",
     "VB": "von Braun",
 }
-SPANISH_IN_ITALIAN = frozenset({("", 255), ("", 256), ("", 257), ("", 258), ("", 259), ("VB", 61)})
-"""Files of the Italian package that are byte for byte the Spanish recordings."""
-
 _EDGE = 32  # bytes at the start and at the end of a file that are no samples
 _HEADER = 9  # bytes of drascula.dat: name and version
 _TABLES_BEFORE_TEXTS = (4, 4, 4, 2, 4, 2, 4, 2, 2, 20, 20, 10, 8)  # bytes an entry; ScummVM, create_drascula
@@ -57,17 +55,15 @@ def read(tree: Path, language: str) -> Iterator[Recording]:
             speaker=CHARACTERS.get(prefix, ""),
             audio=path.read_bytes()[_EDGE:-_EDGE],
             encoding="pcm_u8",
-            problem=_problem(prefix, number, table, language),
+            problem=_problem(prefix, number, table),
             repaired=text != original,
         )
 
 
-def _problem(prefix: str, number: int, table: list[str], language: str) -> str:
+def _problem(prefix: str, number: int, table: list[str]) -> str:
     if prefix not in CHARACTERS:
         return NOT_SPEECH  # S: sound effects, F: foley
-    if number >= len(table):
-        return NO_TRANSCRIPT
-    return OTHER_LANGUAGE if language == "it" and (prefix, number) in SPANISH_IN_ITALIAN else ""
+    return "" if number < len(table) else NO_TRANSCRIPT
 
 
 def _read_tables(data: bytes, language: int) -> dict[str, list[str]]:

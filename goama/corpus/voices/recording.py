@@ -16,7 +16,6 @@ PLACEHOLDER = "the text holds a placeholder"
 NOTE_IN_TEXT = "the text holds a note that is not spoken"
 UNTRANSLATED = "the text was not translated"
 WRONG_SCRIPT = "the text holds letters of another script"
-OTHER_LANGUAGE = "spoken in another language"
 BRACKETS = "the text holds brackets"
 
 KEPT_ENCODINGS = ("ogg", "wav", "mp3")
