@@ -421,20 +421,36 @@ def _apart(train: Spread, dev: Spread) -> bool:
 
 
 def _one_speaker(history: _History) -> Iterable[Diagnosis]:
+    for name, evidence in _much_worse(history, "speakers", over=0.05):
+        yield Diagnosis(
+            "one-speaker-much-worse",
+            f"{name} is understood much worse than the others.",
+            evidence,
+            "listen to these clips; more speech of this speaker, or of speakers alike, in training helps most",
+        )
+
+
+def _one_corpus(history: _History) -> Iterable[Diagnosis]:
+    for name, evidence in _much_worse(history, "corpora", over=0.1):
+        yield Diagnosis(
+            "one-corpus-much-worse",
+            f"The corpus {name} is understood much worse than the others: perhaps its texts are not what is said.",
+            evidence,
+            f"listen to some of its clips and read along; `goama check {name} --report` lays some out",
+        )
+
+
+def _much_worse(history: _History, of: str, *, over: float) -> Iterable[tuple[str, str]]:
+    """Names and evidence of those whose CER is 1.5 times that of the others, and higher by `over`."""
     if not history.evaluations or history.evaluations[-1]["dev_cer"] > 0.9:
         return
-    speakers: Mapping[str, Sequence[int]] = history.evaluations[-1].get("speakers") or {}
-    for name, (errors, characters, clips) in speakers.items():
-        others = [counts for speaker, counts in speakers.items() if speaker != name]
+    all_counts: Mapping[str, Sequence[int]] = history.evaluations[-1].get(of) or {}
+    for name, (errors, characters, clips) in all_counts.items():
+        others = [counts for other, counts in all_counts.items() if other != name]
         its = errors / max(1, characters)
         rest = sum(counts[0] for counts in others) / max(1, sum(counts[1] for counts in others))
-        if clips >= 5 and characters >= 100 and its >= 1.5 * rest and its >= rest + 0.05:
-            yield Diagnosis(
-                "one-speaker-much-worse",
-                f"{name} is understood much worse than the others.",
-                f"dev CER {_percent(its)} over {_clips(clips)}, the others {_percent(rest)}",
-                "listen to these clips; more speech of this speaker, or of speakers alike, in training helps most",
-            )
+        if clips >= 5 and characters >= 100 and its >= 1.5 * rest and its >= rest + over:
+            yield name, f"dev CER {_percent(its)} over {_clips(clips)}, the others {_percent(rest)}"
 
 
 _CHECKS: tuple[Callable[[_History], Iterable[Diagnosis]], ...] = (
@@ -446,6 +462,7 @@ _CHECKS: tuple[Callable[[_History], Iterable[Diagnosis]], ...] = (
     _under_training,
     _frames,
     _odd_batches,
+    _one_corpus,
     _one_speaker,
     _dev_unlike_train,
 )

@@ -21,7 +21,7 @@ from goama.training.checkpoint import RunState, drop_later, load_everywhere, sav
 from goama.training.culprits import culprits, worst
 from goama.training.guidance import Guide
 from goama.training.learner import Learner, StepResult
-from goama.training.monitor import Monitor, clock, evaluation_line
+from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import rate_factor, set_rate, weight_scale
 from goama.training.recipe import AugmentSection, TrainSection
 
@@ -264,7 +264,7 @@ class TrainingLoop:
         )
         is_sane = guard.is_calm(self.state.guard) and result.loss is not None and self._is_finite()
         is_best = is_sane and (self.state.best_cer is None or result.cer < self.state.best_cer)
-        self.monitor.log(self.state.step, evaluation_line(clips, best=is_best, sane=is_sane))
+        self.monitor.log_evaluation(self.state.step, clips, best=is_best, sane=is_sane)
         told = "  (best so far)" if is_best else "" if is_sane else "  (not kept: the training is out of order)"
         self.monitor.say(
             f"step {self.state.step:5d}  {clock(self.state.elapsed_s):>7}  dev CER {100 * result.cer:5.1f} %  "

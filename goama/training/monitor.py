@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,11 @@ class Monitor:
         *,
         from_step: int,
         trackers: Sequence[GeneralTracker] = (),
+        corpora: Sequence[str] = (),
     ):
+        """`corpora` are the names that the clips' ids begin with, where there are several."""
         self._accelerator, self._console = accelerator, console
+        self._corpora = corpora
         self._trackers = list(trackers)
         self._metrics = run / METRICS_FILE
         self._last_line = time.monotonic()
@@ -77,6 +80,10 @@ class Monitor:
                 self._trackers.remove(tracker)
                 self.say(f"{tracker.name} takes no more figures ({error}); {self._metrics} goes on")
 
+    def log_evaluation(self, step: int, clips: Sequence[ClipScore], *, best: bool, sane: bool) -> None:
+        """Write the line of an evaluation."""
+        self.log(step, evaluation_line(clips, best=best, sane=sane, corpora=self._corpora))
+
     def show(self, progress: float, left_s: float | None, line: str) -> None:
         """Move the bar; without a terminal, print a line now and then."""
         left = "" if left_s is None else f" · {clock(left_s)} left"
@@ -92,10 +99,13 @@ class Monitor:
             self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
 
-def evaluation_line(clips: Sequence[ClipScore], *, best: bool, sane: bool) -> dict[str, Any]:
-    """What metrics.jsonl keeps of an evaluation: rates, the worst and the best clips, the speakers.
+def evaluation_line(
+    clips: Sequence[ClipScore], *, best: bool, sane: bool, corpora: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What metrics.jsonl keeps of an evaluation: rates, the worst and the best clips, speakers and corpora.
 
-    `speakers` is there with two to fifty of them: character errors, characters and clips of each.
+    `speakers` is there with two to fifty of them, `corpora` with two or more: character errors, characters and clips
+    of each.
     """
     rates = error_rates(clips)
     worst = sorted(clips, key=lambda clip: (-clip.character_errors, clip.id))[:WORST]
@@ -110,14 +120,21 @@ def evaluation_line(clips: Sequence[ClipScore], *, best: bool, sane: bool) -> di
         "worst_clips": [_clip(clip) for clip in worst],
         "best_clips": [_clip(clip) for clip in right],
     }
-    speakers: dict[str, list[int]] = {}
-    for clip in clips:
-        if clip.speaker:
-            counts = speakers.setdefault(clip.speaker, [0, 0, 0])
-            counts[:] = counts[0] + clip.character_errors, counts[1] + clip.characters, counts[2] + 1
+    speakers = _counts((clip.speaker, clip) for clip in clips if clip.speaker)
     if 2 <= len(speakers) <= _MOST_SPEAKERS:
-        line["speakers"] = dict(sorted(speakers.items()))
+        line["speakers"] = speakers
+    if len(corpora) > 1:
+        line["corpora"] = _counts((clip.id.split("/", 1)[0], clip) for clip in clips)
     return line
+
+
+def _counts(clips: Iterable[tuple[str, ClipScore]]) -> dict[str, list[int]]:
+    """Character errors, characters and clips of each name, in the order of the names."""
+    found: dict[str, list[int]] = {}
+    for name, clip in clips:
+        counts = found.setdefault(name, [0, 0, 0])
+        counts[:] = counts[0] + clip.character_errors, counts[1] + clip.characters, counts[2] + 1
+    return dict(sorted(found.items()))
 
 
 def _clip(clip: ClipScore) -> dict[str, Any]:

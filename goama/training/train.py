@@ -159,7 +159,7 @@ def train(
     facts = processes.on_main(
         lambda: gather_facts(corpora, vocabulary, plan, config, encoder=encoder, steps_per_epoch=steps_per_epoch)
     )
-    with Monitor(run, accelerator, console, from_step=state.step, trackers=trackers) as monitor:
+    with Monitor(run, accelerator, console, from_step=state.step, trackers=trackers, corpora=corpora.names) as monitor:
 
         def save_model(name: str, state: RunState) -> None:
             card = _card(corpora, encoder, plan, learner, state)

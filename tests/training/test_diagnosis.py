@@ -256,6 +256,16 @@ def test_one_speaker_much_worse_than_the_others_is_named():
     assert names(with_speakers({"awa": [120, 600, 12], "issa": [100, 700, 14]})) == []
 
 
+def test_a_corpus_whose_texts_are_of_another_language_is_named():
+    """The counts of the starter's second training, in which `drascula-it` was English speech under Italian texts."""
+    heard = {"asterisk-it": [101, 382, 12], "drascula-es": [352, 905, 19], "drascula-it": [891, 1177, 26]}
+    found = only([*HEALTHY, evaluated(600, 0.44, 0.9, corpora=heard)])
+    assert found.name == "one-corpus-much-worse" and "The corpus drascula-it is" in found.sentence
+    assert "75.7 % over 26 clips, the others 35.2 %" in found.evidence
+    heard["drascula-it"][0] = 500
+    assert names([*HEALTHY, evaluated(600, 0.4, 0.9, corpora=heard)]) == []
+
+
 def test_the_file_keeps_what_was_told_and_when(tmp_path):
     (plateau,) = diagnose(real("scratch-stuck"), FACTS)
     assert save_diagnoses(tmp_path, [plateau], finished=False, reason="") == [plateau]

@@ -396,6 +396,8 @@ def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, fri
     ]
     (reason,) = [choice["reason"] for choice in facts["choices"] if choice["key"] == "data.balance"]
     assert re.search(r"nl \d+ % -> \d+ %, fy \d+ % -> \d+ %", reason)
+    evaluations = [line for line in read_metrics(tmp_path / "whole") if "dev_cer" in line]
+    assert evaluations and all(set(line["corpora"]) == {"corpus", "frisian"} for line in evaluations)
     model = Recogniser.load(tmp_path / "whole")
     assert model.normaliser("Één") == "Één", "it writes no language's spelling rules of its own"
     with pytest.raises(GoamaError, match="another corpus"):
