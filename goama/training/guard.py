@@ -38,7 +38,8 @@ _GROWTH, _CALM_GROWTH = 3.0, 2.0  # the rate that taught a small network best ma
 _SKIPS_IN_A_ROW = 10
 _SKIPS_OF_A_SCALER = 30  # fp16: the scaler halves its factor at each, from 2 ** 16; more of them are no search any more
 _RAMP_STEPS = 30  # over which the rate rises again after a roll-back
-_TEXT_CER, _SILENCE = 0.85, 0.25  # what a network writes that has left the plateau; letters for each true one, on it
+_KNOWN_CER, _TEXT_CER = 0.85, 0.6  # what is text: before training, and later, when a fresh network babbles for a while
+_SILENCE = 0.25  # letters for each true one that a network on the plateau may write
 _PLATEAU_CER = 0.95  # over this the network writes next to nothing: waiting, not failing to improve
 
 
@@ -222,7 +223,8 @@ def after_hearing(guard: GuardState, step: int, *, cer: float, written: float) -
     A network whose rate is far too high may forget what it could without a spike: the loss of writing nothing is hardly
     more than that of a network that begins to write.
     """
-    if cer < (_TEXT_CER if guard.wrote is None else guard.wrote):
+    text = _KNOWN_CER if step == 0 else _TEXT_CER
+    if cer < (text if guard.wrote is None else guard.wrote):
         return replace(guard, wrote=cer, wrote_at=step, silent_for=0)
     is_silent = guard.wrote is not None and cer >= _PLATEAU_CER and written < _SILENCE
     return replace(guard, silent_for=step - guard.wrote_at if is_silent else 0)

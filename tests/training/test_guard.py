@@ -155,7 +155,14 @@ def test_a_network_that_forgets_what_it_could_write_is_trouble():
 
 
 @pytest.mark.parametrize(
-    "heard", [[(1.0, 0.0), (0.98, 0.1)], [(0.9, 0.2), (0.97, 0.1)], [(0.8, 0.5), (1.3, 1.1)], [(0.8, 0.5), (0.9, 0.2)]]
+    "heard",
+    [
+        [(1.0, 0.0), (0.98, 0.1)],
+        [(0.9, 0.2), (0.97, 0.1)],
+        [(1.4, 1.0), (0.79, 0.4), (1.0, 0.0)],  # a fresh network, on its way to the plateau
+        [(0.8, 0.5), (1.3, 1.1)],
+        [(0.8, 0.5), (0.9, 0.2)],
+    ],
 )
 def test_a_network_that_has_not_yet_written_or_still_writes_has_forgotten_nothing(heard):
     state = GuardState()
