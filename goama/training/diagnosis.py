@@ -167,6 +167,14 @@ def _rate(history: _History) -> Iterable[Diagnosis]:
                 f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
             )
             return
+        if first["kind"] == "forgotten":
+            yield Diagnosis(
+                "learning-rate-too-high",
+                "The learning rate was too high: the network forgot what it could write.",
+                evidence,
+                f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
+            )
+            return
     else:
         drift = _drift([(line["step"], line["loss"]) for line in history.by_ctc])
         if drift is None or _still_gains(history):

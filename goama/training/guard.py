@@ -19,6 +19,9 @@ from goama.acoustics.batches import Batch
 RATE_CUT = 0.3
 """What a roll-back multiplies the learning rate by: three of them make up for a rate that is 30 times too high."""
 
+FORGOTTEN_CUT = 0.1
+"""The same where a network forgot what it could write: seen at evaluations only, each try costs many steps."""
+
 RECENT, HISTORY, FEWEST = 16, 64, 32
 """Steps that must agree that the loss has risen, steps before them that say what is usual, and how few of those do."""
 
@@ -35,6 +38,8 @@ _GROWTH, _CALM_GROWTH = 3.0, 2.0  # the rate that taught a small network best ma
 _SKIPS_IN_A_ROW = 10
 _SKIPS_OF_A_SCALER = 30  # fp16: the scaler halves its factor at each, from 2 ** 16; more of them are no search any more
 _RAMP_STEPS = 30  # over which the rate rises again after a roll-back
+_KNOWN_CER, _TEXT_CER = 0.85, 0.6  # what is text: before training, and later, when a fresh network babbles for a while
+_SILENCE = 0.25  # letters for each true one that a network on the plateau may write
 _PLATEAU_CER = 0.95  # over this the network writes next to nothing: waiting, not failing to improve
 
 
@@ -57,6 +62,11 @@ class GuardState:
     """The scale of the weights before the first step and every ten steps since, the last eleven."""
     without_gain: int = 0
     """Evaluations since the best one."""
+    wrote: float | None = None
+    """The lowest dev CER, also before training, of a network that wrote text; None where it never did."""
+    wrote_at: int = 0
+    silent_for: int = 0
+    """Steps since `wrote_at`, if the network now writes next to nothing."""
     ended_by: Literal["", "guard", "patience"] = ""
     reason: str = ""
     """A sentence: why the run ended before its time."""
@@ -64,9 +74,9 @@ class GuardState:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A reason to go back; it began `steps` steps ago. `usual` and `now` are losses, or sizes of weights."""
+    """A reason to go back; it began `steps` steps ago. `usual` and `now` are losses, sizes of weights, or dev CERs."""
 
-    kind: Literal["spike", "not finite", "grown weights"]
+    kind: Literal["spike", "not finite", "grown weights", "forgotten"]
     steps: int
     usual: float | None = None
     now: float | None = None
@@ -76,6 +86,8 @@ class Trouble:
             return f"the loss rose from {self.usual:.2f} to {self.now:.2f} in {self.steps} steps"
         if self.kind == "grown weights":
             return f"the weights grew to {self.now:.1f} times their size within {self.steps} steps"
+        if self.kind == "forgotten":
+            return f"dev CER {100 * (self.usual or 0):.0f} % {self.steps} steps ago, and next to nothing is written now"
         return f"{self.steps} steps in a row had no finite gradients"
 
 
@@ -107,7 +119,7 @@ def growth(guard: GuardState) -> float:
 
 
 def trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
-    """A loss that has risen and stays, weights that grow without bounds, or too many skipped steps in a row.
+    """A loss that has risen and stays, weights that grow, a network that writes no more, or too many skipped steps.
 
     With an fp16 scaler (`scaled`), whose search skips steps too, more of them are allowed.
 
@@ -118,6 +130,8 @@ def trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
     """
     if guard.skipped_in_a_row >= (_SKIPS_OF_A_SCALER if scaled else _SKIPS_IN_A_ROW):
         return Trouble("not finite", guard.skipped_in_a_row)
+    if guard.silent_for:
+        return Trouble("forgotten", guard.silent_for, usual=guard.wrote)
     if growth(guard) > _GROWTH:
         return Trouble("grown weights", MEASURED_EVERY * (len(guard.scales) - 1), usual=1.0, now=growth(guard))
     before, recent = guard.losses[:-RECENT], guard.losses[-RECENT:]
@@ -130,7 +144,9 @@ def trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
 
 def is_calm(guard: GuardState) -> bool:
     """Whether the last few steps were as usual: only such a model may be saved as good or be the best."""
-    if guard.skipped_in_a_row or growth(guard) > _CALM_GROWTH or _is_lost(guard, guard.losses[-RECENT // 2 :]):
+    if guard.skipped_in_a_row or guard.silent_for or growth(guard) > _CALM_GROWTH:
+        return False
+    if _is_lost(guard, guard.losses[-RECENT // 2 :]):
         return False
     before, recent = guard.losses[:-RECENT], guard.losses[-RECENT // 2 :]
     if len(before) < FEWEST:
@@ -166,18 +182,24 @@ def _threshold(before: Sequence[float], least: float, deviations: float) -> floa
     return max(least, deviations * 1.4826 * median(abs(value - middle) for value in logs))
 
 
-def after_rollback(guard: GuardState, restored: GuardState, step: int) -> GuardState:
+def cut(found: Trouble) -> float:
+    """What the roll-back that it calls for multiplies the learning rate by."""
+    return FORGOTTEN_CUT if found.kind == "forgotten" else RATE_CUT
+
+
+def after_rollback(guard: GuardState, restored: GuardState, step: int, cut: float = RATE_CUT) -> GuardState:
     """The restored weights' own history, a lower rate, one roll-back more."""
     return replace(
         guard,
         objective=restored.objective,
         losses=restored.losses,
         opening=restored.opening,
-        rate=guard.rate * RATE_CUT,
+        rate=guard.rate * cut,
         rollbacks=guard.rollbacks + 1,
         rolled_back_at=step,
         skipped_in_a_row=0,
         scales=restored.scales[-1:],
+        silent_for=0,
     )
 
 
@@ -193,6 +215,19 @@ def rate(guard: GuardState, step: int) -> float:
     if guard.rolled_back_at is None:
         return guard.rate
     return guard.rate * min(1.0, (step - guard.rolled_back_at + 1) / _RAMP_STEPS)
+
+
+def after_hearing(guard: GuardState, step: int, *, cer: float, written: float) -> GuardState:
+    """Remember what the network wrote of the dev split, before training too; `written`: its letters per true letter.
+
+    A network whose rate is far too high may forget what it could without a spike: the loss of writing nothing is hardly
+    more than that of a network that begins to write.
+    """
+    text = _KNOWN_CER if step == 0 else _TEXT_CER
+    if cer < (text if guard.wrote is None else guard.wrote):
+        return replace(guard, wrote=cer, wrote_at=step, silent_for=0)
+    is_silent = guard.wrote is not None and cer >= _PLATEAU_CER and written < _SILENCE
+    return replace(guard, silent_for=step - guard.wrote_at if is_silent else 0)
 
 
 def after_evaluation(guard: GuardState, *, cer: float, is_best: bool) -> GuardState:

@@ -59,11 +59,14 @@ class TrainingLoop:
         save_model: Callable[[str, RunState], None],
         diagnose: Callable[[RunState, bool], None],
         guide: Guide | None = None,
+        knows_letters: bool = False,
     ):
+        """`knows_letters`: the network may be able to write before it is trained, which it should not forget."""
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
         self.diagnose, self.guide, self.processes = diagnose, guide, learner.processes
+        self.knows_letters = knows_letters
         self.page = RunPage(run, monitor.say, writes=self.processes.is_main)
         self._pace = ""
         self._unsound: set[str] = set()
@@ -78,6 +81,8 @@ class TrainingLoop:
         stopping = False
         if self.state.step == 0:
             self._measure()
+            if self.knows_letters:
+                self._hear_first()
             self._save()  # what the guard goes back to when the first steps already go wrong
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stopping:
@@ -195,8 +200,8 @@ class TrainingLoop:
             if self.state.skipped_steps <= _SAID:
                 self.monitor.say(f"step {self.state.step} was skipped, its gradients were not finite ({why})")
 
-    def _go_back(self, found: guard.Trouble) -> None:
-        """To the weights of the newest checkpoint from before the trouble; time and data go on."""
+    def _go_back(self, found: guard.Trouble, *, at_end: bool = False) -> None:
+        """To the weights of the newest checkpoint from before the trouble; time and data go on, but not `at_end`."""
         learner, before = self.learner, self.state.guard
         rates = [group["lr"] for group in learner.bare_optimiser.param_groups]
         self.processes.on_main(lambda: drop_later(self.run_folder, self.state.step - found.steps))
@@ -211,12 +216,13 @@ class TrainingLoop:
             "learning_rate": max(rates),
             "reason": why,
         }
-        if before.rollbacks < self.train.rollbacks:
-            after = guard.after_rollback(before, restored.guard, self.state.step)
+        if before.rollbacks < self.train.rollbacks and not at_end:
+            cut = guard.cut(found)
+            after = guard.after_rollback(before, restored.guard, self.state.step, cut)
             self.monitor.log(self.state.step, {"event": "rolled back", **line, "guard_rate": after.rate})
             self.monitor.say(
                 f"step {self.state.step}: {why}; back to the weights of step {restored.step}, "
-                f"at {guard.RATE_CUT:g} times the learning rate"
+                f"at {cut:g} times the learning rate"
             )
             if self.guide is not None and restored.realigned < self.state.realigned:
                 self.guide.go_back(restored.realigned, self.state.realigned)
@@ -256,6 +262,7 @@ class TrainingLoop:
         started = time.monotonic()
         clips = self._evaluate()
         result = error_rates(clips)
+        self._hear(clips, result.cer)
         spent_s, _ = self.processes.agree(time.monotonic() - started, False)
         self.state = replace(
             self.state,
@@ -283,7 +290,22 @@ class TrainingLoop:
         if self.train.patience is not None and without_gain >= self.train.patience and now < 1.0:
             self.monitor.log(self.state.step, {"event": "stopped early", "evaluations": without_gain})
             self._end("patience", f"no better dev CER in {without_gain} evaluations (train.patience): stopped early")
+        found = guard.trouble(self.state.guard) if self.state.guard.silent_for else None
+        if found is not None:
+            self._go_back(found, at_end=now >= 1.0)
         return is_best
+
+    def _hear_first(self) -> None:
+        clips = self._evaluate()
+        cer = error_rates(clips).cer
+        self._hear(clips, cer)
+        self.monitor.log(0, {"event": "before training", "reason": f"dev CER {100 * cer:.1f} %"})
+        self.monitor.say(f"before training: dev CER {100 * cer:.1f} %")
+
+    def _hear(self, clips: list[ClipScore], cer: float) -> None:
+        written = sum(len(clip.hypothesis) for clip in clips) / max(1, sum(len(clip.reference) for clip in clips))
+        heard = guard.after_hearing(self.state.guard, self.state.step, cer=cer, written=written)
+        self.state = replace(self.state, guard=heard)
 
     def _is_too_dear(self) -> bool:
         """Of minutes, evaluations may cost a tenth."""

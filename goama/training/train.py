@@ -190,6 +190,7 @@ def train(
             save_model,
             lambda state, at_end: processes.on_main(lambda: explain(state, at_end)),
             guide,
+            knows_letters=loaded.carried_over.characters > 0,
         )
         try:
             outcome = loop.run()

@@ -159,6 +159,13 @@ def test_weights_that_outgrow_themselves_show_a_rate_far_too_high():
     assert "train.learning_rate=9.0e-05" in found.remedy
 
 
+def test_a_network_that_forgot_what_it_could_write_shows_one_too():
+    forgotten = {"kind": "forgotten", "usual": 0.8, "now": None, "reason": "dev CER 80 % 48 steps ago"}
+    found = only([*HEALTHY, ROLLED_BACK | forgotten])
+    assert found.name == "learning-rate-too-high" and "forgot" in found.sentence
+    assert "train.learning_rate=9.0e-05" in found.remedy
+
+
 def test_a_spike_right_after_a_handful_of_warm_up_steps_blames_the_warm_up():
     lines = [logged(10 * n, 2.0, rate=1e-3 if n == 2 else 9e-4) for n in range(1, 12)]
     spike = ROLLED_BACK | {"step": 66, "since_step": 50, "to_step": 0}

@@ -141,6 +141,36 @@ def test_weights_that_grow_slowly_are_none():
         assert guard.trouble(state) is None and guard.is_calm(state)
 
 
+def test_a_network_that_forgets_what_it_could_write_is_trouble():
+    """As the starter at ten times its rate: 80 % before training, nothing after 48 steps."""
+    knew = guard.after_hearing(GuardState(), 0, cer=0.80, written=0.31)
+    state = guard.after_hearing(knew, 48, cer=1.0, written=0.0)
+    found = guard.trouble(state)
+    assert found is not None and found.kind == "forgotten" and found.steps == 48 and not guard.is_calm(state)
+    assert str(found) == "dev CER 80 % 48 steps ago, and next to nothing is written now"
+    back = guard.after_rollback(state, knew, 48, guard.cut(found))
+    assert guard.trouble(back) is None and back.rate == pytest.approx(0.1)
+    better = guard.after_hearing(knew, 96, cer=0.6, written=0.7)
+    assert guard.trouble(guard.after_hearing(better, 144, cer=0.98, written=0.15)).steps == 48
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        [(1.0, 0.0), (0.98, 0.1)],
+        [(0.9, 0.2), (0.97, 0.1)],
+        [(1.4, 1.0), (0.79, 0.4), (1.0, 0.0)],  # a fresh network, on its way to the plateau
+        [(0.8, 0.5), (1.3, 1.1)],
+        [(0.8, 0.5), (0.9, 0.2)],
+    ],
+)
+def test_a_network_that_has_not_yet_written_or_still_writes_has_forgotten_nothing(heard):
+    state = GuardState()
+    for number, (cer, written) in enumerate(heard):
+        state = guard.after_hearing(state, 48 * number, cer=cer, written=written)
+        assert guard.trouble(state) is None and guard.is_calm(state)
+
+
 def test_a_roll_back_takes_the_history_of_its_weights_and_the_rate_rises_again():
     good = after(noisy(2.0, 90, 1))
     bad = after(noisy(6.0, 16, 2), good)
