@@ -1,0 +1,220 @@
+"""Signs in the curves: what the guard had to do, the learning rate, the blank plateau, over- and under-training."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from goama.training.diagnosis.history import Diagnosis, History, clip_count, counted, ids_of, percent, some_of
+from goama.training.facts import Facts
+
+_NORMAL_PLATEAU_STEPS = {"scratch": 1000, "pretrained": 300}
+"""Until when CTC's blank plateau is normal; ours ended after 340 steps from scratch, 90 with a pretrained encoder."""
+
+
+def stopped(history: History) -> Iterable[Diagnosis]:
+    for line in history.of("stopped"):
+        yield Diagnosis(
+            "stopped-by-the-guard",
+            f"The guard stopped the training at step {line['step']}: {line['reason']}.",
+            f"{counted(len(history.of('rolled back')), 'roll-back')} before; learning rate {line['learning_rate']:.1e}",
+            "see the other findings; RUN/best holds the best model from before, if an evaluation found one",
+        )
+
+
+def not_finite(history: History) -> Iterable[Diagnosis]:
+    unsound = ids_of(history.of("unsound"))
+    if unsound:
+        yield Diagnosis(
+            "sound-not-finite",
+            f"{clip_count(len(unsound))} cannot be trained on: some samples of the sound are not finite.",
+            some_of(unsound),
+            "decode these recordings again (`goama prepare` does) and train anew",
+            unsound,
+        )
+    skipped = history.of("skipped")
+    if skipped:
+        named = ids_of(skipped)
+        reasons = Counter(clip["why"] for line in skipped for clip in line["clips"])
+        why = "; ".join(reason for reason, _ in reasons.most_common(2)) or "no single clip explains it"
+        yield Diagnosis(
+            "steps-skipped",
+            f"{counted(len(skipped), 'step')} had no finite gradients and changed nothing.",
+            f"{why}{f': {some_of(named)}' if named else ''}",
+            "check these clips"
+            if named
+            else f"lower the learning rate (-s train.learning_rate={history.facts.learning_rate / 3:.1e})",
+            named,
+        )
+
+
+def rate(history: History) -> Iterable[Diagnosis]:
+    """A loss that rose for good: undone by the guard, or slowly over hundreds of steps."""
+    undone = [line for line in history.of("rolled back") + history.of("stopped") if line["kind"] != "not finite"]
+    if undone:
+        first = undone[0]
+        since, rate = first["since_step"], first["learning_rate"]
+        back = counted(len(history.of("rolled back")), "roll-back")
+        evidence = f"from step {since} on {first['reason']}, at a rate of up to {rate:.1e}; {back}"
+        if first["kind"] == "grown weights":
+            yield Diagnosis(
+                "learning-rate-too-high",
+                "The learning rate was too high: the steps were larger than the weights.",
+                evidence,
+                f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
+            )
+            return
+        if first["kind"] == "forgotten":
+            yield Diagnosis(
+                "learning-rate-too-high",
+                "The learning rate was too high: the network forgot what it could write.",
+                evidence,
+                f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
+            )
+            return
+    else:
+        drift = _drift([(line["step"], line["loss"]) for line in history.by_ctc])
+        if drift is None or _still_gains(history):
+            return
+        low_step, low, now = drift
+        since, rate = low_step, max(line["learning_rate"] for line in history.steps)
+        evidence = f"loss {low:.2f} around step {low_step}, {now:.2f} now, at a rate of up to {rate:.1e}"
+    warmup = history.peak_step
+    if warmup < 50 and since <= 3 * warmup:
+        yield Diagnosis(
+            "warm-up-too-short",
+            f"The warm-up of {counted(warmup, 'step')} was too short: the loss rose right after it.",
+            evidence,
+            "let the rate rise longer (-s train.warmup=0.1, or more where that is under 50 steps)",
+        )
+    else:
+        yield Diagnosis(
+            "learning-rate-too-high",
+            "The learning rate was too high: the loss rose and stayed up.",
+            evidence,
+            f"train again with a third of that rate (-s train.learning_rate={rate / 3:.1e})",
+        )
+
+
+def _drift(losses: Sequence[tuple[int, float]]) -> tuple[int, float, float] | None:
+    """The step and level of the lowest sixth of a run, and its last sixth, where that is 15 % higher."""
+    width = max(10, len(losses) // 6)
+    if len(losses) < 3 * width:
+        return None
+    sixths = [losses[start : start + width] for start in range(0, len(losses) - 2 * width + 1, width)]
+    level, step = min((median(loss for _, loss in part), part[len(part) // 2][0]) for part in sixths)
+    now = median(loss for _, loss in losses[-width:])
+    return (step, level, now) if now + 0.25 > 1.15 * (level + 0.25) else None
+
+
+def _still_gains(history: History) -> bool:
+    """Whether the best dev CER is among the last two evaluations."""
+    rates = [line["dev_cer"] for line in history.evaluations]
+    return bool(rates) and min(rates) in rates[-2:]
+
+
+def plateau(history: History) -> Iterable[Diagnosis]:
+    if not history.on_plateau or history.least_blank is None:
+        return
+    facts = history.facts
+    usual = _NORMAL_PLATEAU_STEPS["scratch" if facts.from_scratch else "pretrained"]
+    normal_until = max(history.ctc_begins + usual, 2 * history.peak_step)
+    share = 100 * history.least_blank
+    evidence = f"at least {share:.0f} % of the frames are blank, dev CER {percent(history.evaluations[-1]['dev_cer'])}"
+    right = history.steps[-1].get("frames_right")
+    if right is not None:
+        evidence += f"; of the letters' frames {percent(right)} have the right frame label"
+    if history.step <= normal_until and not history.at_end:
+        yield Diagnosis(
+            "blank-plateau",
+            f"At step {history.step} the network writes next to nothing: CTC's blank plateau, "
+            f"normal until about step {normal_until}.",
+            evidence,
+            "wait",
+        )
+    elif history.step <= normal_until:
+        yield Diagnosis(
+            "ended-on-the-blank-plateau",
+            f"The run ended on CTC's blank plateau, which is normal until about step {normal_until}: it was too short.",
+            evidence,
+            f"train at least {max(3 * history.step, 2 * normal_until)} steps, or from a pretrained encoder",
+        )
+    else:
+        yield Diagnosis(
+            "stuck-on-the-blank-plateau",
+            f"At step {history.step} the network still writes next to nothing; CTC's blank plateau is normal "
+            f"until about step {normal_until}.",
+            evidence,
+            "train from a pretrained encoder (--encoder), or"
+            f" {'longer' if facts.flat_start else 'on frame labels first (-s train.flat_start=0.45)'}"
+            if facts.from_scratch
+            else f"check that texts belong to their sounds; lower -s train.learning_rate={facts.learning_rate / 3:.1e}",
+        )
+
+
+def over_fitting(history: History) -> Iterable[Diagnosis]:
+    """The dev set gets worse, in two evaluations running, while the training loss falls."""
+    for key, name, least in (("dev_cer", "dev CER", 1.05), ("dev_loss", "dev loss", 1.1)):
+        seen = [line for line in history.evaluations if line.get(key) is not None]
+        if len(seen) < 4:
+            continue
+        best = min(seen, key=lambda line: (line[key], line["step"]))
+        after = [line for line in seen if line["step"] > best["step"]]
+        if len(after) < 2 or min(line[key] for line in after[-2:]) < least * best[key] or best["dev_cer"] > 0.9:
+            continue
+        then, now = _loss_around(history, best["step"]), _loss_around(history, history.step)
+        if then is None or now is None or now > 0.9 * then:
+            continue
+        told = percent if key == "dev_cer" else "{:.2f}".format
+        recovers = key == "dev_loss" and _still_gains(history)
+        yield Diagnosis(
+            "over-fitting",
+            f"The network learns the training clips by heart: since step {best['step']} the training loss falls and "
+            f"the {name} rises{', though the CER does not yet' if recovers else ''}.",
+            f"training loss {then:.2f} -> {now:.2f}, {name} {told(best[key])} -> {told(seen[-1][key])}",
+            f"more speech helps most; else {_changes(history.facts)}, "
+            "fewer epochs or -s train.patience=3; RUN/best is the model with the lowest dev CER",
+        )
+        return
+
+
+def _changes(facts: Facts) -> str:
+    """What makes the same clips different ones; encoders that hear waveforms know no tempo."""
+    if facts.hears_waveforms:
+        return "more masking (-s augment.time_masks_per_s=1)"
+    return "more masking and tempo (-s augment.time_masks_per_s=1 -s augment.tempo=0.1)"
+
+
+def under_training(history: History) -> Iterable[Diagnosis]:
+    """Only of a whole run: losses that still fall steeply at its end."""
+    if not history.at_end or history.on_plateau or history.of("stopped") or len(history.evaluations) < 4:
+        return
+    last = history.evaluations[-1]
+    earlier = [line for line in history.evaluations if line["step"] <= 2 / 3 * last["step"]]
+    if not earlier or not _still_gains(history):
+        return
+    key = "dev_loss" if last.get("dev_loss") and earlier[-1].get("dev_loss") else "dev_cer"
+    fall = 1 - last[key] / earlier[-1][key]
+    then, now = _loss_around(history, earlier[-1]["step"]), _loss_around(history, last["step"])
+    if fall < 0.05 or then is None or now is None or now > 0.97 * then:
+        return
+    done = last["step"] / history.facts.steps_per_epoch
+    more = max(1, math.ceil(done * (1.0 if fall >= 0.1 else 0.5)))
+    minutes = history.facts.minutes
+    longer = f"train.minutes={minutes * (1 + more / done):.3g}" if minutes else f"train.epochs={math.ceil(done) + more}"
+    name = "dev loss" if key == "dev_loss" else "dev CER"
+    yield Diagnosis(
+        "under-training",
+        f"The run was too short: in its last third the {name} still fell by {100 * fall:.0f} %.",
+        f"{name} {earlier[-1][key]:.3g} at step {earlier[-1]['step']}, {last[key]:.3g} at step {last['step']}; "
+        f"training loss {then:.2f} -> {now:.2f}",
+        f"give it about {counted(more, 'epoch')} more: train again with -s {longer}",
+    )
+
+
+def _loss_around(history: History, step: int) -> float | None:
+    """The middle training loss of the ten logged lines up to a step."""
+    losses = [line["loss"] for line in history.by_ctc if line["step"] <= step][-10:]
+    return median(losses) if len(losses) >= 3 else None

@@ -1,0 +1,108 @@
+"""What the checks work on and with: a run's metrics by kind, a finding, and the words for numbers and clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from goama.training.facts import Facts
+
+NAMED = 5
+"""Clips in a sentence."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One finding; `clips` are the ids it is about, `step` is when it was first true."""
+
+    name: str
+    sentence: str
+    evidence: str
+    remedy: str
+    clips: tuple[str, ...] = ()
+    step: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.sentence} ({self.evidence}) -> {self.remedy}"
+
+
+@dataclass(frozen=True)
+class History:
+    """metrics.jsonl by kind of line."""
+
+    steps: list[Mapping[str, Any]]
+    evaluations: list[Mapping[str, Any]]
+    events: list[Mapping[str, Any]]
+    facts: Facts
+    at_end: bool
+
+    @property
+    def step(self) -> int:
+        return max((int(line["step"]) for line in (*self.steps, *self.evaluations, *self.events)), default=0)
+
+    @property
+    def by_ctc(self) -> list[Mapping[str, Any]]:
+        """The logged steps whose loss measures what that of the last one does; none while CTC has no part in it.
+
+        Frame labels alone, CTC fading in and what comes after have losses that cannot be compared.
+        """
+        guidance = guidance_of(self.steps[-1]) if self.steps else 1.0
+        if guidance == 1.0:
+            return []
+        return [line for line in self.steps if guidance_of(line) == guidance and line["loss"] is not None]
+
+    @property
+    def ctc_begins(self) -> int:
+        """The step after which CTC has a part in the loss: the last one of frame labels alone."""
+        return max((int(line["step"]) for line in self.steps if guidance_of(line) == 1.0), default=0)
+
+    @property
+    def peak_step(self) -> int:
+        """The step with the highest rate so far: the end of the warm-up, once that is over."""
+        return max(self.steps, key=lambda line: line["learning_rate"])["step"] if self.steps else 0
+
+    @property
+    def least_blank(self) -> float | None:
+        """The least share of blank frames in the last fifty steps; None before CTC had a part in so many."""
+        last = [line["blank_share"] for line in self.steps if guidance_of(line) < 1.0][-5:]
+        return min(last) if len(last) >= 3 else None
+
+    @property
+    def on_plateau(self) -> bool:
+        """Blank everywhere for the last fifty steps, and nothing right in the last evaluation."""
+        is_blank = self.least_blank is not None and self.least_blank >= 0.95
+        return is_blank and bool(self.evaluations) and self.evaluations[-1]["dev_cer"] >= 0.9
+
+    def of(self, event: str) -> list[Mapping[str, Any]]:
+        return [line for line in self.events if line["event"] == event]
+
+
+def guidance_of(line: Mapping[str, Any]) -> float:
+    """The share of the frame labels in a logged step's loss; a run without them need not say so."""
+    return float(line.get("guidance", 0.0))
+
+
+def ids_of(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The clips that events name, each once."""
+    return tuple(dict.fromkeys(clip["id"] for line in lines for clip in line["clips"]))
+
+
+def some_of(named: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return ", ".join(named[:NAMED]) + more
+
+
+def clip_count(count: int) -> str:
+    """So: "1 clip", "2 clips"."""
+    return counted(count, "clip")
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, whose plural may be its own."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
