@@ -136,7 +136,7 @@ def one_corpus(history: History) -> Iterable[Diagnosis]:
             "one-corpus-much-worse",
             f"The corpus {name} is understood much worse than the others: perhaps its texts are not what is said.",
             evidence,
-            f"listen to some of its clips and read along; `goama check {name} --report` lays some out",
+            "listen to some of its clips and read along; `goama check` lays some out (--report report.html)",
         )
 
 
