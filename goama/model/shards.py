@@ -53,6 +53,11 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
+def own_part(tensor: torch.Tensor) -> torch.Tensor:
+    """What this process has of a tensor that is spread over all of them; others as they are."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
 def part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """This process's part of a tensor that all of them have, on the device of `like` and spread like it."""
     if not isinstance(like, DTensor) or tensor.shape != like.shape:

@@ -14,6 +14,7 @@ from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
 from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ClipScore, error_rates
 from goama.interrupt import stop_requests
+from goama.model.shards import own_part
 from goama.model.trainable import learning_matrices
 from goama.reports.run_page import RunPage
 from goama.training import guard
@@ -314,7 +315,9 @@ class TrainingLoop:
         return self.state.elapsed_s - self.state.evaluated_at_s < 9 * self.state.evaluation_s
 
     def _is_finite(self) -> bool:
-        return all(bool(torch.isfinite(parameter).all()) for parameter in self.learner.whole_network().parameters())
+        parameters = self.learner.bare_network.parameters()
+        broken = sum(not bool(torch.isfinite(own_part(parameter)).all()) for parameter in parameters)
+        return not self.processes.sums(broken)[0]
 
     def _evaluate(self) -> list[ClipScore]:
         """Each process recognises its share of the batches; all of them know all clips."""

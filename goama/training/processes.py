@@ -58,7 +58,6 @@ def asks_for_shards() -> bool:
         if _is_on(name):
             setting = name.lower()
             raise GoamaError(f"goama does not do {setting}; launch with --{setting} false and use {instead}")
-    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # every process reads the weights and keeps its part
     return several()
 
 

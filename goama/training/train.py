@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -79,6 +80,8 @@ def train(
     trained on, an encoder that cannot be loaded, or a run folder that is taken.
     """
     sharded = asks_for_shards()
+    if sharded:  # every process reads the weights and keeps its part
+        os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     processes = Processes()
     run, console = Path(run), (console or Console()) if processes.is_main else Console(quiet=True)
     known = processes.on_main(lambda: open_run(run, corpora, resume))
