@@ -74,6 +74,9 @@ def train(
                 "Nobody can use transcripts with so many errors yet: a pretrained encoder (--encoder), more speech or "
                 "a longer training (-s train.minutes=…) is what helps."
             )
+    if state.best_cer is None:
+        out.print(f"there is no best model: no evaluation was in order; see {trained.report}", markup=False)
+        return
     first = opened.corpora[0]
     next_command("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
 

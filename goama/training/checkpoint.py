@@ -43,6 +43,8 @@ class RunState:
     """The longest evaluation so far: a budget in minutes leaves room for the last one."""
     evaluated_at_s: float = 0.0
     """When the last one ended: a budget in minutes is not spent on evaluations."""
+    owes_evaluation: bool = False
+    """Whether the run was stopped just before one."""
     finished: bool = False
     place: DataPlace = field(default_factory=DataPlace)
     best_cer: float | None = None
@@ -58,7 +60,10 @@ class RunState:
 def save_checkpoint(
     run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
 ) -> Path:
-    """Write checkpoint-<step> and drop all but the newest `keep`; `GoamaError` when it cannot be written."""
+    """Write checkpoint-<step>; drop all but the newest `keep` and the guard's way back.
+
+    Raises `GoamaError` when it cannot be written.
+    """
     return _write(run, state, _held(network, optimiser), keep)
 
 
@@ -113,9 +118,20 @@ def _write(run: Path, state: RunState, held: _Held, keep: int) -> Path:
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
     replace_folder(partial, folder)  # a damaged one of this step, or one that did not know the run was finished
-    for old in list_checkpoints(run)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+    _drop_old(run, keep, state.guard)
     return folder
+
+
+def _drop_old(run: Path, keep: int, guard: GuardState) -> None:
+    """All but the newest `keep`, and the newest from when the network last wrote best: the guard's way back.
+
+    That a network has fallen silent shows at evaluations only, when all of the newest may be silent.
+    """
+    checkpoints = list_checkpoints(run)
+    way_back = [folder for folder in checkpoints if guard.wrote is not None and _step(folder) <= guard.wrote_at][-1:]
+    for folder in checkpoints[:-keep]:
+        if folder not in way_back:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def list_checkpoints(run: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -75,7 +76,6 @@ class TrainingLoop:
 
     def run(self) -> Outcome:
         """Train until steps or minutes are used up, or the first Ctrl-C (or SIGTERM), which saves."""
-        started = time.monotonic() - self.state.elapsed_s
         stream = self.batches.starting_at(self.state.place)
         recent: list[StepResult] = []
         recent_s = 0.0
@@ -85,6 +85,9 @@ class TrainingLoop:
             if self.knows_letters:
                 self._hear_first()
             self._save()  # what the guard goes back to when the first steps already go wrong
+        started = time.monotonic() - self.state.elapsed_s  # from the first step: the rate's warm-up is of training
+        if self.state.owes_evaluation:
+            self._evaluate_now(self._progress())
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stopping:
                 self._maybe_align_again()
@@ -105,9 +108,11 @@ class TrainingLoop:
                 if self.state.step % _LOG_EVERY == 0 or self._progress() >= 1.0:
                     self._log(recent, recent_s)
                     recent, recent_s = [], 0.0
+                is_due = self._is_evaluation_due(before, self._progress())
                 if stopping and self._progress() < 1.0:
+                    self.state = replace(self.state, owes_evaluation=is_due)
                     break
-                is_best = self._maybe_evaluate(before, self._progress())
+                is_best = is_due and self._evaluate_now(self._progress())
                 elapsed_s, stopping = self.processes.agree(time.monotonic() - started, stop_requested())
                 self.state = replace(self.state, elapsed_s=elapsed_s)
                 self._maybe_save(before, self._progress(), is_best)
@@ -138,8 +143,8 @@ class TrainingLoop:
 
     def _step(self, parts: list[Batch], progress: float) -> StepResult:
         left = guard.rate(self.state.guard, self.state.step)
-        factor = left * rate_factor(progress, self.train.warmup)
-        set_rate(self.learner.bare_optimiser, factor, only_new=progress < self.train.thaw)
+        factor = left * rate_factor(progress, float(self.train.warmup))
+        set_rate(self.learner.bare_optimiser, factor, only_new=progress < float(self.train.thaw))
         return self.learner.step(
             parts,
             seed=(self.train.seed * 1_000_003 + self.state.step) % 2**63,
@@ -247,30 +252,22 @@ class TrainingLoop:
             shares.append(self.state.elapsed_s / budget)
         return max(shares)
 
-    def _maybe_evaluate(self, before: float, now: float) -> bool:
-        """Evaluate if it is time; True when that gave the best model so far.
-
-        While frame labels alone are learnt there is nothing to evaluate: CTC cannot write yet.
-        """
+    def _is_evaluation_due(self, before: float, now: float) -> bool:
+        """While frame labels alone are learnt there is nothing to evaluate: CTC cannot write yet."""
         if self._guidance(before) == 1.0 and now < 1.0:
             return False
         if self.train.eval_every is not None:
             due = self.state.step % self.train.eval_every == 0
         else:
             due = int(before * EVALUATIONS) < int(now * EVALUATIONS) and not self._is_too_dear()
-        if not (due or now >= 1.0):
-            return False
-        started = time.monotonic()
+        return due or now >= 1.0
+
+    def _evaluate_now(self, now: float) -> bool:
+        """True when that gave the best model so far."""
         clips = self._evaluate()
         result = error_rates(clips)
         self._hear(clips, result.cer)
-        spent_s, _ = self.processes.agree(time.monotonic() - started, False)
-        self.state = replace(
-            self.state,
-            evaluation_s=max(self.state.evaluation_s, spent_s),
-            evaluated_at_s=self.state.elapsed_s + spent_s,
-        )
-        is_sane = guard.is_calm(self.state.guard) and result.loss is not None and self._is_finite()
+        is_sane = guard.is_calm(self.state.guard) and _are_numbers(clips) and self._is_finite()
         is_best = is_sane and (self.state.best_cer is None or result.cer < self.state.best_cer)
         self.monitor.log_evaluation(self.state.step, clips, best=is_best, sane=is_sane)
         told = "  (best so far)" if is_best else "" if is_sane else "  (not kept: the training is out of order)"
@@ -320,15 +317,24 @@ class TrainingLoop:
         return not self.processes.sums(broken)[0]
 
     def _evaluate(self) -> list[ClipScore]:
-        """Each process recognises its share of the batches; all of them know all clips."""
+        """Each process recognises its share of the batches; all of them know all clips, and how long it took."""
+        started = time.monotonic()
         learner, network = self.learner, self.learner.whole_network()
         share = {"rank": self.processes.rank, "world_size": self.processes.count}
         network.eval()
         try:
             scored = score_batches(network, learner.front_end, learner.vocabulary, self.dev_cuts, **share)
-            return self.processes.gathered(self.processes.together(lambda: list(scored)))
+            clips = self.processes.gathered(self.processes.together(lambda: list(scored)))
         finally:
             network.train()
+        spent_s, _ = self.processes.agree(time.monotonic() - started, False)
+        self.state = replace(
+            self.state,
+            evaluation_s=max(self.state.evaluation_s, spent_s),
+            evaluated_at_s=self.state.elapsed_s + spent_s if self.state.step else 0.0,
+            owes_evaluation=False,
+        )
+        return clips
 
     def _maybe_save(self, before: float, now: float, is_best: bool) -> None:
         """A checkpoint when it is time, and with every best model: a resumed run must know what it has to beat."""
@@ -382,6 +388,11 @@ class TrainingLoop:
         if result.frames_right is not None:
             line += f"  frames right {100 * result.frames_right:.0f} %"
         self.monitor.show(progress, left, line)
+
+
+def _are_numbers(clips: Sequence[ClipScore]) -> bool:
+    """An infinite loss is a text too long for its sound; one that is no number is a network out of order."""
+    return not any(clip.loss is not None and math.isnan(clip.loss) for clip in clips)
 
 
 def _mean_of(recent: Sequence[StepResult], name: str) -> dict[str, float]:

@@ -26,16 +26,16 @@ class TrainSection(_Section):
     """How long, how fast, how often."""
 
     minutes: float | None = Field(None, gt=0, description="wall-clock budget of training, evaluation included")
-    steps: int | None = Field(None, gt=0, description="optimiser steps; with neither minutes nor steps: epochs")
-    epochs: Positive | Auto = Field("auto", description="passes over the training split; unused with minutes or steps")
+    steps: int | None = Field(None, gt=0, description="optimiser steps")
+    epochs: Positive | Auto = Field("auto", description="passes over the training split")
     seed: int = Field(0, ge=0, description="the same seed, corpus and machine give the same weights")
     learning_rate: Positive | Auto = Field("auto", description="peak learning rate of AdamW")
     head_learning_rate: Positive | Auto = Field("auto", description="peak rate of what starts from random values")
-    warmup: float = Field(0.1, ge=0, lt=1, description="share of training over which the rate rises")
+    warmup: Share | Auto = Field("auto", description="share of training over which the rate rises")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="each layer of the encoder learns at this share of the rate of the one above it"
     )
-    thaw: float = Field(0.0, ge=0, lt=1, description="share of training in which only what is new learns")
+    thaw: Share | Auto = Field("auto", description="share of training in which only what is new learns")
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
@@ -47,7 +47,7 @@ class TrainSection(_Section):
         None, gt=0, description="steps between evaluations; default: 12 in a run, fewer in few minutes"
     )
     save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
-    keep: int = Field(2, ge=1, description="checkpoints kept")
+    keep: int = Field(2, ge=1, description="newest checkpoints kept, beside the one that the guard may need")
     rollbacks: int = Field(3, ge=0, description="times the guard undoes a loss spike at a lower rate before it stops")
     patience: int | None = Field(None, ge=1, description="evaluations without a better dev CER after which to stop")
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field(

@@ -294,10 +294,12 @@ def _is_not_in(left_out: set[str], cut: Any) -> bool:
 
 
 def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
-    train = recipe.train
-    if train.steps is not None or train.minutes is not None:
-        return train.steps
-    return max(1, math.ceil(float(train.epochs) * batches.in_first_epoch() / int(recipe.data.accumulate)))
+    """What bounds the run beside its minutes."""
+    bounds = [] if recipe.train.steps is None else [recipe.train.steps]
+    if recipe.train.epochs != "auto":
+        per_epoch = batches.in_first_epoch() / int(recipe.data.accumulate)
+        bounds.append(max(1, math.ceil(recipe.train.epochs * per_epoch)))
+    return min(bounds, default=None)
 
 
 def _explain(

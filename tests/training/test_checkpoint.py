@@ -47,6 +47,17 @@ def test_only_the_newest_are_kept(tmp_path):
     assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-10", "checkpoint-11"]
 
 
+def test_the_guard_keeps_its_way_back(tmp_path):
+    """All later ones may be silent: that shows at the next evaluation only."""
+    network, optimiser = learner()
+    wrote = GuardState(wrote=0.5, wrote_at=250)
+    for number, guard in ((200, GuardState()), (250, wrote), (300, wrote), (400, wrote), (500, wrote)):
+        save_checkpoint(tmp_path, RunState(step=number, guard=guard), network, optimiser, keep=1)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-250", "checkpoint-500"]
+    drop_later(tmp_path, 250)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-250"]
+
+
 @pytest.mark.parametrize("file", ["network.safetensors", "optimiser.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, file):
     network, optimiser = learner()

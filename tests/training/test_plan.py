@@ -10,9 +10,9 @@ from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
 from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, read_config
+from goama.model.encoder import SCRATCH, STARTER, read_config
 from goama.text import Vocabulary
-from goama.training.plan import make_plan
+from goama.training.plan import PASSES, THAW, make_plan
 from goama.training.recipe import Recipe, read_recipe
 
 CPU, GPU = torch.device("cpu"), torch.device("mps")
@@ -79,9 +79,28 @@ def test_a_clip_with_more_labels_than_frames_is_named(corpus, tiny_encoder, tmp_
     assert made.left_out == (unfit,)
 
 
-def test_with_steps_or_minutes_there_are_no_epochs_to_choose(corpus, tiny_encoder):
+def test_with_steps_there_are_no_epochs_to_choose(corpus, tiny_encoder):
     made = plan(corpus, str(tiny_encoder), read_recipe(None, ["train.steps=5"]))
     assert "train.epochs" not in {choice.key for choice in made.choices}
+
+
+def test_a_small_pretrained_encoder_does_not_use_up_its_minutes_on_little_speech(corpus, tiny_encoder):
+    """A fresh one does: it cannot learn much by heart."""
+    minutes = read_recipe(None, ["train.minutes=60"])
+    assert plan(corpus, str(tiny_encoder), minutes).recipe.train.epochs == PASSES
+    assert plan(corpus, SCRATCH, minutes).recipe.train.epochs == "auto"
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(2000, 0.1), (200, 0.2), (20, 0.3)])
+def test_the_rate_rises_over_enough_steps(corpus, tiny_encoder, steps, warmup):
+    assert plan(corpus, str(tiny_encoder), read_recipe(None, [f"train.steps={steps}"])).recipe.train.warmup == warmup
+
+
+def test_a_new_head_learns_alone_at_first_and_one_that_knows_letters_does_not(corpus, tiny_encoder, tmp_path):
+    assert plan(corpus, str(tiny_encoder)).recipe.train.thaw == THAW
+    assert plan(corpus, SCRATCH).recipe.train.thaw == 0
+    assert plan(corpus, str(tiny_encoder), read_recipe(None, ["model.lora=4"])).recipe.train.thaw == 0
+    assert plan(corpus, STARTER).recipe.train.thaw == 0
 
 
 def test_a_corpus_where_nothing_fits_is_refused(corpus, tiny_encoder, tmp_path):

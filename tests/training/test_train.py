@@ -246,6 +246,18 @@ def test_ctrl_c_saves_and_says_how_to_go_on(corpus, tiny_encoder, tmp_path):
     assert (run / "last" / "config.json").is_file()
 
 
+def test_an_evaluation_that_ctrl_c_came_before_is_made_when_the_run_goes_on(corpus, tiny_encoder, tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "goama", "train", str(corpus.folder), "-o", str(run), "--resume"]
+    command += ["--encoder", str(tiny_encoder), "-s", "train.steps=8", "-s", "train.eval_every=1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_for(run / "checkpoint-1", process)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert [line["step"] for line in read_metrics(run) if "dev_cer" in line] == list(range(1, 9))
+
+
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_once_there_is_room(
     finished_run, corpus, tiny_encoder, tmp_path
 ):
@@ -282,8 +294,11 @@ def assert_same_weights(one, other) -> None:
             assert torch.equal(value, second[key]), f"{name}: {key}"
 
 
+MINUTES = ["train.minutes=0.1", "data.batch_seconds=10", "train.epochs=10000"]
+
+
 def test_minutes_bound_a_run(mixture, tiny_encoder, tmp_path):
-    recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
+    recipe = read_recipe(None, MINUTES)
     trained = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
     assert not trained.outcome.interrupted
     state = trained.outcome.state
@@ -292,14 +307,14 @@ def test_minutes_bound_a_run(mixture, tiny_encoder, tmp_path):
 
 
 def test_few_minutes_are_not_spent_on_evaluations(mixture, tiny_encoder, tmp_path):
-    recipe = read_recipe(None, ["train.minutes=0.15", "data.batch_seconds=5"])
+    recipe = read_recipe(None, ["train.minutes=0.15", "data.batch_seconds=5", "train.epochs=10000"])
     state = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state
     before_last = [line for line in read_metrics(tmp_path / "run") if "dev_cer" in line][:-1]
     assert (len(before_last) - 1) * 9 * 0.2 * state.evaluation_s <= state.elapsed_s  # the longest was one of them
 
 
 def test_a_run_of_minutes_that_is_finished_stays_as_it_is(mixture, tiny_encoder, tmp_path):
-    recipe = read_recipe(None, ["train.minutes=0.1", "data.batch_seconds=10"])
+    recipe = read_recipe(None, MINUTES)
     steps = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step
     resumed = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe, resume=True)
     assert resumed.outcome.state.step == steps
