@@ -203,12 +203,12 @@ class Learner:
     ) -> _Heard:
         waveforms, by_clip = batch.waveforms, generators(seed, batch.ids)
         if augment is not None and augment.reverb:
-            waveforms = reverberate(waveforms, by_clip, augment.reverb)
+            waveforms = reverberate(waveforms, by_clip, float(augment.reverb))
         inputs, mask = self.front_end(waveforms)
         unchanged = mask.sum(1)
         if augment is not None and augment.tempo and isinstance(self.front_end, LogMel):  # the same in all views
             needed = self._frames_needed(batch, inputs.shape[1])
-            inputs, mask = change_tempo(inputs, mask, by_clip, augment.tempo, needed)
+            inputs, mask = change_tempo(inputs, mask, by_clip, float(augment.tempo), needed)
         seen_by = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
         masked = {}
         if isinstance(self.front_end, LogMel):
@@ -259,7 +259,7 @@ class Learner:
         if augment is None:
             return features
         if augment.vocal_tract:
-            features = warp_bands(features, by_clip, augment.vocal_tract)
+            features = warp_bands(features, by_clip, float(augment.vocal_tract))
         if augment.band_limit:
             features = limit_band(features, mask, by_clip, augment.band_limit)
         return spec_augment(

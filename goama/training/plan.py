@@ -36,11 +36,11 @@ TIGHTEST_WITH_ADAPTER = 1.25
 PASSES, LITTLE_SPEECH_H = 20.0, 2.0
 """Over 5 to 64 minutes of Dutch the starter's dev CER is lowest after 13 to 20 passes (docs/recipe.md)."""
 
+DISGUISES = {"tempo": 0.1, "vocal_tract": 0.1, "reverb": 0.3}
+"""What makes a clip another clip, beside SpecAugment's masks (docs/recipe.md has what it is worth)."""
+
 WARMUP, LONGEST_WARMUP, FEWEST_TO_WARM_UP = 0.1, 0.3, 40
 """Shares of training, and steps."""
-
-THAW = 0.1
-"""Share of training in which a new head learns alone."""
 
 _SMALL_ENCODER = 100e6  # parameters; larger ones are pretrained giants that a high rate would wreck
 
@@ -115,6 +115,7 @@ def make_plan(
     hours = sum(clip.seconds for clip in measured) / 3600
     _choose_what_learns(chooser, encoder, config)
     _choose_masks(chooser, encoder, config)
+    _choose_disguises(chooser, encoder, config, hours)
     _choose_rates(chooser, encoder, config)
     _choose_batches(chooser, encoder, config, device, hours)
     _choose_length(chooser, encoder, config, hours)
@@ -230,13 +231,31 @@ def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     if not hears_waveforms(config):
         return
     augment = chooser.recipe.augment
-    wanted = [f"augment.{key}" for key in ("tempo", "vocal_tract", "band_limit") if getattr(augment, key)]
+    mel = ("tempo", "vocal_tract", "band_limit")
+    wanted = [f"augment.{key}" for key in mel if getattr(augment, key) not in (0, "auto")]
     if wanted:
         raise GoamaError(f"{encoder} hears waveforms: {', '.join(wanted)} works on log-mel features; set it to 0")
     if augment.frequency_masks:
         chooser.recipe = chooser.recipe.with_values("augment", frequency_masks=0)
         why = "this encoder hears waveforms; SpecAugment masks frames behind its convolutions"
         chooser.choices.append(Choice("augment.frequency_masks", 0, why))
+
+
+def _choose_disguises(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
+    wears, why = False, "not measured with such an encoder; SpecAugment's masks are worn anyway"
+    if encoder == SCRATCH:
+        why = "a fresh network has enough to learn without it"
+    elif _learns_by_heart(encoder, config, hours):
+        wears, why = True, "a small pretrained encoder learns little speech by heart: clips that differ each time help"
+    elif _is_small(config) and not hears_waveforms(config):
+        why = f"over {LITTLE_SPEECH_H:g} h of speech"
+    for key, value in DISGUISES.items():
+        chooser.choose("augment", key, value if wears else 0.0, why)
+
+
+def _learns_by_heart(encoder: str, config: PreTrainedConfig, hours: float) -> bool:
+    is_small = encoder != SCRATCH and _is_small(config) and not hears_waveforms(config)
+    return is_small and hours <= LITTLE_SPEECH_H
 
 
 def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
@@ -260,20 +279,9 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     chooser.choose("train", "head_learning_rate", head_rate, new)
     if chooser.recipe.train.flat_start not in ("auto", 0) and hears_waveforms(config):
         raise GoamaError(f"{encoder} hears waveforms: train.flat_start aligns log-mel frames; set it to 0")
-    chooser.choose("train", "thaw", *_thaw(encoder, config, chooser.recipe))
     flat = 0.45 if encoder == SCRATCH else 0.0
     why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
     chooser.choose("train", "flat_start", flat, why)
-
-
-def _thaw(encoder: str, config: PreTrainedConfig, recipe: Recipe) -> tuple[float, str]:
-    if encoder == SCRATCH:
-        return 0.0, "all of it is new"
-    if recipe.model.freeze_encoder or recipe.model.lora:
-        return 0.0, "the encoder's own weights stand still anyway"
-    if any("ForCTC" in name for name in config.architectures or []):
-        return 0.0, "this encoder has a head; what it knows of the characters is carried over"
-    return THAW, "a new head's first gradients are noise: it learns alone until it knows the commonest letters"
 
 
 def _is_small(config: PreTrainedConfig) -> bool:
@@ -330,8 +338,7 @@ def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, ho
     train = chooser.recipe.train
     if train.steps is not None and train.epochs == "auto":
         return
-    learns_by_heart = encoder != SCRATCH and _is_small(config) and not hears_waveforms(config)
-    if learns_by_heart and hours <= LITTLE_SPEECH_H:
+    if _learns_by_heart(encoder, config, hours):
         why = "a small pretrained encoder then knows its training clips by heart"
         chooser.choose("train", "epochs", PASSES, why if train.minutes is None else f"{why}; minutes left are not used")
     elif train.minutes is None or train.epochs != "auto":

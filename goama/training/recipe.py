@@ -35,7 +35,7 @@ class TrainSection(_Section):
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="each layer of the encoder learns at this share of the rate of the one above it"
     )
-    thaw: Share | Auto = Field("auto", description="share of training in which only what is new learns")
+    thaw: Share = Field(0.0, description="share of training in which only what is new learns")
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
@@ -89,9 +89,15 @@ class AugmentSection(_Section):
     longest_time_mask_s: float = Field(0.4, gt=0)
     frequency_masks: int = Field(2, ge=0)
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
-    tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, clip by clip")
-    vocal_tract: float = Field(0.0, ge=0, le=0.3, description="frequencies scaled by up to this share, clip by clip")
-    reverb: float = Field(0.0, ge=0, le=1, description="share of clips that are put into a room of 0.1 to 0.8 s")
+    tempo: Annotated[float, Field(ge=0, le=0.5)] | Auto = Field(
+        "auto", description="up to this share slower or faster, clip by clip"
+    )
+    vocal_tract: Annotated[float, Field(ge=0, le=0.3)] | Auto = Field(
+        "auto", description="frequencies scaled by up to this share, clip by clip"
+    )
+    reverb: Annotated[float, Field(ge=0, le=1)] | Auto = Field(
+        "auto", description="share of clips that are put into a room of 0.1 to 0.8 s"
+    )
     band_limit: float = Field(0.0, ge=0, le=1, description="share of clips that lose all above 3.4 to 7.6 kHz")
 
 

@@ -116,7 +116,9 @@ def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, **sett
     share = {"rank": processes.rank, "world_size": processes.count}
     batches = TrainingBatches(corpus.cuts("train"), learner.vocabulary, batch_s=batch_s, seed=0, **share)
     stream = (batch for _, batch in batches.starting_at(DataPlace()))
-    augment = read_recipe(None, ["augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.band_limit=0.5"]).augment
+    augment = read_recipe(
+        None, ["augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.band_limit=0.5", "augment.reverb=0"]
+    ).augment
     results, heard = [], []
     for step in range(steps):
         parts = list(islice(stream, 2))

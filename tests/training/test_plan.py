@@ -10,9 +10,9 @@ from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
 from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, STARTER, read_config
+from goama.model.encoder import SCRATCH, read_config
 from goama.text import Vocabulary
-from goama.training.plan import PASSES, THAW, make_plan
+from goama.training.plan import DISGUISES, PASSES, make_plan
 from goama.training.recipe import Recipe, read_recipe
 
 CPU, GPU = torch.device("cpu"), torch.device("mps")
@@ -40,7 +40,7 @@ def crammed(corpus: Corpus, folder, times: int) -> Corpus:
 
 def test_nothing_is_left_to_chance(corpus, tiny_encoder):
     chosen = plan(corpus, str(tiny_encoder)).recipe
-    for section in (chosen.data, chosen.model):
+    for section in (chosen.data, chosen.model, chosen.augment):
         assert "auto" not in dict(section).values()
     assert "auto" not in {value for key, value in dict(chosen.train).items() if key != "epochs"}
 
@@ -91,16 +91,19 @@ def test_a_small_pretrained_encoder_does_not_use_up_its_minutes_on_little_speech
     assert plan(corpus, SCRATCH, minutes).recipe.train.epochs == "auto"
 
 
+def test_little_speech_is_disguised_for_a_small_pretrained_encoder(corpus, tiny_encoder):
+    def worn(encoder: str, *settings: str) -> list[float]:
+        augment = plan(corpus, encoder, read_recipe(None, settings)).recipe.augment
+        return [augment.tempo, augment.vocal_tract, augment.reverb]
+
+    assert worn(str(tiny_encoder)) == [*DISGUISES.values()]
+    assert worn(str(tiny_encoder), "augment.tempo=0") == [0, *[*DISGUISES.values()][1:]]
+    assert worn(SCRATCH) == [0, 0, 0]
+
+
 @pytest.mark.parametrize(("steps", "warmup"), [(2000, 0.1), (200, 0.2), (20, 0.3)])
 def test_the_rate_rises_over_enough_steps(corpus, tiny_encoder, steps, warmup):
     assert plan(corpus, str(tiny_encoder), read_recipe(None, [f"train.steps={steps}"])).recipe.train.warmup == warmup
-
-
-def test_a_new_head_learns_alone_at_first_and_one_that_knows_letters_does_not(corpus, tiny_encoder, tmp_path):
-    assert plan(corpus, str(tiny_encoder)).recipe.train.thaw == THAW
-    assert plan(corpus, SCRATCH).recipe.train.thaw == 0
-    assert plan(corpus, str(tiny_encoder), read_recipe(None, ["model.lora=4"])).recipe.train.thaw == 0
-    assert plan(corpus, STARTER).recipe.train.thaw == 0
 
 
 def test_a_corpus_where_nothing_fits_is_refused(corpus, tiny_encoder, tmp_path):
