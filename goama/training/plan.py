@@ -33,8 +33,8 @@ from goama.training.recipe import Recipe
 TIGHTEST_WITH_ADAPTER = 1.25
 """Frames per label that the tightest hundredth of clips must keep if the adapter is to halve them."""
 
-PASSES, LITTLE_SPEECH_H = 20.0, 2.0
-"""Over 5 to 64 minutes of Dutch the starter's dev CER is lowest after 13 to 20 passes (docs/recipe.md)."""
+LITTLE_SPEECH_H, PASSES, FEW_PASSES, FEW_PASSES_H = 2.0, 20.0, 15.0, 0.5
+"""After how many passes the starter's dev CER of Dutch is lowest: 15 over 10 minutes, 20 over an hour (docs/recipe.md)."""
 
 DISGUISES = {"tempo": 0.1, "vocal_tract": 0.1, "reverb": 0.3}
 """What makes a clip another clip, beside SpecAugment's masks (docs/recipe.md has what it is worth)."""
@@ -340,7 +340,8 @@ def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, ho
         return
     if _learns_by_heart(encoder, config, hours):
         why = "a small pretrained encoder then knows its training clips by heart"
-        chooser.choose("train", "epochs", PASSES, why if train.minutes is None else f"{why}; minutes left are not used")
+        passes = FEW_PASSES if hours < FEW_PASSES_H else PASSES
+        chooser.choose("train", "epochs", passes, why if train.minutes is None else f"{why}; minutes left are not used")
     elif train.minutes is None or train.epochs != "auto":
         epochs = float(min(60, max(10, round(30 / max(hours, 0.1)))))
         chooser.choose("train", "epochs", epochs, f"{hours:.2f} h of training speech")

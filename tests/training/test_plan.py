@@ -12,7 +12,7 @@ from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, read_config
 from goama.text import Vocabulary
-from goama.training.plan import DISGUISES, PASSES, make_plan
+from goama.training.plan import DISGUISES, FEW_PASSES, make_plan
 from goama.training.recipe import Recipe, read_recipe
 
 CPU, GPU = torch.device("cpu"), torch.device("mps")
@@ -87,7 +87,7 @@ def test_with_steps_there_are_no_epochs_to_choose(corpus, tiny_encoder):
 def test_a_small_pretrained_encoder_does_not_use_up_its_minutes_on_little_speech(corpus, tiny_encoder):
     """A fresh one does: it cannot learn much by heart."""
     minutes = read_recipe(None, ["train.minutes=60"])
-    assert plan(corpus, str(tiny_encoder), minutes).recipe.train.epochs == PASSES
+    assert plan(corpus, str(tiny_encoder), minutes).recipe.train.epochs == FEW_PASSES
     assert plan(corpus, SCRATCH, minutes).recipe.train.epochs == "auto"
 
 
