@@ -34,7 +34,7 @@ TIGHTEST_WITH_ADAPTER = 1.25
 """Frames per label that the tightest hundredth of clips must keep if the adapter is to halve them."""
 
 LITTLE_SPEECH_H, PASSES, FEW_PASSES, FEW_PASSES_H = 2.0, 20.0, 15.0, 0.5
-"""After how many passes the starter's dev CER of Dutch is lowest: 15 over 10 minutes, 20 over an hour (docs/recipe.md)."""
+"""Passes after which the starter knows Dutch best: 15 over ten minutes, 20 over an hour (docs/recipe.md)."""
 
 DISGUISES = {"tempo": 0.1, "vocal_tract": 0.1, "reverb": 0.3}
 """What makes a clip another clip, beside SpecAugment's masks (docs/recipe.md has what it is worth)."""
