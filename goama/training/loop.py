@@ -144,7 +144,7 @@ class TrainingLoop:
     def _step(self, parts: list[Batch], progress: float) -> StepResult:
         left = guard.rate(self.state.guard, self.state.step)
         factor = left * rate_factor(progress, float(self.train.warmup))
-        set_rate(self.learner.bare_optimiser, factor, only_new=progress < self.train.thaw)
+        set_rate(self.learner.bare_optimiser, factor, only_new=progress < float(self.train.thaw))
         return self.learner.step(
             parts,
             seed=(self.train.seed * 1_000_003 + self.state.step) % 2**63,

@@ -39,8 +39,8 @@ LITTLE_SPEECH_H, PASSES, FEW_PASSES, FEW_PASSES_H = 2.0, 20.0, 15.0, 0.5
 DISGUISES = {"tempo": 0.1, "vocal_tract": 0.1, "reverb": 0.3}
 """What makes a clip another clip, beside SpecAugment's masks (docs/recipe.md has what it is worth)."""
 
-WARMUP, LONGEST_WARMUP, FEWEST_TO_WARM_UP = 0.1, 0.3, 40
-"""Shares of training, and steps."""
+WARMUP_STEPS, THAW_STEPS, SHARE_AT_FIRST, LONGEST_AT_FIRST = 40, 120, 0.1, 0.3
+"""Steps in which the rate rises, and in which a new head learns alone; what of training they may take."""
 
 _SMALL_ENCODER = 100e6  # parameters; larger ones are pretrained giants that a high rate would wreck
 
@@ -119,7 +119,7 @@ def make_plan(
     _choose_rates(chooser, encoder, config)
     _choose_batches(chooser, encoder, config, device, hours)
     _choose_length(chooser, encoder, config, hours)
-    _choose_warmup(chooser, encoder, config, hours)
+    _choose_beginning(chooser, encoder, config, hours)
     heard = _balance(chooser, measured)
     longest_s = max(clip.seconds for clip in measured)
     return Plan(chooser.recipe, tuple(chooser.choices), unfit, too_long, hours, longest_s, heard)
@@ -347,16 +347,26 @@ def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, ho
         chooser.choose("train", "epochs", epochs, f"{hours:.2f} h of training speech")
 
 
-def _choose_warmup(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
+def _choose_beginning(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
+    """How long the rate rises, and how long a new head learns alone: enough steps, where their number is known."""
     train = chooser.recipe.train
     steps = train.steps
     if steps is None and train.epochs != "auto":
         steps = round(float(train.epochs) * 3600 * hours / float(chooser.recipe.data.batch_seconds))
-    share, why = WARMUP, "a tenth of training"
-    if steps is not None and steps * WARMUP < FEWEST_TO_WARM_UP:
-        share = round(min(LONGEST_WARMUP, FEWEST_TO_WARM_UP / steps), 3)
+    share, why = SHARE_AT_FIRST, "a tenth of training"
+    if steps is not None and steps * share < WARMUP_STEPS:
+        share = round(min(LONGEST_AT_FIRST, WARMUP_STEPS / steps), 3)
         why = f"{round(share * steps)} of about {steps} steps: fewer would be abrupt"
     chooser.choose("train", "warmup", share, why)
+    share, why = 0.0, "a new head's first gradients would hardly disturb what learns"
+    if encoder == SCRATCH:
+        why = "all of it is new"
+    elif any("ForCTC" in name for name in config.architectures or []):
+        why = "the encoder brings a head along"
+    elif not (chooser.recipe.model.freeze_encoder or chooser.recipe.model.lora):
+        share = SHARE_AT_FIRST if steps is None else round(min(LONGEST_AT_FIRST, THAW_STEPS / steps), 3)
+        why = "the head is new and learns alone at first; else the network may fall onto the blank plateau"
+    chooser.choose("train", "thaw", share, why)
 
 
 def _balance(chooser: _Chooser, measured: Sequence[_Measured]) -> dict[str, float]:

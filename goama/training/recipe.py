@@ -35,7 +35,7 @@ class TrainSection(_Section):
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="each layer of the encoder learns at this share of the rate of the one above it"
     )
-    thaw: Share = Field(0.0, description="share of training in which only what is new learns")
+    thaw: Share | Auto = Field("auto", description="share of training in which only what is new learns")
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")

@@ -10,7 +10,7 @@ from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
 from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, read_config
+from goama.model.encoder import SCRATCH, STARTER, read_config
 from goama.text import Vocabulary
 from goama.training.plan import DISGUISES, FEW_PASSES, make_plan
 from goama.training.recipe import Recipe, read_recipe
@@ -89,6 +89,15 @@ def test_a_small_pretrained_encoder_does_not_use_up_its_minutes_on_little_speech
     minutes = read_recipe(None, ["train.minutes=60"])
     assert plan(corpus, str(tiny_encoder), minutes).recipe.train.epochs == FEW_PASSES
     assert plan(corpus, SCRATCH, minutes).recipe.train.epochs == "auto"
+
+
+def test_a_new_head_learns_alone_at_first_and_one_that_knows_letters_does_not(corpus, tiny_encoder):
+    def thaw(encoder: str, *settings: str) -> float:
+        return plan(corpus, encoder, read_recipe(None, ["train.steps=1000", *settings])).recipe.train.thaw
+
+    assert thaw(str(tiny_encoder)) == 0.12
+    assert thaw(str(tiny_encoder), "train.steps=100") == 0.3
+    assert thaw(SCRATCH) == thaw(STARTER) == thaw(str(tiny_encoder), "model.lora=4") == 0
 
 
 def test_little_speech_is_disguised_for_a_small_pretrained_encoder(corpus, tiny_encoder):
