@@ -51,6 +51,9 @@ class Facts:
 
     from_scratch: bool
     learning_rate: float
+    """The recipe's peak rate of what is pretrained."""
+    head_learning_rate: float
+    """The recipe's peak rate of what is new."""
     flat_start: float
     adapter: bool
     hears_waveforms: bool
@@ -79,7 +82,8 @@ def gather_facts(
     recipe = plan.recipe
     return Facts(
         from_scratch=encoder == SCRATCH,
-        learning_rate=max(float(recipe.train.learning_rate), float(recipe.train.head_learning_rate)),
+        learning_rate=float(recipe.train.learning_rate),
+        head_learning_rate=float(recipe.train.head_learning_rate),
         flat_start=float(recipe.train.flat_start),
         adapter=bool(recipe.model.adapter),
         hears_waveforms=hears_waveforms(config),

@@ -14,6 +14,7 @@ SPLIT = SplitFacts(500, {"a": 900, "e": 1500, "ë": 2, "|": 600}, Spread(8.0, 12
 FACTS = Facts(
     from_scratch=True,
     learning_rate=1e-3,
+    head_learning_rate=1e-3,
     flat_start=0.0,
     adapter=False,
     hears_waveforms=False,
@@ -148,22 +149,48 @@ ROLLED_BACK = {
 def test_a_spike_that_was_undone_shows_a_rate_too_high():
     found = only([*HEALTHY, ROLLED_BACK])
     assert found.name == "learning-rate-too-high"
-    assert "from step 300 on the loss rose from 1.20 to 4.10" in found.evidence
-    assert "train.learning_rate=3.0e-04" in found.remedy
+    assert "from step 300 on the loss rose from 1.20 to 4.10, at a rate of up to 9.0e-04;" in found.evidence
+    assert "train.learning_rate=3.3e-04" in found.remedy
+
+
+W2V_BERT = replace(FACTS, from_scratch=False, learning_rate=5e-5, head_learning_rate=5e-4)
+"""The rates that the plan gives a large pretrained encoder and its head; metrics hold those of the head."""
+
+
+@pytest.mark.parametrize(
+    "kind, encoder, head",
+    [("spike", "1.7e-05", "1.7e-04"), ("grown weights", "5.0e-06", "5.0e-05"), ("forgotten", "5.0e-06", "5.0e-05")],
+)
+def test_a_remedy_lowers_the_rates_of_the_recipe_that_of_the_encoder_and_that_of_its_head(kind, encoder, head):
+    halfway_down_and_cut_once = ROLLED_BACK | {"kind": kind, "learning_rate": 0.15 * 5e-4}
+    found = only([*HEALTHY, halfway_down_and_cut_once], W2V_BERT)
+    assert f"-s train.learning_rate={encoder} -s train.head_learning_rate={head}" in found.remedy
+    assert "at a rate of up to 7.5e-06 (7.5e-05 of what is new)" in found.evidence
+
+
+def test_a_loss_that_creeps_up_lowers_them_too():
+    creeping = [3.0, *[2.0 - 0.02 * n for n in range(29)], *[1.4 + 0.03 * n for n in range(30)]]
+    lines = [
+        line | {"learning_rate": 0.5 * line["learning_rate"]} if "loss" in line else line
+        for line in run(creeping, [0.6, 0.5, 0.45, 0.5, 0.6, 0.7])
+    ]
+    found = only(lines, W2V_BERT)
+    assert "-s train.learning_rate=1.7e-05 -s train.head_learning_rate=1.7e-04" in found.remedy
+    assert "up to 5.0e-05 (5.0e-04 of what is new)" in found.evidence
 
 
 def test_weights_that_outgrow_themselves_show_a_rate_far_too_high():
     grown = {"kind": "grown weights", "usual": 1.0, "now": 3.4, "reason": "the weights grew to 3.4 times their size"}
     found = only([*HEALTHY, ROLLED_BACK | grown])
     assert found.name == "learning-rate-too-high" and "to 3.4 times their size" in found.evidence
-    assert "train.learning_rate=9.0e-05" in found.remedy
+    assert "train.learning_rate=1.0e-04" in found.remedy
 
 
 def test_a_network_that_forgot_what_it_could_write_shows_one_too():
     forgotten = {"kind": "forgotten", "usual": 0.8, "now": None, "reason": "dev CER 80 % 48 steps ago"}
     found = only([*HEALTHY, ROLLED_BACK | forgotten])
     assert found.name == "learning-rate-too-high" and "forgot" in found.sentence
-    assert "train.learning_rate=9.0e-05" in found.remedy
+    assert "train.learning_rate=1.0e-04" in found.remedy
 
 
 def test_a_spike_right_after_a_handful_of_warm_up_steps_blames_the_warm_up():
@@ -197,7 +224,7 @@ def test_skipped_steps_and_unsound_clips_are_named():
     found = only([*HEALTHY, skipped])
     assert found.name == "steps-skipped" and found.clips == ("c7",) and "needs 9 frames" in found.evidence
     unexplained = only([*HEALTHY, skipped | {"clips": []}])
-    assert "learning_rate=3.3e-04" in unexplained.remedy
+    assert "train.learning_rate=3.3e-04 -s train.head_learning_rate=3.3e-04" in unexplained.remedy
     unsound = only([*HEALTHY, {"step": 3, "event": "unsound", "clips": [{"id": "c9"}]}])
     assert unsound.name == "sound-not-finite" and unsound.clips == ("c9",)
 
@@ -284,20 +311,29 @@ def test_the_file_keeps_what_was_told_and_when(tmp_path):
     assert save_diagnoses(tmp_path, [plateau], finished=True, reason="why") == [], "it was told before"
 
 
-def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
+def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:
     import torch
 
     from goama.model.encoder import read_config
     from goama.text import Vocabulary
     from goama.training.plan import make_plan
-    from goama.training.recipe import Recipe
+    from goama.training.recipe import read_recipe
 
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
-    config = read_config(str(tiny_encoder))
-    plan = make_plan(Recipe(), mixture, vocabulary, str(tiny_encoder), config, torch.device("cpu"))
-    facts = gather_facts(mixture, vocabulary, plan, config, encoder=str(tiny_encoder), steps_per_epoch=8)
+    config = read_config(str(encoder))
+    plan = make_plan(read_recipe(None, settings), mixture, vocabulary, str(encoder), config, torch.device("cpu"))
+    return gather_facts(mixture, vocabulary, plan, config, encoder=str(encoder), steps_per_epoch=8)
+
+
+def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
+    facts = facts_of(mixture, corpus, tiny_encoder)
     assert (facts.train.clips, facts.dev.clips, facts.from_scratch) == (16, 4, False)
     assert 5 < facts.train.labels_per_s.middle < 25
     assert -60 < facts.train.level_db.low <= facts.train.level_db.middle <= facts.train.level_db.high < 0
     assert 1 < facts.frames_per_label[0] <= facts.frames_per_label[1] < 10
     assert facts.train.characters["|"] > 16
+
+
+def test_the_facts_keep_the_rates_of_encoder_and_head_apart(mixture, corpus, tiny_encoder):
+    facts = facts_of(mixture, corpus, tiny_encoder, "train.learning_rate=5e-5", "train.head_learning_rate=5e-4")
+    assert (facts.learning_rate, facts.head_learning_rate) == (5e-5, 5e-4)

@@ -19,7 +19,8 @@ def stopped(history: History) -> Iterable[Diagnosis]:
         yield Diagnosis(
             "stopped-by-the-guard",
             f"The guard stopped the training at step {line['step']}: {line['reason']}.",
-            f"{counted(len(history.of('rolled back')), 'roll-back')} before; learning rate {line['learning_rate']:.1e}",
+            f"{counted(len(history.of('rolled back')), 'roll-back')} before; "
+            f"learning rate {_rates_at(history.facts, line['learning_rate'])}",
             "see the other findings; RUN/best holds the best model from before, if an evaluation found one",
         )
 
@@ -43,11 +44,23 @@ def not_finite(history: History) -> Iterable[Diagnosis]:
             "steps-skipped",
             f"{counted(len(skipped), 'step')} had no finite gradients and changed nothing.",
             f"{why}{f': {some_of(named)}' if named else ''}",
-            "check these clips"
-            if named
-            else f"lower the learning rate (-s train.learning_rate={history.facts.learning_rate / 3:.1e})",
+            "check these clips" if named else f"lower the learning rate ({_lower(history.facts, 3)})",
             named,
         )
+
+
+def _lower(facts: Facts, times: float) -> str:
+    """Both keys: the plan does not let the head's rate follow the encoder's below 5e-4."""
+    encoder, head = facts.learning_rate / times, facts.head_learning_rate / times
+    return f"-s train.learning_rate={encoder:.1e} -s train.head_learning_rate={head:.1e}"
+
+
+def _rates_at(facts: Facts, logged: float) -> str:
+    """The rates of a moment; metrics hold the higher of the two, which rise and fall together."""
+    share = logged / max(facts.learning_rate, facts.head_learning_rate)
+    if facts.learning_rate == facts.head_learning_rate:
+        return f"{logged:.1e}"
+    return f"{share * facts.learning_rate:.1e} ({share * facts.head_learning_rate:.1e} of what is new)"
 
 
 def rate(history: History) -> Iterable[Diagnosis]:
@@ -55,15 +68,15 @@ def rate(history: History) -> Iterable[Diagnosis]:
     undone = [line for line in history.of("rolled back") + history.of("stopped") if line["kind"] != "not finite"]
     if undone:
         first = undone[0]
-        since, rate = first["since_step"], first["learning_rate"]
+        since, rates = first["since_step"], _rates_at(history.facts, first["learning_rate"])
         back = counted(len(history.of("rolled back")), "roll-back")
-        evidence = f"from step {since} on {first['reason']}, at a rate of up to {rate:.1e}; {back}"
+        evidence = f"from step {since} on {first['reason']}, at a rate of up to {rates}; {back}"
         if first["kind"] == "grown weights":
             yield Diagnosis(
                 "learning-rate-too-high",
                 "The learning rate was too high: the steps were larger than the weights.",
                 evidence,
-                f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
+                f"train again with a tenth of the recipe's rate ({_lower(history.facts, 10)})",
             )
             return
         if first["kind"] == "forgotten":
@@ -71,7 +84,7 @@ def rate(history: History) -> Iterable[Diagnosis]:
                 "learning-rate-too-high",
                 "The learning rate was too high: the network forgot what it could write.",
                 evidence,
-                f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
+                f"train again with a tenth of the recipe's rate ({_lower(history.facts, 10)})",
             )
             return
     else:
@@ -79,8 +92,8 @@ def rate(history: History) -> Iterable[Diagnosis]:
         if drift is None or _still_gains(history):
             return
         low_step, low, now = drift
-        since, rate = low_step, max(line["learning_rate"] for line in history.steps)
-        evidence = f"loss {low:.2f} around step {low_step}, {now:.2f} now, at a rate of up to {rate:.1e}"
+        since, rates = low_step, _rates_at(history.facts, max(line["learning_rate"] for line in history.steps))
+        evidence = f"loss {low:.2f} around step {low_step}, {now:.2f} now, at a rate of up to {rates}"
     warmup = history.peak_step
     if warmup < 50 and since <= 3 * warmup:
         yield Diagnosis(
@@ -94,7 +107,7 @@ def rate(history: History) -> Iterable[Diagnosis]:
             "learning-rate-too-high",
             "The learning rate was too high: the loss rose and stayed up.",
             evidence,
-            f"train again with a third of that rate (-s train.learning_rate={rate / 3:.1e})",
+            f"train again with a third of the recipe's rate ({_lower(history.facts, 3)})",
         )
 
 
@@ -150,7 +163,7 @@ def plateau(history: History) -> Iterable[Diagnosis]:
             "train from a pretrained encoder (--encoder), or"
             f" {'longer' if facts.flat_start else 'on frame labels first (-s train.flat_start=0.45)'}"
             if facts.from_scratch
-            else f"check that texts belong to their sounds; lower -s train.learning_rate={facts.learning_rate / 3:.1e}",
+            else f"check that texts belong to their sounds; lower the learning rate ({_lower(facts, 3)})",
         )
 
 
