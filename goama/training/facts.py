@@ -57,7 +57,12 @@ class Facts:
     flat_start: float
     adapter: bool
     hears_waveforms: bool
+    warmup: float
     steps_per_epoch: float
+    planned_steps: int | None
+    """How many end the run, by steps or epochs; None where only minutes do."""
+    steps: int | None
+    epochs: float | None
     minutes: float | None
     unfit: tuple[str, ...]
     """Training clips that are left out because their text needs more frames than their sound has."""
@@ -75,6 +80,7 @@ def gather_facts(
     *,
     encoder: str,
     steps_per_epoch: float,
+    planned_steps: int | None,
 ) -> Facts:
     """Read all texts, and the sound of at most 100 clips a split; `config` is that of the network trained."""
     left_out = {clip.id for clip in plan.left_out}
@@ -87,7 +93,11 @@ def gather_facts(
         flat_start=float(recipe.train.flat_start),
         adapter=bool(recipe.model.adapter),
         hears_waveforms=hears_waveforms(config),
+        warmup=float(recipe.train.warmup),
         steps_per_epoch=steps_per_epoch,
+        planned_steps=planned_steps,
+        steps=recipe.train.steps,
+        epochs=None if recipe.train.epochs == "auto" else float(recipe.train.epochs),
         minutes=recipe.train.minutes,
         unfit=tuple(clip.id for clip in plan.unfit),
         frames_per_label=_frames_per_label(cuts, vocabulary, config),

@@ -18,7 +18,11 @@ FACTS = Facts(
     flat_start=0.0,
     adapter=False,
     hears_waveforms=False,
+    warmup=0.1,
     steps_per_epoch=50,
+    planned_steps=600,
+    steps=None,
+    epochs=12.0,
     minutes=None,
     unfit=(),
     frames_per_label=(1.8, 3.1),
@@ -112,10 +116,35 @@ def test_a_run_that_ends_while_everything_falls_was_too_short():
     lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.2, 0.9])
     found = only(lines)
     assert found.name == "under-training"
-    assert "fell by 40 %" in found.sentence and "about 12 epochs more" in found.remedy
-    assert "train.epochs=24" in found.remedy
+    assert "fell by 40 %" in found.sentence
+    assert found.remedy == "train again for twice as long (-s train.epochs=24)"
     assert names(lines, at_end=False) == []
-    assert "train.minutes=20" in only(lines, replace(FACTS, minutes=10.0)).remedy
+
+
+STEPS = replace(FACTS, steps=600, epochs=None)
+MINUTES = replace(FACTS, minutes=10.0, planned_steps=None, epochs=None)
+
+
+@pytest.mark.parametrize(
+    "facts, settings",
+    [
+        (STEPS, "-s train.steps=1200"),
+        (MINUTES, "-s train.minutes=20"),
+        (replace(STEPS, minutes=15.0), "-s train.steps=1200 -s train.minutes=20"),
+        (replace(STEPS, minutes=60.0), "-s train.steps=1200"),
+        (replace(MINUTES, epochs=100.0), "-s train.minutes=20"),
+        (replace(STEPS, steps=6000), "with more train.patience"),
+    ],
+)
+def test_what_bounded_a_run_that_was_too_short_is_what_its_remedy_raises(facts, settings):
+    lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.2, 0.9])
+    timed = [line | {"elapsed_s": float(line["step"])} if "loss" in line else line for line in lines]
+    assert only(timed, facts).remedy == f"train again for twice as long ({settings})"
+
+
+def test_a_run_of_a_fraction_of_an_epoch_is_given_steps_not_epochs():
+    lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.45, 1.38])
+    assert "-s train.steps=900)" in only(lines, replace(STEPS, steps_per_epoch=6000.0)).remedy
 
 
 def test_a_dev_set_that_gets_worse_while_training_gets_better_is_over_fitting():
@@ -196,9 +225,28 @@ def test_a_network_that_forgot_what_it_could_write_shows_one_too():
 def test_a_spike_right_after_a_handful_of_warm_up_steps_blames_the_warm_up():
     lines = [logged(10 * n, 2.0, rate=1e-3 if n == 2 else 9e-4) for n in range(1, 12)]
     spike = ROLLED_BACK | {"step": 66, "since_step": 50, "to_step": 0}
-    assert only([*lines, spike]).name == "warm-up-too-short"
+    short = replace(STEPS, steps=200, planned_steps=200)
+    found = only([*lines, spike], short)
+    assert found.name == "warm-up-too-short" and "The warm-up of 20 steps" in found.sentence
+    assert found.remedy == "let the rate rise over 50 of the 200 steps (-s train.warmup=0.25)"
     late = spike | {"since_step": 90, "step": 106}
-    assert only([*lines, late]).name == "learning-rate-too-high"
+    assert only([*lines, late], short).name == "learning-rate-too-high"
+
+
+def test_a_warm_up_is_as_long_as_planned_though_the_guard_cut_the_rate_within_it():
+    lines = [logged(10 * n, 2.0, rate=1.7e-4 * n if n < 4 else 5e-5 * n) for n in range(1, 7)]
+    spike = ROLLED_BACK | {"step": 46, "since_step": 30, "to_step": 0}
+    assert only([*lines, spike]).name == "learning-rate-too-high", "of 600 steps the rate rises over 60"
+
+
+def test_the_share_of_a_run_that_its_warm_up_needs_follows_from_its_length():
+    lines = [logged(10 * n, 2.0) | {"progress": n / 25, "elapsed_s": 24.0 * n} for n in range(1, 8)]
+    spike = ROLLED_BACK | {"step": 66, "since_step": 50, "to_step": 0}
+    assert "50 of the 250 steps (-s train.warmup=0.2)" in only([*lines, spike], MINUTES).remedy
+    unknown = [logged(10 * n, 2.0) for n in range(1, 8)]
+    assert "-s train.warmup" not in only([*unknown, spike], MINUTES).remedy
+    tiny = only([*unknown, spike], replace(FACTS, epochs=2.0, planned_steps=100))
+    assert "-s train.epochs=4 -s train.warmup=0.3" in tiny.remedy and "no room" in tiny.remedy
 
 
 def test_a_loss_that_creeps_up_for_hundreds_of_steps_shows_a_rate_too_high():
@@ -322,7 +370,7 @@ def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
     config = read_config(str(encoder))
     plan = make_plan(read_recipe(None, settings), mixture, vocabulary, str(encoder), config, torch.device("cpu"))
-    return gather_facts(mixture, vocabulary, plan, config, encoder=str(encoder), steps_per_epoch=8)
+    return gather_facts(mixture, vocabulary, plan, config, encoder=str(encoder), steps_per_epoch=8, planned_steps=80)
 
 
 def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
@@ -337,3 +385,9 @@ def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
 def test_the_facts_keep_the_rates_of_encoder_and_head_apart(mixture, corpus, tiny_encoder):
     facts = facts_of(mixture, corpus, tiny_encoder, "train.learning_rate=5e-5", "train.head_learning_rate=5e-4")
     assert (facts.learning_rate, facts.head_learning_rate) == (5e-5, 5e-4)
+
+
+def test_the_facts_know_what_bounds_a_run(mixture, corpus, tiny_encoder):
+    by_steps = facts_of(mixture, corpus, tiny_encoder, "train.steps=80", "train.warmup=0.2")
+    assert (by_steps.steps, by_steps.epochs, by_steps.minutes, by_steps.warmup) == (80, None, None, 0.2)
+    assert by_steps.planned_steps == 80

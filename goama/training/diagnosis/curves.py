@@ -13,6 +13,9 @@ from goama.training.facts import Facts
 _NORMAL_PLATEAU_STEPS = {"scratch": 1000, "pretrained": 300}
 """Until when CTC's blank plateau is normal; ours ended after 340 steps from scratch, 90 with a pretrained encoder."""
 
+_FEWEST_TO_WARM_UP, _LONGEST_WARM_UP = 50, 0.3
+"""Steps over which a rate rises that is not abrupt, and the share of training that they may take."""
+
 
 def stopped(history: History) -> Iterable[Diagnosis]:
     for line in history.of("stopped"):
@@ -94,13 +97,13 @@ def rate(history: History) -> Iterable[Diagnosis]:
         low_step, low, now = drift
         since, rates = low_step, _rates_at(history.facts, max(line["learning_rate"] for line in history.steps))
         evidence = f"loss {low:.2f} around step {low_step}, {now:.2f} now, at a rate of up to {rates}"
-    warmup = history.peak_step
-    if warmup < 50 and since <= 3 * warmup:
+    warmup = history.warm_up_steps
+    if warmup < _FEWEST_TO_WARM_UP and since <= max(3 * warmup, _FEWEST_TO_WARM_UP):
         yield Diagnosis(
             "warm-up-too-short",
             f"The warm-up of {counted(warmup, 'step')} was too short: the loss rose right after it.",
             evidence,
-            "let the rate rise longer (-s train.warmup=0.1, or more where that is under 50 steps)",
+            _longer_warm_up(history),
         )
     else:
         yield Diagnosis(
@@ -109,6 +112,37 @@ def rate(history: History) -> Iterable[Diagnosis]:
             evidence,
             f"train again with a third of the recipe's rate ({_lower(history.facts, 3)})",
         )
+
+
+def _longer_warm_up(history: History) -> str:
+    total = history.total_steps
+    if total is None:
+        return f"let the rate rise over {_FEWEST_TO_WARM_UP} steps, a larger share of the run (train.warmup)"
+    share = math.ceil(1000 * _FEWEST_TO_WARM_UP / total) / 1000
+    if share <= _LONGEST_WARM_UP:
+        return f"let the rate rise over {_FEWEST_TO_WARM_UP} of the {total} steps (-s train.warmup={share:g})"
+    enough = math.ceil(_FEWEST_TO_WARM_UP / _LONGEST_WARM_UP)
+    return (
+        f"{total} steps have no room for a warm-up of {_FEWEST_TO_WARM_UP}: train for {enough} or more "
+        f"({_to_last(history, enough)} -s train.warmup={_LONGEST_WARM_UP}), or lower the learning rate "
+        f"({_lower(history.facts, 3)})"
+    )
+
+
+def _to_last(history: History, steps: int) -> str:
+    """Whatever would end a run before so many steps, raised."""
+    facts, raised = history.facts, []
+    if facts.steps is not None and facts.steps < steps:
+        raised.append(f"-s train.steps={steps}")
+    epochs = math.ceil(round(steps / facts.steps_per_epoch, 3))
+    if facts.epochs is not None and facts.epochs < epochs:
+        raised.append(f"-s train.epochs={epochs}")
+    if facts.minutes is not None:
+        last = history.steps[-1]
+        minutes = steps / last["step"] * last.get("elapsed_s", 60 * facts.minutes) / 60
+        if facts.minutes < minutes:
+            raised.append(f"-s train.minutes={minutes:.3g}")
+    return " ".join(raised) or "with more train.patience"
 
 
 def _drift(losses: Sequence[tuple[int, float]]) -> tuple[int, float, float] | None:
@@ -188,7 +222,7 @@ def over_fitting(history: History) -> Iterable[Diagnosis]:
             f"the {name} rises{', though the CER does not yet' if recovers else ''}.",
             f"training loss {then:.2f} -> {now:.2f}, {name} {told(best[key])} -> {told(seen[-1][key])}",
             f"more speech helps most; else {_changes(history.facts)}, "
-            "fewer epochs or -s train.patience=3; RUN/best is the model with the lowest dev CER",
+            "a shorter run or -s train.patience=3; RUN/best is the model with the lowest dev CER",
         )
         return
 
@@ -213,17 +247,14 @@ def under_training(history: History) -> Iterable[Diagnosis]:
     then, now = _loss_around(history, earlier[-1]["step"]), _loss_around(history, last["step"])
     if fall < 0.05 or then is None or now is None or now > 0.97 * then:
         return
-    done = last["step"] / history.facts.steps_per_epoch
-    more = max(1, math.ceil(done * (1.0 if fall >= 0.1 else 0.5)))
-    minutes = history.facts.minutes
-    longer = f"train.minutes={minutes * (1 + more / done):.3g}" if minutes else f"train.epochs={math.ceil(done) + more}"
+    times, longer = (2.0, "twice as long") if fall >= 0.1 else (1.5, "half as long again")
     name = "dev loss" if key == "dev_loss" else "dev CER"
     yield Diagnosis(
         "under-training",
         f"The run was too short: in its last third the {name} still fell by {100 * fall:.0f} %.",
         f"{name} {earlier[-1][key]:.3g} at step {earlier[-1]['step']}, {last[key]:.3g} at step {last['step']}; "
         f"training loss {then:.2f} -> {now:.2f}",
-        f"give it about {counted(more, 'epoch')} more: train again with -s {longer}",
+        f"train again for {longer} ({_to_last(history, math.ceil(times * last['step']))})",
     )
 
 

@@ -63,6 +63,18 @@ class History:
         return max(self.steps, key=lambda line: line["learning_rate"])["step"] if self.steps else 0
 
     @property
+    def total_steps(self) -> int | None:
+        """Those planned; where minutes bound the run, those that its pace leads to."""
+        if self.facts.minutes is None or not self.steps or not self.steps[-1].get("progress"):
+            return self.facts.planned_steps
+        return round(self.steps[-1]["step"] / self.steps[-1]["progress"])
+
+    @property
+    def warm_up_steps(self) -> int:
+        total = self.total_steps
+        return self.peak_step if total is None else round(self.facts.warmup * total)
+
+    @property
     def least_blank(self) -> float | None:
         """The least share of blank frames in the last fifty steps; None before CTC had a part in so many."""
         last = [line["blank_share"] for line in self.steps if guidance_of(line) < 1.0][-5:]
