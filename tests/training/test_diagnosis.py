@@ -354,9 +354,25 @@ def test_the_file_keeps_what_was_told_and_when(tmp_path):
     assert save_diagnoses(tmp_path, [replace(plateau, step=999)], finished=False, reason="") == []
     content = json.loads((tmp_path / "diagnosis.json").read_text())
     assert content["diagnoses"][0]["step"] == plateau.step
-    assert set(content["diagnoses"][0]) == {"name", "sentence", "evidence", "remedy", "clips", "step"}
+    assert set(content["diagnoses"][0]) == {"name", "sentence", "evidence", "remedy", "clips", "step", "subject"}
     assert save_diagnoses(tmp_path, [], finished=True, reason="why") == []
     assert save_diagnoses(tmp_path, [plateau], finished=True, reason="why") == [], "it was told before"
+
+
+@pytest.mark.parametrize("of, name", [("speakers", "one-speaker-much-worse"), ("corpora", "one-corpus-much-worse")])
+def test_a_second_speaker_or_corpus_that_fails_later_is_told_too(tmp_path, of, name):
+    def told_at(step: int, counts) -> list[tuple[str, str, int]]:
+        found = diagnose([*HEALTHY, evaluated(step, 0.2, 0.8, **{of: counts})], FACTS)
+        new = save_diagnoses(tmp_path, found, finished=False, reason="")
+        return [(one.name, one.subject, one.step) for one in new]
+
+    one = {"awa": [300, 600, 12], "issa": [90, 700, 14], "pol": [80, 600, 12], "sita": [85, 1500, 30]}
+    assert told_at(600, one) == [(name, "awa", 600)]
+    two = one | {"issa": [400, 700, 14]}
+    assert told_at(650, two) == [(name, "issa", 650)]
+    assert told_at(700, two) == []
+    steps = [found["step"] for found in json.loads((tmp_path / "diagnosis.json").read_text())["diagnoses"]]
+    assert steps == [600, 650], "each keeps its own"
 
 
 def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:

@@ -14,7 +14,10 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One finding; `clips` are the ids it is about, `step` is when it was first true."""
+    """One finding; `clips` are the ids it is about, `step` is when it was first true.
+
+    `subject` is the speaker or corpus it is about, where several may each have a finding of that name.
+    """
 
     name: str
     sentence: str
@@ -22,6 +25,12 @@ class Diagnosis:
     remedy: str
     clips: tuple[str, ...] = ()
     step: int = 0
+    subject: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other findings of a run."""
+        return f"{self.name}: {self.subject}" if self.subject else self.name
 
     def __str__(self) -> str:
         return f"{self.sentence} ({self.evidence}) -> {self.remedy}"

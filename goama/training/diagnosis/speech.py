@@ -127,6 +127,7 @@ def one_speaker(history: History) -> Iterable[Diagnosis]:
             f"{name} is understood much worse than the others.",
             evidence,
             "listen to these clips; more speech of this speaker, or of speakers alike, in training helps most",
+            subject=name,
         )
 
 
@@ -137,6 +138,7 @@ def one_corpus(history: History) -> Iterable[Diagnosis]:
             f"The corpus {name} is understood much worse than the others: perhaps its texts are not what is said.",
             evidence,
             "listen to some of its clips and read along; `goama check` lays some out (--report report.html)",
+            subject=name,
         )
 
 
