@@ -9,13 +9,11 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from transformers import PreTrainedConfig
 
-from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.batches import ordered_batches
 from goama.corpus.mixture import Mixture
-from goama.model.encoder import SCRATCH, hears_waveforms, input_frames, output_frames
+from goama.model.encoder import SCRATCH, hears_waveforms
 from goama.text.vocabulary import Vocabulary
 from goama.training.plan import Plan
 
@@ -67,7 +65,7 @@ class Facts:
     unfit: tuple[str, ...]
     """Training clips that are left out because their text needs more frames than their sound has."""
     frames_per_label: tuple[float, float]
-    """Logit frames for each that CTC needs: in the tightest hundredth of the clips trained on, and in the middle."""
+    """The plan's: in the tightest hundredth of the clips trained on, and in the middle."""
     train: SplitFacts
     dev: SplitFacts
 
@@ -100,17 +98,10 @@ def gather_facts(
         epochs=None if recipe.train.epochs == "auto" else float(recipe.train.epochs),
         minutes=recipe.train.minutes,
         unfit=tuple(clip.id for clip in plan.unfit),
-        frames_per_label=_frames_per_label(cuts, vocabulary, config),
+        frames_per_label=plan.frames_per_label,
         train=_split(cuts, vocabulary),
         dev=_split(list(corpora.cuts("dev")), vocabulary),
     )
-
-
-def _frames_per_label(cuts: Sequence[Any], vocabulary: Vocabulary, config: PreTrainedConfig) -> tuple[float, float]:
-    frames = torch.tensor([input_frames(config, round(cut.duration * SAMPLE_RATE)) for cut in cuts])
-    needed = [max(1, vocabulary.required_frames(cut.supervisions[0].text)) for cut in cuts]
-    tightest, middle = np.percentile(output_frames(config, frames).numpy() / np.array(needed), [1, 50])
-    return float(tightest), float(middle)
 
 
 def _split(cuts: Sequence[Any], vocabulary: Vocabulary) -> SplitFacts:

@@ -8,6 +8,7 @@ import pytest
 
 from goama.training.diagnosis import Diagnosis, diagnose, save_diagnoses
 from goama.training.facts import Facts, SplitFacts, Spread, gather_facts
+from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
 METRICS = Path(__file__).parents[1] / "data" / "metrics"
 SPLIT = SplitFacts(500, {"a": 900, "e": 1500, "ë": 2, "|": 600}, Spread(8.0, 12.0, 16.0), Spread(-30.0, -25.0, -20.0))
@@ -304,6 +305,8 @@ def test_the_real_run_with_odd_batches_is_no_drift():
 def test_too_few_frames_are_told_from_enough():
     tight = only(HEALTHY, replace(FACTS, frames_per_label=(1.1, 1.6), adapter=True))
     assert tight.name == "too-few-frames-per-label" and "model.adapter=false" in tight.remedy
+    just_enough = replace(FACTS, frames_per_label=(TIGHTEST_WITH_ADAPTER, 1.6), adapter=True)
+    assert names(HEALTHY, just_enough) == [], "the plan takes the adapter where they suffice"
     unfit = only(HEALTHY, replace(FACTS, unfit=("c1", "c2", "c3", "c4", "c5", "c6")))
     assert "6 clips of 506 left out" in unfit.sentence and unfit.clips[0] == "c1"
     assert names(HEALTHY, replace(FACTS, unfit=("c1",))) == [], "one in five hundred"

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from goama.training.diagnosis.history import NAMED, Diagnosis, History, clip_count, counted, percent, some_of
 from goama.training.facts import Spread
+from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
 _RARE = 5  # a character seen at most so often in training is rare
-_FEW_FRAMES = 1.25  # per label that CTC needs, in the tightest hundredth of the clips
 
 
 def frames(history: History) -> Iterable[Diagnosis]:
     facts = history.facts
     unfit, all_clips = len(facts.unfit), len(facts.unfit) + facts.train.clips
     tightest, middle = facts.frames_per_label
-    if unfit < max(1, 0.01 * all_clips) and tightest >= _FEW_FRAMES:
+    if unfit < max(1, 0.01 * all_clips) and tightest >= TIGHTEST_WITH_ADAPTER:
         return
     remedy = "check whether these texts belong to these sounds"
     if facts.adapter:
