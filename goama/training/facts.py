@@ -9,13 +9,11 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from transformers import PreTrainedConfig
 
-from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.batches import ordered_batches
 from goama.corpus.mixture import Mixture
-from goama.model.encoder import SCRATCH, hears_waveforms, input_frames, output_frames
+from goama.model.encoder import SCRATCH, hears_waveforms
 from goama.text.vocabulary import Vocabulary
 from goama.training.plan import Plan
 
@@ -51,15 +49,23 @@ class Facts:
 
     from_scratch: bool
     learning_rate: float
+    """The recipe's peak rate of what is pretrained."""
+    head_learning_rate: float
+    """The recipe's peak rate of what is new."""
     flat_start: float
     adapter: bool
     hears_waveforms: bool
+    warmup: float
     steps_per_epoch: float
+    planned_steps: int | None
+    """How many end the run, by steps or epochs; None where only minutes do."""
+    steps: int | None
+    epochs: float | None
     minutes: float | None
     unfit: tuple[str, ...]
     """Training clips that are left out because their text needs more frames than their sound has."""
     frames_per_label: tuple[float, float]
-    """Logit frames for each that CTC needs: in the tightest hundredth of the clips trained on, and in the middle."""
+    """The plan's: in the tightest hundredth of the clips trained on, and in the middle."""
     train: SplitFacts
     dev: SplitFacts
 
@@ -72,6 +78,7 @@ def gather_facts(
     *,
     encoder: str,
     steps_per_epoch: float,
+    planned_steps: int | None,
 ) -> Facts:
     """Read all texts, and the sound of at most 100 clips a split; `config` is that of the network trained."""
     left_out = {clip.id for clip in plan.left_out}
@@ -79,24 +86,22 @@ def gather_facts(
     recipe = plan.recipe
     return Facts(
         from_scratch=encoder == SCRATCH,
-        learning_rate=max(float(recipe.train.learning_rate), float(recipe.train.head_learning_rate)),
+        learning_rate=float(recipe.train.learning_rate),
+        head_learning_rate=float(recipe.train.head_learning_rate),
         flat_start=float(recipe.train.flat_start),
         adapter=bool(recipe.model.adapter),
         hears_waveforms=hears_waveforms(config),
+        warmup=float(recipe.train.warmup),
         steps_per_epoch=steps_per_epoch,
+        planned_steps=planned_steps,
+        steps=recipe.train.steps,
+        epochs=None if recipe.train.epochs == "auto" else float(recipe.train.epochs),
         minutes=recipe.train.minutes,
         unfit=tuple(clip.id for clip in plan.unfit),
-        frames_per_label=_frames_per_label(cuts, vocabulary, config),
+        frames_per_label=plan.frames_per_label,
         train=_split(cuts, vocabulary),
         dev=_split(list(corpora.cuts("dev")), vocabulary),
     )
-
-
-def _frames_per_label(cuts: Sequence[Any], vocabulary: Vocabulary, config: PreTrainedConfig) -> tuple[float, float]:
-    frames = torch.tensor([input_frames(config, round(cut.duration * SAMPLE_RATE)) for cut in cuts])
-    needed = [max(1, vocabulary.required_frames(cut.supervisions[0].text)) for cut in cuts]
-    tightest, middle = np.percentile(output_frames(config, frames).numpy() / np.array(needed), [1, 50])
-    return float(tightest), float(middle)
 
 
 def _split(cuts: Sequence[Any], vocabulary: Vocabulary) -> SplitFacts:

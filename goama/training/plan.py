@@ -79,6 +79,8 @@ class Plan:
     """Training speech, without the clips that are left out."""
     longest_s: float
     """The longest of them."""
+    frames_per_label: tuple[float, float]
+    """Logit frames for each that CTC needs: in the tightest hundredth of them, and in the middle."""
     repeats: dict[str, float]
     """Language to how often an epoch holds each of its clips; empty where that is once for all."""
 
@@ -122,7 +124,8 @@ def make_plan(
     _choose_beginning(chooser, encoder, config, hours)
     heard = _balance(chooser, measured)
     longest_s = max(clip.seconds for clip in measured)
-    return Plan(chooser.recipe, tuple(chooser.choices), unfit, too_long, hours, longest_s, heard)
+    room = _frames_per_label(config, measured)
+    return Plan(chooser.recipe, tuple(chooser.choices), unfit, too_long, hours, longest_s, room, heard)
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,12 @@ def _fitting(config: PreTrainedConfig, measured: Sequence[_Measured]) -> tuple[l
     return fitting, tuple(unfit)
 
 
+def _frames_per_label(config: PreTrainedConfig, measured: Sequence[_Measured]) -> tuple[float, float]:
+    available = output_frames(config, torch.tensor([clip.frames for clip in measured])).numpy()
+    tightest, middle = np.percentile(available / np.array([clip.needed for clip in measured]), [1, 50])
+    return float(tightest), float(middle)
+
+
 class _Chooser:
     """Fills `auto` keys and remembers why; a key that the user set stays and is reported as theirs."""
 
@@ -195,14 +204,10 @@ def _choose_adapter(chooser: _Chooser, encoder: str, config: PreTrainedConfig, m
         chooser.choose("model", "adapter", False, f"{1000 * frame_shift_s(config):.0f} ms frames, as pretrained")
         return False
     stride_ms = 1000 * FRAME_SHIFT_S * feature_stride(config)
-    halved = output_frames(
-        type(config).from_dict({**config.to_dict(), "add_adapter": True}),
-        torch.tensor([clip.frames for clip in measured]),
-    ).numpy()
-    needed = np.array([clip.needed for clip in measured])
-    tightest, median = np.percentile(halved / needed, [1, 50])
+    halved = type(config).from_dict({**config.to_dict(), "add_adapter": True})
+    tightest, middle = _frames_per_label(halved, measured)
     evidence = (
-        f"with it {stride_ms * config.adapter_stride:.0f} ms frames: {median:.1f} frames per label in the middle, "
+        f"with it {stride_ms * config.adapter_stride:.0f} ms frames: {middle:.1f} frames per label in the middle, "
         f"{tightest:.2f} in the tightest 1 % of clips"
     )
     if stride_ms > 20:

@@ -160,7 +160,15 @@ def train(
     steps_per_epoch = batches.in_first_epoch() / int(recipe.data.accumulate)
     config = loaded.network.config
     facts = processes.on_main(
-        lambda: gather_facts(corpora, vocabulary, plan, config, encoder=encoder, steps_per_epoch=steps_per_epoch)
+        lambda: gather_facts(
+            corpora,
+            vocabulary,
+            plan,
+            config,
+            encoder=encoder,
+            steps_per_epoch=steps_per_epoch,
+            planned_steps=total_steps,
+        )
     )
     with Monitor(run, accelerator, console, from_step=state.step, trackers=trackers, corpora=corpora.names) as monitor:
 

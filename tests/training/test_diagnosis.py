@@ -8,16 +8,22 @@ import pytest
 
 from goama.training.diagnosis import Diagnosis, diagnose, save_diagnoses
 from goama.training.facts import Facts, SplitFacts, Spread, gather_facts
+from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
 METRICS = Path(__file__).parents[1] / "data" / "metrics"
 SPLIT = SplitFacts(500, {"a": 900, "e": 1500, "ë": 2, "|": 600}, Spread(8.0, 12.0, 16.0), Spread(-30.0, -25.0, -20.0))
 FACTS = Facts(
     from_scratch=True,
     learning_rate=1e-3,
+    head_learning_rate=1e-3,
     flat_start=0.0,
     adapter=False,
     hears_waveforms=False,
+    warmup=0.1,
     steps_per_epoch=50,
+    planned_steps=600,
+    steps=None,
+    epochs=12.0,
     minutes=None,
     unfit=(),
     frames_per_label=(1.8, 3.1),
@@ -111,10 +117,35 @@ def test_a_run_that_ends_while_everything_falls_was_too_short():
     lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.2, 0.9])
     found = only(lines)
     assert found.name == "under-training"
-    assert "fell by 40 %" in found.sentence and "about 12 epochs more" in found.remedy
-    assert "train.epochs=24" in found.remedy
+    assert "fell by 40 %" in found.sentence
+    assert found.remedy == "train again for twice as long (-s train.epochs=24)"
     assert names(lines, at_end=False) == []
-    assert "train.minutes=20" in only(lines, replace(FACTS, minutes=10.0)).remedy
+
+
+STEPS = replace(FACTS, steps=600, epochs=None)
+MINUTES = replace(FACTS, minutes=10.0, planned_steps=None, epochs=None)
+
+
+@pytest.mark.parametrize(
+    "facts, settings",
+    [
+        (STEPS, "-s train.steps=1200"),
+        (MINUTES, "-s train.minutes=20"),
+        (replace(STEPS, minutes=15.0), "-s train.steps=1200 -s train.minutes=20"),
+        (replace(STEPS, minutes=60.0), "-s train.steps=1200"),
+        (replace(MINUTES, epochs=100.0), "-s train.minutes=20"),
+        (replace(STEPS, steps=6000), "with more train.patience"),
+    ],
+)
+def test_what_bounded_a_run_that_was_too_short_is_what_its_remedy_raises(facts, settings):
+    lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.2, 0.9])
+    timed = [line | {"elapsed_s": float(line["step"])} if "loss" in line else line for line in lines]
+    assert only(timed, facts).remedy == f"train again for twice as long ({settings})"
+
+
+def test_a_run_of_a_fraction_of_an_epoch_is_given_steps_not_epochs():
+    lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.45, 1.38])
+    assert "-s train.steps=900)" in only(lines, replace(STEPS, steps_per_epoch=6000.0)).remedy
 
 
 def test_a_dev_set_that_gets_worse_while_training_gets_better_is_over_fitting():
@@ -148,30 +179,75 @@ ROLLED_BACK = {
 def test_a_spike_that_was_undone_shows_a_rate_too_high():
     found = only([*HEALTHY, ROLLED_BACK])
     assert found.name == "learning-rate-too-high"
-    assert "from step 300 on the loss rose from 1.20 to 4.10" in found.evidence
-    assert "train.learning_rate=3.0e-04" in found.remedy
+    assert "from step 300 on the loss rose from 1.20 to 4.10, at a rate of up to 9.0e-04;" in found.evidence
+    assert "train.learning_rate=3.3e-04" in found.remedy
+
+
+W2V_BERT = replace(FACTS, from_scratch=False, learning_rate=5e-5, head_learning_rate=5e-4)
+"""The rates that the plan gives a large pretrained encoder and its head; metrics hold those of the head."""
+
+
+@pytest.mark.parametrize(
+    "kind, encoder, head",
+    [("spike", "1.7e-05", "1.7e-04"), ("grown weights", "5.0e-06", "5.0e-05"), ("forgotten", "5.0e-06", "5.0e-05")],
+)
+def test_a_remedy_lowers_the_rates_of_the_recipe_that_of_the_encoder_and_that_of_its_head(kind, encoder, head):
+    halfway_down_and_cut_once = ROLLED_BACK | {"kind": kind, "learning_rate": 0.15 * 5e-4}
+    found = only([*HEALTHY, halfway_down_and_cut_once], W2V_BERT)
+    assert f"-s train.learning_rate={encoder} -s train.head_learning_rate={head}" in found.remedy
+    assert "at a rate of up to 7.5e-06 (7.5e-05 of what is new)" in found.evidence
+
+
+def test_a_loss_that_creeps_up_lowers_them_too():
+    creeping = [3.0, *[2.0 - 0.02 * n for n in range(29)], *[1.4 + 0.03 * n for n in range(30)]]
+    lines = [
+        line | {"learning_rate": 0.5 * line["learning_rate"]} if "loss" in line else line
+        for line in run(creeping, [0.6, 0.5, 0.45, 0.5, 0.6, 0.7])
+    ]
+    found = only(lines, W2V_BERT)
+    assert "-s train.learning_rate=1.7e-05 -s train.head_learning_rate=1.7e-04" in found.remedy
+    assert "up to 5.0e-05 (5.0e-04 of what is new)" in found.evidence
 
 
 def test_weights_that_outgrow_themselves_show_a_rate_far_too_high():
     grown = {"kind": "grown weights", "usual": 1.0, "now": 3.4, "reason": "the weights grew to 3.4 times their size"}
     found = only([*HEALTHY, ROLLED_BACK | grown])
     assert found.name == "learning-rate-too-high" and "to 3.4 times their size" in found.evidence
-    assert "train.learning_rate=9.0e-05" in found.remedy
+    assert "train.learning_rate=1.0e-04" in found.remedy
 
 
 def test_a_network_that_forgot_what_it_could_write_shows_one_too():
     forgotten = {"kind": "forgotten", "usual": 0.8, "now": None, "reason": "dev CER 80 % 48 steps ago"}
     found = only([*HEALTHY, ROLLED_BACK | forgotten])
     assert found.name == "learning-rate-too-high" and "forgot" in found.sentence
-    assert "train.learning_rate=9.0e-05" in found.remedy
+    assert "train.learning_rate=1.0e-04" in found.remedy
 
 
 def test_a_spike_right_after_a_handful_of_warm_up_steps_blames_the_warm_up():
     lines = [logged(10 * n, 2.0, rate=1e-3 if n == 2 else 9e-4) for n in range(1, 12)]
     spike = ROLLED_BACK | {"step": 66, "since_step": 50, "to_step": 0}
-    assert only([*lines, spike]).name == "warm-up-too-short"
+    short = replace(STEPS, steps=200, planned_steps=200)
+    found = only([*lines, spike], short)
+    assert found.name == "warm-up-too-short" and "The warm-up of 20 steps" in found.sentence
+    assert found.remedy == "let the rate rise over 50 of the 200 steps (-s train.warmup=0.25)"
     late = spike | {"since_step": 90, "step": 106}
-    assert only([*lines, late]).name == "learning-rate-too-high"
+    assert only([*lines, late], short).name == "learning-rate-too-high"
+
+
+def test_a_warm_up_is_as_long_as_planned_though_the_guard_cut_the_rate_within_it():
+    lines = [logged(10 * n, 2.0, rate=1.7e-4 * n if n < 4 else 5e-5 * n) for n in range(1, 7)]
+    spike = ROLLED_BACK | {"step": 46, "since_step": 30, "to_step": 0}
+    assert only([*lines, spike]).name == "learning-rate-too-high", "of 600 steps the rate rises over 60"
+
+
+def test_the_share_of_a_run_that_its_warm_up_needs_follows_from_its_length():
+    lines = [logged(10 * n, 2.0) | {"progress": n / 25, "elapsed_s": 24.0 * n} for n in range(1, 8)]
+    spike = ROLLED_BACK | {"step": 66, "since_step": 50, "to_step": 0}
+    assert "50 of the 250 steps (-s train.warmup=0.2)" in only([*lines, spike], MINUTES).remedy
+    unknown = [logged(10 * n, 2.0) for n in range(1, 8)]
+    assert "-s train.warmup" not in only([*unknown, spike], MINUTES).remedy
+    tiny = only([*unknown, spike], replace(FACTS, epochs=2.0, planned_steps=100))
+    assert "-s train.epochs=4 -s train.warmup=0.3" in tiny.remedy and "no room" in tiny.remedy
 
 
 def test_a_loss_that_creeps_up_for_hundreds_of_steps_shows_a_rate_too_high():
@@ -197,7 +273,7 @@ def test_skipped_steps_and_unsound_clips_are_named():
     found = only([*HEALTHY, skipped])
     assert found.name == "steps-skipped" and found.clips == ("c7",) and "needs 9 frames" in found.evidence
     unexplained = only([*HEALTHY, skipped | {"clips": []}])
-    assert "learning_rate=3.3e-04" in unexplained.remedy
+    assert "train.learning_rate=3.3e-04 -s train.head_learning_rate=3.3e-04" in unexplained.remedy
     unsound = only([*HEALTHY, {"step": 3, "event": "unsound", "clips": [{"id": "c9"}]}])
     assert unsound.name == "sound-not-finite" and unsound.clips == ("c9",)
 
@@ -229,6 +305,8 @@ def test_the_real_run_with_odd_batches_is_no_drift():
 def test_too_few_frames_are_told_from_enough():
     tight = only(HEALTHY, replace(FACTS, frames_per_label=(1.1, 1.6), adapter=True))
     assert tight.name == "too-few-frames-per-label" and "model.adapter=false" in tight.remedy
+    just_enough = replace(FACTS, frames_per_label=(TIGHTEST_WITH_ADAPTER, 1.6), adapter=True)
+    assert names(HEALTHY, just_enough) == [], "the plan takes the adapter where they suffice"
     unfit = only(HEALTHY, replace(FACTS, unfit=("c1", "c2", "c3", "c4", "c5", "c6")))
     assert "6 clips of 506 left out" in unfit.sentence and unfit.clips[0] == "c1"
     assert names(HEALTHY, replace(FACTS, unfit=("c1",))) == [], "one in five hundred"
@@ -279,25 +357,56 @@ def test_the_file_keeps_what_was_told_and_when(tmp_path):
     assert save_diagnoses(tmp_path, [replace(plateau, step=999)], finished=False, reason="") == []
     content = json.loads((tmp_path / "diagnosis.json").read_text())
     assert content["diagnoses"][0]["step"] == plateau.step
-    assert set(content["diagnoses"][0]) == {"name", "sentence", "evidence", "remedy", "clips", "step"}
+    assert set(content["diagnoses"][0]) == {"name", "sentence", "evidence", "remedy", "clips", "step", "subject"}
     assert save_diagnoses(tmp_path, [], finished=True, reason="why") == []
     assert save_diagnoses(tmp_path, [plateau], finished=True, reason="why") == [], "it was told before"
 
 
-def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
+@pytest.mark.parametrize("of, name", [("speakers", "one-speaker-much-worse"), ("corpora", "one-corpus-much-worse")])
+def test_a_second_speaker_or_corpus_that_fails_later_is_told_too(tmp_path, of, name):
+    def told_at(step: int, counts) -> list[tuple[str, str, int]]:
+        found = diagnose([*HEALTHY, evaluated(step, 0.2, 0.8, **{of: counts})], FACTS)
+        new = save_diagnoses(tmp_path, found, finished=False, reason="")
+        return [(one.name, one.subject, one.step) for one in new]
+
+    one = {"awa": [300, 600, 12], "issa": [90, 700, 14], "pol": [80, 600, 12], "sita": [85, 1500, 30]}
+    assert told_at(600, one) == [(name, "awa", 600)]
+    two = one | {"issa": [400, 700, 14]}
+    assert told_at(650, two) == [(name, "issa", 650)]
+    assert told_at(700, two) == []
+    steps = [found["step"] for found in json.loads((tmp_path / "diagnosis.json").read_text())["diagnoses"]]
+    assert steps == [600, 650], "each keeps its own"
+
+
+def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:
     import torch
 
     from goama.model.encoder import read_config
     from goama.text import Vocabulary
     from goama.training.plan import make_plan
-    from goama.training.recipe import Recipe
+    from goama.training.recipe import read_recipe
 
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
-    config = read_config(str(tiny_encoder))
-    plan = make_plan(Recipe(), mixture, vocabulary, str(tiny_encoder), config, torch.device("cpu"))
-    facts = gather_facts(mixture, vocabulary, plan, config, encoder=str(tiny_encoder), steps_per_epoch=8)
+    config = read_config(str(encoder))
+    plan = make_plan(read_recipe(None, settings), mixture, vocabulary, str(encoder), config, torch.device("cpu"))
+    return gather_facts(mixture, vocabulary, plan, config, encoder=str(encoder), steps_per_epoch=8, planned_steps=80)
+
+
+def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
+    facts = facts_of(mixture, corpus, tiny_encoder)
     assert (facts.train.clips, facts.dev.clips, facts.from_scratch) == (16, 4, False)
     assert 5 < facts.train.labels_per_s.middle < 25
     assert -60 < facts.train.level_db.low <= facts.train.level_db.middle <= facts.train.level_db.high < 0
     assert 1 < facts.frames_per_label[0] <= facts.frames_per_label[1] < 10
     assert facts.train.characters["|"] > 16
+
+
+def test_the_facts_keep_the_rates_of_encoder_and_head_apart(mixture, corpus, tiny_encoder):
+    facts = facts_of(mixture, corpus, tiny_encoder, "train.learning_rate=5e-5", "train.head_learning_rate=5e-4")
+    assert (facts.learning_rate, facts.head_learning_rate) == (5e-5, 5e-4)
+
+
+def test_the_facts_know_what_bounds_a_run(mixture, corpus, tiny_encoder):
+    by_steps = facts_of(mixture, corpus, tiny_encoder, "train.steps=80", "train.warmup=0.2")
+    assert (by_steps.steps, by_steps.epochs, by_steps.minutes, by_steps.warmup) == (80, None, None, 0.2)
+    assert by_steps.planned_steps == 80

@@ -58,6 +58,17 @@ def test_dutch_has_room_for_the_adapter_and_30_ms_frames_have_not(corpus, tiny_e
     assert plan(corpus, SCRATCH).recipe.model.adapter is False
 
 
+def test_the_frames_per_label_are_those_of_the_frames_that_are_chosen(corpus, tiny_encoder):
+    halved, whole = (
+        plan(corpus, str(tiny_encoder), read_recipe(None, [f"model.adapter={adapter}"])).frames_per_label
+        for adapter in ("true", "false")
+    )
+    assert 1 < halved[0] < halved[1]
+    assert whole == pytest.approx([2 * ratio for ratio in halved], rel=0.05)
+    (reason,) = [choice.reason for choice in plan(corpus, str(tiny_encoder)).choices if choice.key == "model.adapter"]
+    assert f"{halved[1]:.1f} frames per label in the middle, {halved[0]:.2f} in the tightest" in reason
+
+
 def test_only_a_network_from_scratch_is_guided_by_frame_labels(corpus, tiny_encoder):
     assert plan(corpus, SCRATCH).recipe.train.flat_start == 0.45
     assert plan(corpus, str(tiny_encoder)).recipe.train.flat_start == 0.0

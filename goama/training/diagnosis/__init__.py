@@ -61,13 +61,13 @@ def save_diagnoses(run: Path, found: Sequence[Diagnosis], *, finished: bool, rea
     """
     before = _read(run / DIAGNOSIS_FILE)
     told: dict[str, int] = before.get("told", {})
-    kept = [Diagnosis(**{**asdict(one), "step": told.get(one.name, one.step)}) for one in found]
-    new = [one for one in kept if one.name not in told]
+    kept = [Diagnosis(**{**asdict(one), "step": told.get(one.key, one.step)}) for one in found]
+    new = [one for one in kept if one.key not in told]
     content = {
         "finished": finished,
         "reason": reason,
         "diagnoses": [asdict(one) for one in kept],
-        "told": told | {one.name: one.step for one in new},
+        "told": told | {one.key: one.step for one in new},
     }
     write_beside(run / DIAGNOSIS_FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     return new

@@ -13,13 +13,17 @@ from goama.training.facts import Facts
 _NORMAL_PLATEAU_STEPS = {"scratch": 1000, "pretrained": 300}
 """Until when CTC's blank plateau is normal; ours ended after 340 steps from scratch, 90 with a pretrained encoder."""
 
+_FEWEST_TO_WARM_UP, _LONGEST_WARM_UP = 50, 0.3
+"""Steps over which a rate rises that is not abrupt, and the share of training that they may take."""
+
 
 def stopped(history: History) -> Iterable[Diagnosis]:
     for line in history.of("stopped"):
         yield Diagnosis(
             "stopped-by-the-guard",
             f"The guard stopped the training at step {line['step']}: {line['reason']}.",
-            f"{counted(len(history.of('rolled back')), 'roll-back')} before; learning rate {line['learning_rate']:.1e}",
+            f"{counted(len(history.of('rolled back')), 'roll-back')} before; "
+            f"learning rate {_rates_at(history.facts, line['learning_rate'])}",
             "see the other findings; RUN/best holds the best model from before, if an evaluation found one",
         )
 
@@ -43,11 +47,23 @@ def not_finite(history: History) -> Iterable[Diagnosis]:
             "steps-skipped",
             f"{counted(len(skipped), 'step')} had no finite gradients and changed nothing.",
             f"{why}{f': {some_of(named)}' if named else ''}",
-            "check these clips"
-            if named
-            else f"lower the learning rate (-s train.learning_rate={history.facts.learning_rate / 3:.1e})",
+            "check these clips" if named else f"lower the learning rate ({_lower(history.facts, 3)})",
             named,
         )
+
+
+def _lower(facts: Facts, times: float) -> str:
+    """Both keys: the plan does not let the head's rate follow the encoder's below 5e-4."""
+    encoder, head = facts.learning_rate / times, facts.head_learning_rate / times
+    return f"-s train.learning_rate={encoder:.1e} -s train.head_learning_rate={head:.1e}"
+
+
+def _rates_at(facts: Facts, logged: float) -> str:
+    """The rates of a moment; metrics hold the higher of the two, which rise and fall together."""
+    share = logged / max(facts.learning_rate, facts.head_learning_rate)
+    if facts.learning_rate == facts.head_learning_rate:
+        return f"{logged:.1e}"
+    return f"{share * facts.learning_rate:.1e} ({share * facts.head_learning_rate:.1e} of what is new)"
 
 
 def rate(history: History) -> Iterable[Diagnosis]:
@@ -55,15 +71,15 @@ def rate(history: History) -> Iterable[Diagnosis]:
     undone = [line for line in history.of("rolled back") + history.of("stopped") if line["kind"] != "not finite"]
     if undone:
         first = undone[0]
-        since, rate = first["since_step"], first["learning_rate"]
+        since, rates = first["since_step"], _rates_at(history.facts, first["learning_rate"])
         back = counted(len(history.of("rolled back")), "roll-back")
-        evidence = f"from step {since} on {first['reason']}, at a rate of up to {rate:.1e}; {back}"
+        evidence = f"from step {since} on {first['reason']}, at a rate of up to {rates}; {back}"
         if first["kind"] == "grown weights":
             yield Diagnosis(
                 "learning-rate-too-high",
                 "The learning rate was too high: the steps were larger than the weights.",
                 evidence,
-                f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
+                f"train again with a tenth of the recipe's rate ({_lower(history.facts, 10)})",
             )
             return
         if first["kind"] == "forgotten":
@@ -71,7 +87,7 @@ def rate(history: History) -> Iterable[Diagnosis]:
                 "learning-rate-too-high",
                 "The learning rate was too high: the network forgot what it could write.",
                 evidence,
-                f"train again with a tenth of that rate (-s train.learning_rate={rate / 10:.1e})",
+                f"train again with a tenth of the recipe's rate ({_lower(history.facts, 10)})",
             )
             return
     else:
@@ -79,23 +95,54 @@ def rate(history: History) -> Iterable[Diagnosis]:
         if drift is None or _still_gains(history):
             return
         low_step, low, now = drift
-        since, rate = low_step, max(line["learning_rate"] for line in history.steps)
-        evidence = f"loss {low:.2f} around step {low_step}, {now:.2f} now, at a rate of up to {rate:.1e}"
-    warmup = history.peak_step
-    if warmup < 50 and since <= 3 * warmup:
+        since, rates = low_step, _rates_at(history.facts, max(line["learning_rate"] for line in history.steps))
+        evidence = f"loss {low:.2f} around step {low_step}, {now:.2f} now, at a rate of up to {rates}"
+    warmup = history.warm_up_steps
+    if warmup < _FEWEST_TO_WARM_UP and since <= max(3 * warmup, _FEWEST_TO_WARM_UP):
         yield Diagnosis(
             "warm-up-too-short",
             f"The warm-up of {counted(warmup, 'step')} was too short: the loss rose right after it.",
             evidence,
-            "let the rate rise longer (-s train.warmup=0.1, or more where that is under 50 steps)",
+            _longer_warm_up(history),
         )
     else:
         yield Diagnosis(
             "learning-rate-too-high",
             "The learning rate was too high: the loss rose and stayed up.",
             evidence,
-            f"train again with a third of that rate (-s train.learning_rate={rate / 3:.1e})",
+            f"train again with a third of the recipe's rate ({_lower(history.facts, 3)})",
         )
+
+
+def _longer_warm_up(history: History) -> str:
+    total = history.total_steps
+    if total is None:
+        return f"let the rate rise over {_FEWEST_TO_WARM_UP} steps, a larger share of the run (train.warmup)"
+    share = math.ceil(1000 * _FEWEST_TO_WARM_UP / total) / 1000
+    if share <= _LONGEST_WARM_UP:
+        return f"let the rate rise over {_FEWEST_TO_WARM_UP} of the {total} steps (-s train.warmup={share:g})"
+    enough = math.ceil(_FEWEST_TO_WARM_UP / _LONGEST_WARM_UP)
+    return (
+        f"{total} steps have no room for a warm-up of {_FEWEST_TO_WARM_UP}: train for {enough} or more "
+        f"({_to_last(history, enough)} -s train.warmup={_LONGEST_WARM_UP}), or lower the learning rate "
+        f"({_lower(history.facts, 3)})"
+    )
+
+
+def _to_last(history: History, steps: int) -> str:
+    """Whatever would end a run before so many steps, raised."""
+    facts, raised = history.facts, []
+    if facts.steps is not None and facts.steps < steps:
+        raised.append(f"-s train.steps={steps}")
+    epochs = math.ceil(round(steps / facts.steps_per_epoch, 3))
+    if facts.epochs is not None and facts.epochs < epochs:
+        raised.append(f"-s train.epochs={epochs}")
+    if facts.minutes is not None:
+        last = history.steps[-1]
+        minutes = steps / last["step"] * last.get("elapsed_s", 60 * facts.minutes) / 60
+        if facts.minutes < minutes:
+            raised.append(f"-s train.minutes={minutes:.3g}")
+    return " ".join(raised) or "with more train.patience"
 
 
 def _drift(losses: Sequence[tuple[int, float]]) -> tuple[int, float, float] | None:
@@ -150,7 +197,7 @@ def plateau(history: History) -> Iterable[Diagnosis]:
             "train from a pretrained encoder (--encoder), or"
             f" {'longer' if facts.flat_start else 'on frame labels first (-s train.flat_start=0.45)'}"
             if facts.from_scratch
-            else f"check that texts belong to their sounds; lower -s train.learning_rate={facts.learning_rate / 3:.1e}",
+            else f"check that texts belong to their sounds; lower the learning rate ({_lower(facts, 3)})",
         )
 
 
@@ -175,7 +222,7 @@ def over_fitting(history: History) -> Iterable[Diagnosis]:
             f"the {name} rises{', though the CER does not yet' if recovers else ''}.",
             f"training loss {then:.2f} -> {now:.2f}, {name} {told(best[key])} -> {told(seen[-1][key])}",
             f"more speech helps most; else {_changes(history.facts)}, "
-            "fewer epochs or -s train.patience=3; RUN/best is the model with the lowest dev CER",
+            "a shorter run or -s train.patience=3; RUN/best is the model with the lowest dev CER",
         )
         return
 
@@ -200,17 +247,14 @@ def under_training(history: History) -> Iterable[Diagnosis]:
     then, now = _loss_around(history, earlier[-1]["step"]), _loss_around(history, last["step"])
     if fall < 0.05 or then is None or now is None or now > 0.97 * then:
         return
-    done = last["step"] / history.facts.steps_per_epoch
-    more = max(1, math.ceil(done * (1.0 if fall >= 0.1 else 0.5)))
-    minutes = history.facts.minutes
-    longer = f"train.minutes={minutes * (1 + more / done):.3g}" if minutes else f"train.epochs={math.ceil(done) + more}"
+    times, longer = (2.0, "twice as long") if fall >= 0.1 else (1.5, "half as long again")
     name = "dev loss" if key == "dev_loss" else "dev CER"
     yield Diagnosis(
         "under-training",
         f"The run was too short: in its last third the {name} still fell by {100 * fall:.0f} %.",
         f"{name} {earlier[-1][key]:.3g} at step {earlier[-1]['step']}, {last[key]:.3g} at step {last['step']}; "
         f"training loss {then:.2f} -> {now:.2f}",
-        f"give it about {counted(more, 'epoch')} more: train again with -s {longer}",
+        f"train again for {longer} ({_to_last(history, math.ceil(times * last['step']))})",
     )
 
 

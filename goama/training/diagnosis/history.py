@@ -14,7 +14,10 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One finding; `clips` are the ids it is about, `step` is when it was first true."""
+    """One finding; `clips` are the ids it is about, `step` is when it was first true.
+
+    `subject` is the speaker or corpus it is about, where several may each have a finding of that name.
+    """
 
     name: str
     sentence: str
@@ -22,6 +25,12 @@ class Diagnosis:
     remedy: str
     clips: tuple[str, ...] = ()
     step: int = 0
+    subject: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other findings of a run."""
+        return f"{self.name}: {self.subject}" if self.subject else self.name
 
     def __str__(self) -> str:
         return f"{self.sentence} ({self.evidence}) -> {self.remedy}"
@@ -61,6 +70,18 @@ class History:
     def peak_step(self) -> int:
         """The step with the highest rate so far: the end of the warm-up, once that is over."""
         return max(self.steps, key=lambda line: line["learning_rate"])["step"] if self.steps else 0
+
+    @property
+    def total_steps(self) -> int | None:
+        """Those planned; where minutes bound the run, those that its pace leads to."""
+        if self.facts.minutes is None or not self.steps or not self.steps[-1].get("progress"):
+            return self.facts.planned_steps
+        return round(self.steps[-1]["step"] / self.steps[-1]["progress"])
+
+    @property
+    def warm_up_steps(self) -> int:
+        total = self.total_steps
+        return self.peak_step if total is None else round(self.facts.warmup * total)
 
     @property
     def least_blank(self) -> float | None:

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from goama.training.diagnosis.history import NAMED, Diagnosis, History, clip_count, counted, percent, some_of
 from goama.training.facts import Spread
+from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
 _RARE = 5  # a character seen at most so often in training is rare
-_FEW_FRAMES = 1.25  # per label that CTC needs, in the tightest hundredth of the clips
 
 
 def frames(history: History) -> Iterable[Diagnosis]:
     facts = history.facts
     unfit, all_clips = len(facts.unfit), len(facts.unfit) + facts.train.clips
     tightest, middle = facts.frames_per_label
-    if unfit < max(1, 0.01 * all_clips) and tightest >= _FEW_FRAMES:
+    if unfit < max(1, 0.01 * all_clips) and tightest >= TIGHTEST_WITH_ADAPTER:
         return
     remedy = "check whether these texts belong to these sounds"
     if facts.adapter:
@@ -127,6 +127,7 @@ def one_speaker(history: History) -> Iterable[Diagnosis]:
             f"{name} is understood much worse than the others.",
             evidence,
             "listen to these clips; more speech of this speaker, or of speakers alike, in training helps most",
+            subject=name,
         )
 
 
@@ -137,6 +138,7 @@ def one_corpus(history: History) -> Iterable[Diagnosis]:
             f"The corpus {name} is understood much worse than the others: perhaps its texts are not what is said.",
             evidence,
             "listen to some of its clips and read along; `goama check` lays some out (--report report.html)",
+            subject=name,
         )
 
 
