@@ -129,27 +129,34 @@ def read_recipe(path: Path | None = None, overrides: Iterable[str] = ()) -> Reci
     Raises `GoamaError` for a missing file, broken TOML, an unknown key (with the nearest right one) or a
     value that does not fit.
     """
-    tables: dict[str, Any] = {}
-    if path is not None:
-        if not path.is_file():
-            raise GoamaError(f"{path}: no such recipe file")
-        try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise GoamaError(f"{path}: not TOML ({error})") from error
-    where = str(path) if path else "-s"
+    tables = _read_tables(path) if path is not None else {}
     for override in overrides:
         key, equals, value = override.partition("=")
         section, dot, name = key.strip().partition(".")
         if not equals or not dot:
             raise GoamaError(f"-s {override}: write it as section.key=value, for example -s train.minutes=10")
-        table = tables.setdefault(section, {})
-        if isinstance(table, dict):
-            table[name] = _value(value.strip())
-        where = f"-s {override}" if path is None else where
+        table = {name: _value(value.strip())}
+        _check({section: table}, f"-s {override}")
+        tables[section] = tables.get(section, {}) | table
+    return Recipe.model_validate(tables)
+
+
+def _read_tables(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise GoamaError(f"{path}: no such recipe file")
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise GoamaError(f"{path}: not TOML ({error})") from error
+    _check(tables, str(path))
+    return tables
+
+
+def _check(tables: dict[str, Any], where: str) -> None:
+    """Keys do not depend on one another, so that file and overrides are each refused by themselves, as `where`."""
     _refuse_unknown_keys(tables, where)
     try:
-        return Recipe.model_validate(tables)
+        Recipe.model_validate(tables)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part in _all_names())

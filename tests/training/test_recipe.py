@@ -62,6 +62,29 @@ def test_a_slip_in_a_file_names_the_file(tmp_path):
         read_recipe(tmp_path / "absent.toml")
 
 
+@pytest.mark.parametrize(
+    "overrides, said",
+    [
+        (["train.foo=1", "train.minutes=10"], r"^-s train\.foo=1: unknown recipe key train\.foo"),
+        (["train.minutes=10", "train.foo=1"], r"^-s train\.foo=1: unknown recipe key train\.foo"),
+        (["train.seed=-1", "train.minutes=10"], r"^-s train\.seed=-1: train\.seed = -1 does not fit"),
+    ],
+)
+@pytest.mark.parametrize("with_file", [True, False])
+def test_each_override_is_blamed_for_its_own_slip_alone(overrides, said, with_file, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[train]\nsteps = 10\n")
+    with pytest.raises(GoamaError, match=said):
+        read_recipe(path if with_file else None, overrides)
+
+
+def test_a_file_is_blamed_for_its_own_slip_also_with_overrides(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[train]\nseed = -3\n")
+    with pytest.raises(GoamaError, match=r"mine\.toml: train\.seed = -3 does not fit"):
+        read_recipe(path, ["train.minutes=10"])
+
+
 def test_scientific_notation_is_a_number():
     assert read_recipe(None, ["train.learning_rate=2e-4"]).train.learning_rate == pytest.approx(2e-4)
 
