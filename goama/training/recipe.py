@@ -194,4 +194,15 @@ def _value(text: str) -> Any:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, str):
+        return _basic_string(value)
     return json.dumps(value)
+
+
+def _basic_string(text: str) -> str:
+    """JSON's escapes are TOML's too, but TOML knows no surrogates and wants DEL escaped."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise GoamaError(f"{text!r} is not Unicode, which a recipe must be; give it another name") from error
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

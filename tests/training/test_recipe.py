@@ -1,6 +1,8 @@
 """A recipe is read, overridden, written and read again; a slip of the pen is answered with the right key."""
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from goama.errors import GoamaError
 from goama.training.recipe import Recipe, read_recipe
@@ -10,6 +12,22 @@ def test_a_written_recipe_reads_back_the_same(tmp_path):
     recipe = read_recipe(None, ["train.minutes=2.5", "train.seed=7", "model.adapter=true", "data.batch_seconds=30"])
     (tmp_path / "recipe.toml").write_text(recipe.to_toml())
     assert read_recipe(tmp_path / "recipe.toml") == recipe
+
+
+@settings(deadline=None)
+@given(name=st.text())
+@example(name="𞤆𞤵𞤤𞤢𞤪 🎙")
+@example(name="\x00\t\r\n\x1f\x7f\x85\u2028\"\\#")
+def test_an_encoder_of_any_name_reads_back_the_same(name, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "recipe.toml"
+    recipe = Recipe().with_values("model", encoder=name)
+    path.write_text(recipe.to_toml(), encoding="utf-8")
+    assert read_recipe(path) == recipe
+
+
+def test_a_name_that_is_not_unicode_is_a_sentence():
+    with pytest.raises(GoamaError, match=r"'caf\\udce9' is not Unicode"):
+        Recipe().with_values("model", encoder="caf\udce9").to_toml()
 
 
 def test_the_default_recipe_round_trips(tmp_path):
