@@ -46,7 +46,9 @@ class TrainSection(_Section):
     eval_every: int | None = Field(
         None, gt=0, description="steps between evaluations; default: 12 in a run, fewer in few minutes"
     )
-    save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
+    save_every: int | None = Field(
+        None, gt=0, description="steps between checkpoints, beside one with each best model; default: 12 in a run"
+    )
     keep: int = Field(2, ge=1, description="checkpoints kept")
     rollbacks: int = Field(3, ge=0, description="times the guard undoes a loss spike at a lower rate before it stops")
     patience: int | None = Field(None, ge=1, description="evaluations without a better dev CER after which to stop")
