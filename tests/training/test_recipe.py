@@ -17,7 +17,7 @@ def test_a_written_recipe_reads_back_the_same(tmp_path):
 @settings(deadline=None)
 @given(name=st.text())
 @example(name="𞤆𞤵𞤤𞤢𞤪 🎙")
-@example(name="\x00\t\r\n\x1f\x7f\x85\u2028\"\\#")
+@example(name='\x00\t\r\n\x1f\x7f\x85\u2028"\\#')
 def test_an_encoder_of_any_name_reads_back_the_same(name, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "recipe.toml"
     recipe = Recipe().with_values("model", encoder=name)
