@@ -1,7 +1,8 @@
 """In how many parts a step must be computed to fit into a GPU's memory: tried out before training, not guessed.
 
-A step's gradient is the same in however many parts, so this decides on speed alone. What is tried is the worst that can
-come, a batch of nothing but the longest clips, with room for what the optimiser will keep.
+The gradient of the same clips is the same in however many parts, so this decides on speed, and on which clips are drawn
+together. What is tried is the worst that can come, a batch of nothing but the longest clips, with room for what the
+optimiser will keep.
 """
 
 from __future__ import annotations

@@ -64,8 +64,11 @@ class Monitor:
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
-        for tracker in self._trackers:
-            tracker.finish()
+        for tracker in list(self._trackers):
+            try:
+                tracker.finish()
+            except Exception as error:
+                self._drop(tracker, error)
 
     def log(self, step: int, values: dict[str, Any]) -> None:
         """Write one line of metrics.jsonl, and the same to the trackers."""
@@ -76,9 +79,13 @@ class Monitor:
         for tracker in list(self._trackers):
             try:
                 tracker.log(numbers, step=step)
-            except Exception as error:  # a server that is gone is no reason to stop; each has its own kinds
-                self._trackers.remove(tracker)
-                self.say(f"{tracker.name} takes no more figures ({error}); {self._metrics} goes on")
+            except Exception as error:
+                self._drop(tracker, error)
+
+    def _drop(self, tracker: GeneralTracker, error: Exception) -> None:
+        """A server that is gone is no reason to stop, nor to end in a traceback; each has its own kinds of errors."""
+        self._trackers.remove(tracker)
+        self.say(f"{tracker.name} takes no more figures ({error}); {self._metrics} goes on")
 
     def log_evaluation(self, step: int, clips: Sequence[ClipScore], *, best: bool, sane: bool) -> None:
         """Write the line of an evaluation."""

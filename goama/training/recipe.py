@@ -46,7 +46,9 @@ class TrainSection(_Section):
     eval_every: int | None = Field(
         None, gt=0, description="steps between evaluations; default: 12 in a run, fewer in few minutes"
     )
-    save_every: int | None = Field(None, gt=0, description="steps between checkpoints; default: after evaluations")
+    save_every: int | None = Field(
+        None, gt=0, description="steps between checkpoints, beside one with each best model; default: 12 in a run"
+    )
     keep: int = Field(2, ge=1, description="newest checkpoints kept, beside the one that the guard may need")
     rollbacks: int = Field(3, ge=0, description="times the guard undoes a loss spike at a lower rate before it stops")
     patience: int | None = Field(None, ge=1, description="evaluations without a better dev CER after which to stop")
@@ -135,27 +137,34 @@ def read_recipe(path: Path | None = None, overrides: Iterable[str] = ()) -> Reci
     Raises `GoamaError` for a missing file, broken TOML, an unknown key (with the nearest right one) or a
     value that does not fit.
     """
-    tables: dict[str, Any] = {}
-    if path is not None:
-        if not path.is_file():
-            raise GoamaError(f"{path}: no such recipe file")
-        try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise GoamaError(f"{path}: not TOML ({error})") from error
-    where = str(path) if path else "-s"
+    tables = _read_tables(path) if path is not None else {}
     for override in overrides:
         key, equals, value = override.partition("=")
         section, dot, name = key.strip().partition(".")
         if not equals or not dot:
             raise GoamaError(f"-s {override}: write it as section.key=value, for example -s train.minutes=10")
-        table = tables.setdefault(section, {})
-        if isinstance(table, dict):
-            table[name] = _value(value.strip())
-        where = f"-s {override}" if path is None else where
+        table = {name: _value(value.strip())}
+        _check({section: table}, f"-s {override}")
+        tables[section] = tables.get(section, {}) | table
+    return Recipe.model_validate(tables)
+
+
+def _read_tables(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise GoamaError(f"{path}: no such recipe file")
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise GoamaError(f"{path}: not TOML ({error})") from error
+    _check(tables, str(path))
+    return tables
+
+
+def _check(tables: dict[str, Any], where: str) -> None:
+    """Keys do not depend on one another, so that file and overrides are each refused by themselves, as `where`."""
     _refuse_unknown_keys(tables, where)
     try:
-        return Recipe.model_validate(tables)
+        Recipe.model_validate(tables)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part in _all_names())
@@ -193,4 +202,15 @@ def _value(text: str) -> Any:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, str):
+        return _basic_string(value)
     return json.dumps(value)
+
+
+def _basic_string(text: str) -> str:
+    """JSON's escapes are TOML's too, but TOML knows no surrogates and wants DEL escaped."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise GoamaError(f"{text!r} is not Unicode, which a recipe must be; give it another name") from error
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -208,11 +208,21 @@ def train(
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            raise GoamaError(
-                f"the GPU's memory does not hold {recipe.data.batch_seconds:g} s of audio at once; go on with --resume "
-                "in a copy of the recipe with data.accumulate doubled, or model.gradient_checkpointing=true"
-            ) from error
+            raise GoamaError(_out_of_memory(recipe, processes.count)) from error
     return Trained(run, run / "best", run / REPORT_FILE, outcome)
+
+
+def _out_of_memory(recipe: Recipe, processes: int) -> str:
+    """The sentence about it; a run that goes on keeps its recipe, so that another one is to be begun."""
+    parts = int(recipe.data.accumulate)
+    remedies = [f"-s data.accumulate={2 * parts}"]
+    if not recipe.model.gradient_checkpointing:
+        remedies.append("-s model.gradient_checkpointing=true")
+    held_s = float(recipe.data.batch_seconds) / parts / processes
+    return (
+        f"the GPU's memory does not hold {held_s:g} s of audio at once; train again into another folder with "
+        f"{' or '.join(remedies)}"
+    )
 
 
 def _accelerator(precision: str) -> Accelerator:

@@ -67,6 +67,23 @@ def test_a_tracker_that_fails_on_the_way_is_dropped_and_training_goes_on(acceler
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2]
 
 
+class GoneAtTheEnd(Failing):
+    """A server that goes away after the last figures."""
+
+    def log(self, values, step=None, **_):
+        pass
+
+    def finish(self):
+        raise ConnectionError("the server is gone")
+
+
+def test_a_tracker_that_fails_at_the_end_leaves_the_run_finished(accelerator, tmp_path, capsys):
+    console = Console(width=200)
+    with Monitor(tmp_path, accelerator, console, from_step=0, trackers=[GoneAtTheEnd()]) as monitor:
+        monitor.log(1, {"loss": 1.0})
+    assert capsys.readouterr().out.count("failing takes no more figures (the server is gone)") == 1
+
+
 @pytest.mark.parametrize("name", ["wandb", "mlflow", "trackio"])
 def test_each_tracker_takes_the_recipe_and_the_curves(accelerator, tmp_path, monkeypatch, name):
     monkeypatch.setenv("WANDB_MODE", "offline")

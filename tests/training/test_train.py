@@ -460,6 +460,29 @@ def test_a_run_whose_frame_labels_are_gone_says_so(mixture, tiny_encoder, tmp_pa
         train(mixture, tmp_path / "run", encoder=str(tiny_encoder), resume=True)
 
 
+@pytest.mark.parametrize(
+    "overrides, said, remedies",
+    [
+        ([], "20 s of audio at once", ["data.accumulate=2", "model.gradient_checkpointing=true"]),
+        (["data.accumulate=4", "model.gradient_checkpointing=true"], "5 s of audio at once", ["data.accumulate=8"]),
+    ],
+)
+def test_out_of_memory_is_a_sentence_with_overrides_that_can_be_typed(
+    mixture, tiny_encoder, tmp_path, monkeypatch, overrides, said, remedies
+):
+    def no_room(*_, **__):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(torch.nn.functional, "ctc_loss", no_room)
+    recipe = read_recipe(None, [*FEW_STEPS, *overrides])
+    with pytest.raises(GoamaError, match=f"{said}; train again into another folder with") as caught:
+        train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
+    typed = re.findall(r"-s (\S+)", str(caught.value))
+    assert typed == remedies
+    for remedy in typed:
+        assert read_recipe(None, [*FEW_STEPS, *overrides, remedy]) != recipe
+
+
 def test_clips_that_are_too_long_are_named_and_not_heard(corpus, mixture, tiny_encoder, tmp_path, capsys):
     lengths = {cut.id: cut.duration for cut in corpus.cuts("train")}
     middle = sorted(lengths.values())[len(lengths) // 2]
