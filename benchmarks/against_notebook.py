@@ -1,7 +1,7 @@
 """Goama's training against the notebook's recipe: same clips, same architecture, same number of clips seen.
 
     python benchmarks/against_notebook.py [--clips 320] [--rounds 3] [--json FILE|-]
-    python benchmarks/against_notebook.py --accuracy [--minutes 9] [--rounds 3] [--json FILE|-]
+    python benchmarks/against_notebook.py --accuracy [--minutes 9] [--rounds 3] [-o FILE] [--json FILE|-]
 
 The two sides run as processes of their own, in turn, on the first clips of the demo's Dutch training split and a
 7.8 M Wav2Vec2-BERT (192 wide, 8 layers, adapter). Only training is timed: neither imports, nor loading, nor the
@@ -11,7 +11,9 @@ audio seconds trained per second over the notebook's) and `memory_ratio` (peak m
 
 `--accuracy`: both fine-tune the starter on all of the Dutch training split for the same minutes of the same machine,
 a seed a round, and write the test split greedily; scored alike. The notebook's minutes begin after its features are
-made, and goama's hold its evaluations.
+made, and goama's hold its evaluations. Its warm-up of 500 steps is longer than few minutes are, so that its rate may
+never come to 5e-5: the table shows the steps and the peak rate of each side, and a third side is the notebook with a
+warm-up of a tenth of its steps. FILE keeps the result of each run: started again, the benchmark goes on from there.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,6 +49,7 @@ ARCHITECTURE = {
 CHARACTERS, WORDS = slice(0, 2), slice(2, 4)
 """Of `portions.counts`."""
 SIDES = ("notebook", "goama", "goama float32")
+SHORT_WARM_UP = "notebook, warm-up of a tenth"
 
 
 def main() -> None:
@@ -54,7 +59,7 @@ def main() -> None:
         return
     corpus = demo_corpus(options.corpus)
     if options.accuracy:
-        summary = accuracy(corpus, options.minutes, options.rounds)
+        summary = accuracy(corpus, options.minutes, options.rounds, options.output)
         finish(summary, options.json)
         return
     with tempfile.TemporaryDirectory(prefix="goama-benchmark-") as folder:
@@ -87,6 +92,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", help="also write the last line to this file; - only prints it")
     parser.add_argument("--accuracy", action="store_true", help="error rates after the same time, not speed")
     parser.add_argument("--minutes", type=float, default=9.0, help="of training, with --accuracy")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("accuracy.json"), help="results of --accuracy, written after each run"
+    )
     parser.add_argument("--side", choices=SIDES[1:], help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -203,42 +211,94 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     (out / "result.json").write_text(json.dumps(facts))
 
 
-def accuracy(corpus: Path, minutes: float, rounds: int) -> dict[str, Any]:
-    """Both sides' error rates on test, and how much lower goama's are; 95 % intervals over seeds and clips."""
-    import numpy as np
-    from portions import change, counts, rate
+def accuracy(corpus: Path, minutes: float, rounds: int, kept: Path) -> dict[str, Any]:
+    """Each side's run on each seed, those in `kept` as they are there, and what they come to."""
+    from goama.corpus.corpus import Corpus
+    from goama.files import write_beside
 
-    clips: dict[str, list[list[list[int]]]] = {"notebook": [], "goama": []}
-    with tempfile.TemporaryDirectory(prefix="goama-benchmark-") as folder:
-        for seed in range(rounds):
-            for side, train_and_write in (("notebook", notebook_writes), ("goama", goama_writes)):
-                scored = train_and_write(corpus, Path(folder) / f"{side}-{seed}", minutes, seed)
-                clips[side].append([counts(clip) for clip in scored])
-                print(f"seed {seed}  {side:8}  CER {rate(np.array(clips[side][-1:])[..., :2])}", flush=True)
-    both = {side: np.array(found) for side, found in clips.items()}
-    summary: dict[str, Any] = {"minutes": minutes, "seeds": rounds}
-    print(f"\n| {minutes:g} minutes of training, {rounds} seeds | test CER | test WER |\n|---|---|---|")
-    for side, found in both.items():
-        rates = {name: rate(found[..., part]) for name, part in (("cer", CHARACTERS), ("wer", WORDS))}
-        summary[side] = rates
-        print(f"| {side} | {rates['cer']} | {rates['wer']} |")
-    lower = {
-        name: change(both["goama"][..., part], both["notebook"][..., part])
-        for name, part in (("cer", CHARACTERS), ("wer", WORDS))
+    sides: dict[str, Callable[..., dict[str, Any]]] = {
+        "notebook": notebook_writes,
+        SHORT_WARM_UP: partial(notebook_writes, warm_up=0.1),
+        "goama": goama_writes,
     }
-    summary["change"] = lower
-    print(f"| goama against it | {lower['cer']} | {lower['wer']} |\n")
+    results: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    trained_on = Corpus.open(corpus).fingerprint()[:8]
+    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    for seed in range(rounds):
+        for side, train_and_write in sides.items():
+            name = f"{side}, {minutes:g} min of {trained_on}, seed {seed}"
+            if name not in results:
+                with tempfile.TemporaryDirectory(prefix="goama-benchmark-") as folder:
+                    results[name] = train_and_write(corpus, Path(folder) / "run", minutes, seed)
+                write_beside(kept, json.dumps(results) + "\n")
+            runs[side].append(results[name])
+            print(f"seed {seed}  {side:{len(SHORT_WARM_UP)}}  {told(results[name])}", flush=True)
+    print(f"\n{minutes:g} minutes of training, {rounds} seeds")
+    summary = compare(runs)
+    print(accuracy_table(summary) + "\n")
+    return {"minutes": minutes, "seeds": rounds, **summary}
+
+
+def told(run: dict[str, Any]) -> str:
+    import numpy as np
+    from portions import STOPPED, rate
+
+    found = STOPPED if run["clips"] is None else f"CER {rate(np.array([run['clips']])[..., CHARACTERS])}"
+    return f"{found}  {run['steps']} steps, peak rate {run['peak_learning_rate']:.1e}"
+
+
+def compare(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Error rates of each side, and goama's against the others; 95 % intervals over seeds and clips.
+
+    A run that the guard stopped is counted and in no rate; a comparison is of the seeds that ended on both sides.
+    """
+    import numpy as np
+    from portions import change, rate
+
+    parts = {"cer": CHARACTERS, "wer": WORDS}
+    summary: dict[str, Any] = {}
+    for side, found in runs.items():
+        ended = np.array([run["clips"] for run in found if run["clips"] is not None])
+        summary[side] = {
+            **{name: rate(ended[..., part]) if len(ended) else None for name, part in parts.items()},
+            "steps": statistics.median(run["steps"] for run in found),
+            "peak_learning_rate": statistics.median(run["peak_learning_rate"] for run in found),
+            "stopped": len(found) - len(ended),
+        }
+    for other in (side for side in runs if side != "goama"):
+        pairs = [
+            (ours["clips"], theirs["clips"])
+            for ours, theirs in zip(runs["goama"], runs[other], strict=True)
+            if ours["clips"] is not None and theirs["clips"] is not None
+        ]
+        if pairs:
+            ours, theirs = (np.array(clips) for clips in zip(*pairs, strict=True))
+            against = {name: change(ours[..., part], theirs[..., part]) for name, part in parts.items()}
+            summary[f"goama against: {other}"] = against
     return summary
 
 
-def notebook_writes(corpus: Path, out: Path, minutes: float, seed: int) -> list[Any]:
+def accuracy_table(summary: dict[str, Any]) -> str:
+    from portions import STOPPED
+
+    lines = ["| | steps | peak rate | test CER | test WER |", "|---|---|---|---|---|"]
+    for name, row in summary.items():
+        stopped = f"{name}; {row['stopped']} {STOPPED}" if row.get("stopped") else name
+        pace = f"{row['steps']:.0f} | {row['peak_learning_rate']:.1e}" if "steps" in row else " | "
+        lines.append(f"| {stopped} | {pace} | {row['cer'] or ''} | {row['wer'] or ''} |")
+    return "\n".join(lines)
+
+
+def notebook_writes(corpus: Path, out: Path, minutes: float, seed: int, warm_up: float = 500) -> dict[str, Any]:
+    from portions import counts
+
     from goama.evaluation.scores import score_clip
     from goama.model.shipped import STARTER_FOLDER
 
     out.mkdir(parents=True)
     manifests = write_splits(corpus, out, {"train": None, "dev": None, "test": None})
     command = [sys.executable, str(HERE / "notebook_recipe.py"), "--out", str(out / "run"), "--seed", str(seed)]
-    command += ["--minutes", str(minutes), "--model", str(STARTER_FOLDER)]
+    command += ["--minutes", str(minutes), "--model", str(STARTER_FOLDER), "--warm-up", str(warm_up)]
     command += [word for split, path in manifests.items() for word in (f"--{split}", str(path))]
     finished = subprocess.run(command, capture_output=True, text=True)
     if finished.returncode:
@@ -248,21 +308,32 @@ def notebook_writes(corpus: Path, out: Path, minutes: float, seed: int) -> list[
     scored = [
         score_clip(row["id"], row["text"], hypothesis) for row, hypothesis in zip(references, hypotheses, strict=True)
     ]
-    return sorted(scored, key=lambda clip: clip.id)
+    facts = json.loads((out / "run" / "result.json").read_text(encoding="utf-8"))
+    return {
+        "steps": facts["steps"],
+        "peak_learning_rate": facts["peak_learning_rate"],
+        "clips": [counts(clip) for clip in sorted(scored, key=lambda clip: clip.id)],
+    }
 
 
-def goama_writes(corpus: Path, out: Path, minutes: float, seed: int) -> list[Any]:
+def goama_writes(corpus: Path, out: Path, minutes: float, seed: int) -> dict[str, Any]:
+    from portions import counts, score_best
+
     from goama.corpus.corpus import Corpus
     from goama.corpus.mixture import Mixture
-    from goama.evaluation.evaluate import evaluate
-    from goama.recognition.recogniser import Recogniser
+    from goama.training.monitor import read_metrics
     from goama.training.recipe import read_recipe
     from goama.training.train import train
 
     opened = Corpus.open(corpus)
     recipe = read_recipe(None, [f"train.minutes={minutes}", f"train.seed={seed}"])
     trained = train(Mixture((opened,)), out, encoder="starter", recipe=recipe)
-    return sorted(evaluate(Recogniser.load(trained.best), opened, "test").clips, key=lambda clip: clip.id)
+    clips = score_best(trained, opened, "test")
+    return {
+        "steps": trained.outcome.state.step,
+        "peak_learning_rate": max(line.get("learning_rate") or 0.0 for line in read_metrics(out)),
+        "clips": None if clips is None else [counts(clip) for clip in clips],
+    }
 
 
 def describe(result: dict[str, Any]) -> str:

@@ -6,11 +6,13 @@ greedy decoding of logits gathered on the host. Changed because the libraries di
 WER is jiwer's, and the Trainer's loss is divided by the accumulation steps again, as it was in 2024.
 
     python benchmarks/notebook_recipe.py --train train.jsonl --dev dev.jsonl --out run [--model FOLDER]
-                                         [--epochs 10 | --minutes 9] [--test test.jsonl]
+                                         [--epochs 10 | --minutes 9] [--warm-up 500] [--test test.jsonl]
 
 Manifests are JSONL with `audio` and `text`. The result is run/result.json; of the test manifest, what the last model
 writes is run/hypotheses.json, in its order. `--minutes` gives as many steps as that time is enough for, as the first
-ones show, so that the rate falls to zero at its end. An encoder whose frames are longer than 20 ms gets no adapter:
+ones show, and the rate falls to zero with the last of them. Where they are fewer than the warm-up's 500 it never falls:
+it is still rising when training ends, and 5e-5 is never reached; result.json has `peak_learning_rate`. `--warm-up 0.1`
+makes the warm-up a tenth of the steps. An encoder whose frames are longer than 20 ms gets no adapter:
 twice as long, they would be too few for the letters.
 """
 
@@ -70,6 +72,7 @@ def main() -> None:
         "map_s": map_s,
         "loss": losses[-1] if losses else outcome.training_loss,
         "steps": outcome.global_step,
+        "peak_learning_rate": max(entry.get("learning_rate", 0.0) for entry in trainer.state.log_history),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "peak_gpu_mb": torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None,
     }
@@ -111,6 +114,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--config", default="{}", help="JSON of Wav2Vec2BertConfig values")
     parser.add_argument("--epochs", type=float, default=10)
     parser.add_argument("--minutes", type=float, help="of training, in the place of --epochs")
+    parser.add_argument("--warm-up", type=float, default=500, help="steps; below 1, a share of them")
     parser.add_argument("--test", type=Path, help="manifest to write hypotheses of")
     parser.add_argument("--seed", type=int, default=42)
     return parser.parse_args()
@@ -200,7 +204,7 @@ def arguments(options: argparse.Namespace, steps: int) -> TrainingArguments:
         use_cpu=not on_gpu,
         logging_steps=1,
         learning_rate=5e-5,
-        warmup_steps=500,
+        warmup_steps=options.warm_up,
         save_total_limit=2,
         optim="adamw_torch",
         seed=options.seed,

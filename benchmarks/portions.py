@@ -12,9 +12,14 @@ from goama.corpus.corpus import SPLITS, Corpus
 from goama.corpus.prepare import prepare
 from goama.corpus.source import SourceClip, read_source
 from goama.corpus.voices import find_voice, get_voice
+from goama.evaluation.evaluate import evaluate
 from goama.evaluation.scores import ClipScore
+from goama.recognition.recogniser import Recogniser
+from goama.training.train import Trained
 
 BOOTSTRAP_SAMPLES = 10_000
+STOPPED = "stopped by the guard"
+"""What tables say of a run that left no best model: the guard found none of its evaluations in order."""
 
 
 def corpus_of(voice: str, folder: Path, made: Path | None = None) -> Corpus:
@@ -34,7 +39,7 @@ def portion(whole: Corpus, folder: Path, minutes: int) -> Corpus:
     """A corpus with so many minutes of the training split, all of dev and test; the small are parts of the large."""
     if 60 * minutes >= whole.seconds("train") - 60:
         return whole
-    made = folder / f"{whole.language}-{minutes}"
+    made = folder / f"{whole.language}-{whole.fingerprint()[:8]}-{minutes}"  # a language has several voices
     if (made / "corpus.json").is_file():
         return Corpus.open(made)
     clips, seconds = [], 0.0
@@ -47,6 +52,18 @@ def portion(whole: Corpus, folder: Path, minutes: int) -> Corpus:
             said, sound = cut.supervisions[0], Path(cut.recording.sources[0].source)
             clips.append(SourceClip(cut.id, sound, said.text, cut.id, speaker=said.speaker, split=split))
     return prepare(clips, made, source=str(whole.folder), language=whole.language).corpus
+
+
+def score_best(trained: Trained, corpus: Corpus, split: str) -> list[ClipScore] | None:
+    """The clips of a split as the best model writes them, by id; None where the run was `STOPPED`.
+
+    Ends the program where it was Ctrl-C that stopped the run: its minutes are to be had in one piece.
+    """
+    if trained.outcome.interrupted:
+        raise SystemExit(130)
+    if trained.outcome.state.best_step is None:
+        return None
+    return sorted(evaluate(Recogniser.load(trained.best), corpus, split).clips, key=lambda clip: clip.id)
 
 
 def counts(clip: ClipScore) -> list[int]:

@@ -25,13 +25,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import numpy as np
-from portions import change, corpus_of, counts, portion, rate
+from portions import STOPPED, change, corpus_of, counts, portion, rate, score_best
 
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
-from goama.evaluation.evaluate import evaluate
 from goama.files import write_beside
-from goama.recognition.recogniser import Recogniser
 from goama.training.recipe import Recipe, read_recipe
 from goama.training.train import train
 
@@ -82,7 +80,8 @@ def main() -> None:
                         }
                         write_beside(kept, json.dumps(results) + "\n")
                     said = f"{voice}, {minutes} min, {piece}, seed {seed}"
-                    print(f"{said}: dev CER {100 * results[name]['dev_cer']:.1f} %", flush=True)
+                    cer = results[name]["dev_cer"]
+                    print(f"{said}: " + (STOPPED if cer is None else f"dev CER {100 * cer:.1f} %"), flush=True)
         write_beside(folder / "results.md", markdown(list(results.values())))
     print("\n" + markdown(list(results.values())))
 
@@ -112,16 +111,22 @@ def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, An
     """Train from the beginning, and score the best model on dev."""
     shutil.rmtree(run, ignore_errors=True)
     trained = train(Mixture((corpus,)), run, encoder=encoder, recipe=recipe)
-    if trained.outcome.interrupted:
-        raise SystemExit(130)
-    clips = sorted(evaluate(Recogniser.load(trained.best), corpus, "dev").clips, key=lambda clip: clip.id)
+    clips = score_best(trained, corpus, "dev")
     shutil.rmtree(run)
     state = trained.outcome.state
-    return {"steps": state.step, "dev_cer": state.best_cer, "clips": [counts(clip) for clip in clips]}
+    return {
+        "steps": state.step,
+        "dev_cer": state.best_cer,
+        "stopped": state.guard.reason,
+        "clips": None if clips is None else [counts(clip) for clip in clips],
+    }
 
 
 def markdown(results: list[dict[str, Any]]) -> str:
-    """A row for each piece, a column for each voice and its minutes; only seeds that the plain recipe has too."""
+    """A row for each piece, a column for each voice and its minutes; only seeds that the plain recipe has too.
+
+    Runs that the guard stopped are counted beside the rates of the others.
+    """
     columns = list(dict.fromkeys((r["voice"], r["speech_min"]) for r in results))
     heads = " | ".join(f"{voice}, {minutes} min" for voice, minutes in columns)
     lines = [f"| piece | {heads} |", "|---" * (len(columns) + 1) + "|"]
@@ -132,19 +137,21 @@ def markdown(results: list[dict[str, Any]]) -> str:
 
 
 def cell(results: list[dict[str, Any]], piece: str, voice: str, minutes: int) -> str:
-    def runs(of: str) -> dict[int, list[list[int]]]:
+    def runs(of: str) -> dict[int, list[list[int]] | None]:
         return {
             r["seed"]: r["clips"] for r in results if (r["piece"], r["voice"], r["speech_min"]) == (of, voice, minutes)
         }
 
     with_it, without = runs(piece), runs(PLAIN)
-    seeds = sorted(with_it.keys() & without.keys())
+    common = sorted(with_it.keys() & without.keys())
+    seeds = [seed for seed in common if with_it[seed] is not None and without[seed] is not None]
+    stopped = sum(with_it[seed] is None for seed in common)
+    told = f"{stopped} of {len(common)} {STOPPED}" if stopped else ""
     if not seeds:
-        return ""
+        return told
     clips, base = (np.array([run[seed] for seed in seeds])[..., :2] for run in (with_it, without))
-    if piece == PLAIN:
-        return f"{rate(clips)}, {len(seeds)} seeds"
-    return f"{change(clips, base)}"
+    found = f"{rate(clips)}, {len(seeds)} seeds" if piece == PLAIN else change(clips, base)
+    return f"{found}; {told}" if told else found
 
 
 if __name__ == "__main__":

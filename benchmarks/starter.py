@@ -27,14 +27,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import numpy as np
-from portions import corpus_of, counts, portion, rate
+from portions import STOPPED, corpus_of, counts, portion, rate, score_best
 
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
-from goama.evaluation.evaluate import evaluate
 from goama.evaluation.scores import error_rates
 from goama.files import write_beside
-from goama.recognition.recogniser import Recogniser
 from goama.training.recipe import Recipe, read_recipe
 from goama.training.train import train
 
@@ -55,7 +53,8 @@ def main() -> None:
                 if name not in results:
                     results[name] = one(corpus, folder / "runs" / name, encoder, recipe)
                     write_beside(kept, json.dumps(results) + "\n")
-                print(f"{name}: test CER {100 * results[name]['test_cer']:.1f} %", flush=True)
+                cer = results[name]["test_cer"]
+                print(f"{name}: " + (STOPPED if cer is None else f"test CER {100 * cer:.1f} %"), flush=True)
     write_beside(folder / "results.md", markdown(list(results.values())))
     print("\n" + markdown(list(results.values())))
 
@@ -83,13 +82,11 @@ def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, An
     cpu_s = time.process_time()
     trained = train(Mixture((corpus,)), run, encoder=encoder, recipe=recipe)
     cpu_s = time.process_time() - cpu_s
-    if trained.outcome.interrupted:
-        raise SystemExit(130)
     state = trained.outcome.state
-    clips = sorted(evaluate(Recogniser.load(trained.best), corpus, "test").clips, key=lambda clip: clip.id)
+    clips = score_best(trained, corpus, "test")
     for checkpoint in run.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
-    rates = error_rates(clips)
+    rates = error_rates(clips) if clips is not None else None
     return {
         "encoder": encoder,
         "speech_min": round(corpus.seconds("train") / 60, 1),
@@ -98,13 +95,15 @@ def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, An
         "train_min": round(state.elapsed_s / 60, 2),
         "cpu_min": round(cpu_s / 60, 2),
         "dev_cer": state.best_cer,
-        "test_cer": rates.cer,
-        "test_wer": rates.wer,
-        "clips": [counts(clip) for clip in clips],
+        "stopped": state.guard.reason,
+        "test_cer": rates.cer if rates else None,
+        "test_wer": rates.wer if rates else None,
+        "clips": None if clips is None else [counts(clip) for clip in clips],
     }
 
 
 def markdown(results: list[dict[str, Any]]) -> str:
+    """A row for each encoder and its minutes; runs that the guard stopped are counted, and in no rate."""
     lines = [
         "| Dutch speech, min | encoder | seeds | steps | CPU min | test CER (95 %) | test WER (95 %) |",
         "|---|---|---|---|---|---|---|",
@@ -113,11 +112,13 @@ def markdown(results: list[dict[str, Any]]) -> str:
     for result in results:
         rows.setdefault((result["speech_min"], result["encoder"]), []).append(result)
     for (speech_min, encoder), runs in sorted(rows.items()):
-        clips = np.array([run["clips"] for run in runs])  # (seeds, clips, 4)
+        ended = [run["clips"] for run in runs if run["clips"] is not None]
+        clips = np.array(ended)  # (seeds, clips, 4)
+        seeds = str(len(runs)) if len(ended) == len(runs) else f"{len(runs)}, {len(runs) - len(ended)} {STOPPED}"
+        cer, wer = (rate(clips[..., :2]), rate(clips[..., 2:])) if ended else ("", "")
         steps, cpu_min = (sum(run[key] for run in runs) / len(runs) for key in ("steps", "cpu_min"))
         lines.append(
-            f"| {speech_min:.0f} | {Path(encoder).name} | {len(runs)} | {steps:.0f} | {cpu_min:.1f} "
-            f"| {rate(clips[..., :2])} | {rate(clips[..., 2:])} |"
+            f"| {speech_min:.0f} | {Path(encoder).name} | {seeds} | {steps:.0f} | {cpu_min:.1f} | {cer} | {wer} |"
         )
     return "\n".join(lines) + "\n"
 
