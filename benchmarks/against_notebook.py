@@ -171,6 +171,7 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     cuts = corpus.cuts("train").subset(first=clips).to_eager()
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in cuts)
     wanted = ["model.adapter=true", "data.batch_seconds=60"]
+    wanted += ["augment.tempo=0", "augment.vocal_tract=0", "augment.reverb=0"]  # the notebook masks, no more
     recipe = read_recipe(None, [*wanted, *(["train.precision=no"] if "float32" in side else [])])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder = str(out / "encoder")

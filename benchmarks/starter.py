@@ -1,10 +1,10 @@
 """What the starter is worth: Dutch recognisers from 5, 10, 20 and 64 minutes of speech, with it and from scratch.
 
     python benchmarks/starter.py [-o FOLDER] [--seeds 3] [--speech 5 10 20 64] [--encoders scratch starter]
-                                 [-s train.minutes=9] [--corpus CORPUS]
+                                 [-s KEY=VALUE] [--corpus CORPUS]
 
-Every run has the same recipe, by default nine minutes of training, and is chosen by its dev split; the smaller
-training splits are parts of the larger ones. FOLDER keeps the corpora, the runs and results.json: started again, the
+Every run has the recipe that the plan makes for it, but for what `-s` sets, and is chosen by its dev split; the
+smaller training splits are parts of the larger ones. FOLDER keeps the corpora, the runs and results.json: started again, the
 benchmark goes on with the run it was stopped in, from that run's beginning, so that its minutes count once. Ends with
 a Markdown table, also in FOLDER/results.md. A rate is the mean over the seeds; its 95 % interval comes from a
 bootstrap that draws seeds and, for all of them the same, clips.
@@ -45,7 +45,7 @@ def main() -> None:
     kept = folder / "results.json"
     results: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     for seed in range(options.seeds):  # every seed's row is whole before the next begins
-        recipe = read_recipe(None, [*(options.set or ["train.minutes=9"]), f"train.seed={seed}"])
+        recipe = read_recipe(None, [*options.set, f"train.seed={seed}"])
         for minutes in options.speech:
             corpus = portion(whole, folder, minutes)
             for encoder in options.encoders:
@@ -66,7 +66,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--speech", type=int, nargs="+", default=[5, 10, 20, 64], help="minutes to train on")
     parser.add_argument("--encoders", nargs="+", default=["scratch", "starter"])
-    parser.add_argument("-s", "--set", action="append", help="recipe of every run [default: train.minutes=9]")
+    parser.add_argument("-s", "--set", action="append", default=[], help="recipe of every run")
     return parser.parse_args()
 
 

@@ -78,7 +78,7 @@ def test_the_table_of_pieces_counts_runs_that_the_guard_stopped(benchmark):
     results += [run("tempo", 0, CLIPS), run("tempo", 1, None), run("rooms", 0, None)]
     rows = benchmark("recipe").markdown(results).splitlines()
     assert rows[3].endswith("+0.0 % (+0.0 to +0.0); 1 of 2 stopped by the guard |")
-    assert rows[4] == "| rooms | 1 of 1 stopped by the guard |"
+    assert rows[4] == "| rooms | 1 | 1 of 1 stopped by the guard |"
 
 
 def test_the_starters_table_counts_runs_that_the_guard_stopped(benchmark):
