@@ -4,10 +4,10 @@
                                  [-s KEY=VALUE] [--corpus CORPUS]
 
 Every run has the recipe that the plan makes for it, but for what `-s` sets, and is chosen by its dev split; the
-smaller training splits are parts of the larger ones. FOLDER keeps the corpora, the runs and results.json: started again, the
-benchmark goes on with the run it was stopped in, from that run's beginning, so that its minutes count once. Ends with
-a Markdown table, also in FOLDER/results.md. A rate is the mean over the seeds; its 95 % interval comes from a
-bootstrap that draws seeds and, for all of them the same, clips.
+smaller training splits are parts of the larger ones. FOLDER keeps the corpora, the runs and results.json: started
+again, the benchmark goes on with the run it was stopped in, from that run's beginning, so that its minutes count
+once. Ends with a Markdown table, also in FOLDER/results.md. A rate is the mean over the seeds; its 95 % interval
+comes from a bootstrap that draws seeds and, for all of them the same, clips.
 """
 
 from __future__ import annotations
