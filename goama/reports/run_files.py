@@ -18,6 +18,12 @@ from goama.files import write_beside
 DEV_FILE = "dev.jsonl"
 """Every dev clip as RUN/best heard it."""
 
+HEARD_FILE = "heard.jsonl"
+"""A line an evaluation: what the network made of the dev clips then."""
+
+REMEMBERED = 1000
+"""Dev clips whose texts are remembered at every evaluation: the first by their ids."""
+
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 Line = dict[str, Any]
@@ -62,6 +68,8 @@ class RunFiles:
     recipe_toml: str
     metrics: Metrics
     dev: DevClips
+    heard: dict[int, dict[str, str]]
+    """Of every evaluation, by its step, what the network made of each dev clip."""
     diagnosis: dict[str, Any]
     """diagnosis.json; empty where there is none."""
     state: dict[str, Any]
@@ -106,6 +114,7 @@ def read_run(run: Path) -> RunFiles:
         recipe_toml,
         parse_metrics(_lines(metrics_file)),
         read_dev_clips(run),
+        read_texts(run),
         _read_json(run / "diagnosis.json") or {},
         _newest_state(run),
         metrics_file.stat().st_mtime if is_there else None,
@@ -162,6 +171,28 @@ def read_dev_clips(run: Path) -> DevClips:
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return DevClips(step if clips else None, tuple(clips))
+
+
+def remember_texts(run: Path, step: int, clips: Sequence[ClipScore]) -> None:
+    """Add what the network of this step wrote of the dev clips."""
+    remembered = sorted(clips, key=lambda clip: clip.id)[:REMEMBERED]
+    line = {"step": step, "texts": {clip.id: clip.hypothesis for clip in remembered}}
+    with (run / HEARD_FILE).open("a", encoding="utf-8") as file:
+        file.write("\n" + json.dumps(line, ensure_ascii=False))  # in this order, or half a line would spoil the next
+
+
+def read_texts(run: Path) -> dict[int, dict[str, str]]:
+    """Step to clip id to text, from the first step on; what a run that was resumed wrote anew stands for what was."""
+    heard: dict[int, dict[str, str]] = {}
+    for line in _lines(run / HEARD_FILE):
+        try:
+            value = json.loads(line)
+            step, texts = int(value["step"]), {str(id): str(text) for id, text in value["texts"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        heard = {earlier: then for earlier, then in heard.items() if earlier < step}
+        heard[step] = texts
+    return heard
 
 
 def _lines(file: Path) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +22,16 @@ from goama.files import write_beside
 from goama.reports.dev_sounds import DevSound, DevSounds
 from goama.reports.page import count_of_clips, duration, render
 from goama.reports.run_curves import best_evaluation, draw, percent
-from goama.reports.run_files import DEV_FILE, DevClips, RunFiles, number, read_run, write_dev_clips
+from goama.reports.run_files import (
+    DEV_FILE,
+    HEARD_FILE,
+    DevClips,
+    RunFiles,
+    number,
+    read_run,
+    remember_texts,
+    write_dev_clips,
+)
 from goama.text.vocabulary import segment
 
 REPORT_FILE = "report.html"
@@ -33,6 +42,7 @@ WORST_CLIPS, MIDDLE_CLIPS, BEST_CLIPS = 10, 4, 8
 MOST_LISTED = 200  # rows of a table of clips left out; run.json has them all
 _GROUPS_SHOWN = 30
 _FEW_CLIPS = 5  # groups with fewer are told together: their rates are chance
+_STAGES = 12  # evaluations whose text is shown of a clip
 _SHORT, _ENOUGH = 10, 30  # a clip of fewer characters is not shown where there are so many others
 _MOST_RESAMPLED = 300  # clips; with more the interval is narrow, and drawing it would take a second
 _QUIET_S = 300.0  # without a new line a run is taken for dead, or ten times as long as its lines take
@@ -56,9 +66,13 @@ class RunPage:
         self._written_at = float("-inf")
         self._took_s = 0.0
 
-    def keep(self, step: int, clips: Sequence[ClipScore]) -> None:
-        """Remember what the best model so far made of the dev clips."""
-        if self._writes:
+    def remember(self, step: int, clips: Sequence[ClipScore], *, is_best: bool) -> None:
+        """Keep what the network made of the dev clips, and every number of the best so far."""
+        if not self._writes:
+            return
+        with self._harmless(HEARD_FILE):
+            remember_texts(self._run, step, clips)
+        if is_best:
             with self._harmless(DEV_FILE):
                 write_dev_clips(self._run, step, clips)
 
@@ -128,6 +142,7 @@ def write_page(files: RunFiles, sounds: DevSounds, *, going: bool) -> Path:
         is_evaluated=best is not None,
         dev_step=files.dev.step,
         marked=marked,
+        as_it_learnt=partial(_as_it_learnt, files.heard),
         sounds=embedded,
         not_embedded=reasons,
         missing=sounds.missing,
@@ -374,6 +389,13 @@ class _Heard:
 def _with_intervals(clips: tuple[ClipScore, ...]) -> Score | None:
     has_words = any(clip.words for clip in clips)
     return score(clips) if has_words and len(clips) <= _MOST_RESAMPLED else None
+
+
+def _as_it_learnt(heard: dict[int, dict[str, str]], clip: ClipScore) -> list[tuple[int, str]]:
+    """(step, text): what the network made of a clip, from its first evaluation on; of many, some, evenly spaced."""
+    texts = [(step, then[clip.id]) for step, then in heard.items() if clip.id in then]
+    every = -(-len(texts) // _STAGES)
+    return texts[:: max(1, every)]
 
 
 def marked(clip: ClipScore) -> tuple[Pieces, Pieces]:

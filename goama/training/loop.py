@@ -278,7 +278,7 @@ class TrainingLoop:
         if is_best:
             self.state = replace(self.state, best_cer=result.cer, best_step=self.state.step)
             self.save_model("best", self.state)
-            self.page.keep(self.state.step, clips)
+        self.page.remember(self.state.step, clips, is_best=is_best)
         self.state = replace(
             self.state, guard=guard.after_evaluation(self.state.guard, cer=result.cer, is_best=is_best)
         )
@@ -299,6 +299,7 @@ class TrainingLoop:
         self._hear(clips, cer)
         self.monitor.log(0, {"event": "before training", "reason": f"dev CER {100 * cer:.1f} %"})
         self.monitor.say(f"before training: dev CER {100 * cer:.1f} %")
+        self.page.remember(0, clips, is_best=False)
 
     def _hear(self, clips: list[ClipScore], cer: float) -> None:
         written = sum(len(clip.hypothesis) for clip in clips) / max(1, sum(len(clip.reference) for clip in clips))
