@@ -127,7 +127,15 @@ def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, **sett
     return np.array([(r.loss, r.gradient_norm, r.blank_share, r.audio_s) for r in results]), heard
 
 
-STEPS = ["train.steps=8", "train.eval_every=4", "train.save_every=2", "data.batch_seconds=20", "train.precision=no"]
+STEPS = [
+    "train.steps=8",
+    "train.eval_every=4",
+    "train.save_every=2",
+    "data.batch_seconds=20",
+    "train.warmup=0.1",
+    "train.thaw=0",
+    "train.precision=no",
+]
 
 
 def run_training(corpus: Corpus, encoder: Path, run: Path, overrides: list[str] = STEPS, resume: bool = False) -> Any:
