@@ -56,6 +56,19 @@ def test_two_voices_of_one_language_have_portions_of_their_own(benchmark, corpus
     assert {cut.id.split("-")[0] for cut in second.cuts("train")} == {"other"}
 
 
+def test_a_voice_without_a_test_split_has_portions_too(benchmark, corpus, tmp_path):
+    clips = [
+        SourceClip(f"{copy}-{c.id}", Path(c.recording.sources[0].source), c.supervisions[0].text, c.id, split=split)
+        for split in ("train", "dev")
+        for c in corpus.cuts(split)
+        for copy in range(3)
+    ]
+    voice = prepare(clips, tmp_path / "voice", source="voice", language="ru").corpus
+    part = benchmark("portions").portion(voice, tmp_path, 0.2)
+    assert part.clips("test") == 0 and part.clips("dev") == voice.clips("dev")
+    assert 12 <= part.seconds("train") < voice.seconds("train")
+
+
 def test_a_run_that_the_guard_stopped_has_no_score_and_an_interrupted_one_ends_the_benchmark(
     benchmark, corpus, tmp_path
 ):
