@@ -244,7 +244,7 @@ class Learner:
         return time_masks(
             output_frames(self.config, mask.sum(1)).cpu(),
             by_clip,
-            time_masks_per_s=augment.time_masks_per_s if augment is not None else 0.0,
+            time_masks_per_s=float(augment.time_masks_per_s) if augment is not None else 0.0,
             longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
             frame_shift_s=frame_shift_s(self.config),
         ).to(mask.device)
@@ -266,7 +266,7 @@ class Learner:
             features,
             mask,
             by_clip,
-            time_masks_per_s=augment.time_masks_per_s,
+            time_masks_per_s=float(augment.time_masks_per_s),
             longest_time_mask_s=augment.longest_time_mask_s,
             frequency_masks=augment.frequency_masks,
             widest_frequency_mask=augment.widest_frequency_mask,

@@ -25,10 +25,7 @@ from goama.training.guidance import Guide
 from goama.training.learner import Learner, StepResult
 from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import rate_factor, set_rate, weight_scale
-from goama.training.recipe import AugmentSection, TrainSection
-
-EVALUATIONS = 12
-"""Evaluations in a run, evenly spaced, when the recipe does not say how often."""
+from goama.training.recipe import EVALUATIONS, AugmentSection, TrainSection
 
 _LOG_EVERY = guard.MEASURED_EVERY  # steps
 _SAID = 5  # skipped steps that the screen explains; metrics.jsonl has all

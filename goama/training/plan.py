@@ -28,7 +28,7 @@ from goama.model.encoder import (
 )
 from goama.text.vocabulary import Vocabulary
 from goama.training.processes import asks_for_shards, processes_here
-from goama.training.recipe import Recipe
+from goama.training.recipe import EVALUATIONS, Recipe
 
 TIGHTEST_WITH_ADAPTER = 1.25
 """Frames per label that the tightest hundredth of clips must keep if the adapter is to halve them."""
@@ -233,6 +233,9 @@ def _choose_what_learns(chooser: _Chooser, encoder: str, config: PreTrainedConfi
 
 def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
     """Raw waveforms have no mel bins: what works on these is refused, and the default frequency masks are left out."""
+    seconds = chooser.recipe.augment.longest_time_mask_s
+    why = f"each up to {seconds:g} s: of the densities tried none did better (docs/recipe.md)"
+    chooser.choose("augment", "time_masks_per_s", 0.5, why)
     if not hears_waveforms(config):
         return
     augment = chooser.recipe.augment
@@ -279,14 +282,23 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
         rate, why = 5e-5, "a large pretrained encoder: the rate the field fine-tunes Wav2Vec2-BERT with"
     chooser.choose("train", "learning_rate", rate, why)
     rate = float(chooser.recipe.train.learning_rate)
-    new = "the head (and a new adapter) starts from random values" if encoder != SCRATCH else "all of it is new"
+    new = "the head (and a new adapter) starts from random values"
+    if encoder == SCRATCH:
+        new = "all of it is new"
+    elif _brings_a_head(config):
+        new = "the head that came along; rows of characters that it lacks, and a new adapter, start from random values"
     head_rate = max(rate, 5e-4) if encoder != SCRATCH else rate
     chooser.choose("train", "head_learning_rate", head_rate, new)
+    chooser.choose("train", "layer_decay", 1.0, "no layer is held back: with 0.9 the starter learnt no better")
     if chooser.recipe.train.flat_start not in ("auto", 0) and hears_waveforms(config):
         raise GoamaError(f"{encoder} hears waveforms: train.flat_start aligns log-mel frames; set it to 0")
     flat = 0.45 if encoder == SCRATCH else 0.0
     why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
     chooser.choose("train", "flat_start", flat, why)
+
+
+def _brings_a_head(config: PreTrainedConfig) -> bool:
+    return any("ForCTC" in name for name in config.architectures or [])
 
 
 def _is_small(config: PreTrainedConfig) -> bool:
@@ -341,6 +353,11 @@ def _cpu_computes_in_bf16() -> bool:
 def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
     """Steps are what the user asked for; minutes are a bound that a small pretrained encoder may not need."""
     train = chooser.recipe.train
+    if train.eval_every is None:
+        why = (
+            "at even distances" if train.minutes is None else "fewer where they would take over a tenth of the minutes"
+        )
+        chooser.choices.append(Choice("train.eval_every", f"{EVALUATIONS} times in the run", why))
     if train.steps is not None and train.epochs == "auto":
         return
     if _learns_by_heart(encoder, config, hours):
@@ -366,7 +383,7 @@ def _choose_beginning(chooser: _Chooser, encoder: str, config: PreTrainedConfig,
     share, why = 0.0, "a new head's first gradients would hardly disturb what learns"
     if encoder == SCRATCH:
         why = "all of it is new"
-    elif any("ForCTC" in name for name in config.architectures or []):
+    elif _brings_a_head(config):
         why = "the encoder brings a head along"
     elif not (chooser.recipe.model.freeze_encoder or chooser.recipe.model.lora):
         share = SHARE_AT_FIRST if steps is None else round(min(LONGEST_AT_FIRST, THAW_STEPS / steps), 3)

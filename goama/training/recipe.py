@@ -17,6 +17,9 @@ Auto = Literal["auto"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
+EVALUATIONS = 12
+"""In a run, and checkpoints, where the recipe does not say how many steps lie between them."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -32,8 +35,8 @@ class TrainSection(_Section):
     learning_rate: Positive | Auto = Field("auto", description="peak learning rate of AdamW")
     head_learning_rate: Positive | Auto = Field("auto", description="peak rate of what starts from random values")
     warmup: Share | Auto = Field("auto", description="share of training over which the rate rises")
-    layer_decay: float = Field(
-        1.0, gt=0, le=1, description="each layer of the encoder learns at this share of the rate of the one above it"
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = Field(
+        "auto", description="each layer of the encoder learns at this share of the rate of the one above it"
     )
     thaw: Share | Auto = Field("auto", description="share of training in which only what is new learns")
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
@@ -87,7 +90,7 @@ class ModelSection(_Section):
 class AugmentSection(_Section):
     """What is done to training clips and their features."""
 
-    time_masks_per_s: float = Field(0.5, ge=0)
+    time_masks_per_s: Annotated[float, Field(ge=0)] | Auto = Field("auto", description="SpecAugment's, in each clip")
     longest_time_mask_s: float = Field(0.4, gt=0)
     frequency_masks: int = Field(2, ge=0)
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")

@@ -133,7 +133,7 @@ def train(
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
         new_parameters=(*loaded.new_parameters, FRAME_HEAD),
-        layer_decay=recipe.train.layer_decay,
+        layer_decay=float(recipe.train.layer_decay),
         betas=recipe.train.betas,
         weight_decay=recipe.train.weight_decay,
     )

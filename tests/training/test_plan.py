@@ -51,6 +51,9 @@ def test_every_choice_has_a_reason_and_the_users_own_stand(corpus, tiny_encoder)
     assert reasons["train.learning_rate"] == (3e-4, "set in the recipe")
     assert made.recipe.model.adapter is False
     assert all(reason for _, reason in reasons.values())
+    told = {"epochs", "warmup", "thaw", "layer_decay", "eval_every", "head_learning_rate", "flat_start", "precision"}
+    told = {f"train.{key}" for key in told} | {"augment.time_masks_per_s", "augment.tempo", "data.batch_seconds"}
+    assert told <= reasons.keys()
 
 
 def test_dutch_has_room_for_the_adapter_and_30_ms_frames_have_not(corpus, tiny_encoder):
