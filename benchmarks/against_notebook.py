@@ -1,7 +1,8 @@
 """Goama's training against the notebook's recipe: same clips, same architecture, same number of clips seen.
 
     python benchmarks/against_notebook.py [--clips 320] [--rounds 3] [--json FILE|-]
-    python benchmarks/against_notebook.py --accuracy [--minutes 9] [--rounds 3] [-o FILE] [--json FILE|-]
+    python benchmarks/against_notebook.py --accuracy [--minutes 9] [--rounds 3] [--sides NAME ...] [-o FILE]
+                                          [--json FILE|-]
 
 The two sides run as processes of their own, in turn, on the first clips of the demo's Dutch training split and a
 7.8 M Wav2Vec2-BERT (192 wide, 8 layers, adapter). Only training is timed: neither imports, nor loading, nor the
@@ -27,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -50,6 +51,7 @@ CHARACTERS, WORDS = slice(0, 2), slice(2, 4)
 """Of `portions.counts`."""
 SIDES = ("notebook", "goama", "goama float32")
 SHORT_WARM_UP = "notebook, warm-up of a tenth"
+ACCURACY_SIDES = ("notebook", SHORT_WARM_UP, "goama")
 
 
 def main() -> None:
@@ -59,7 +61,7 @@ def main() -> None:
         return
     corpus = demo_corpus(options.corpus)
     if options.accuracy:
-        summary = accuracy(corpus, options.minutes, options.rounds, options.output)
+        summary = accuracy(corpus, options.minutes, options.rounds, options.sides, options.output)
         finish(summary, options.json)
         return
     with tempfile.TemporaryDirectory(prefix="goama-benchmark-") as folder:
@@ -92,6 +94,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", help="also write the last line to this file; - only prints it")
     parser.add_argument("--accuracy", action="store_true", help="error rates after the same time, not speed")
     parser.add_argument("--minutes", type=float, default=9.0, help="of training, with --accuracy")
+    parser.add_argument(
+        "--sides",
+        nargs="+",
+        default=ACCURACY_SIDES,
+        choices=ACCURACY_SIDES,
+        metavar="NAME",
+        help=f"with --accuracy, of: {', '.join(ACCURACY_SIDES)}",
+    )
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("accuracy.json"), help="results of --accuracy, written after each run"
     )
@@ -212,25 +222,25 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     (out / "result.json").write_text(json.dumps(facts))
 
 
-def accuracy(corpus: Path, minutes: float, rounds: int, kept: Path) -> dict[str, Any]:
-    """Each side's run on each seed, those in `kept` as they are there, and what they come to."""
+def accuracy(corpus: Path, minutes: float, rounds: int, wanted: Sequence[str], kept: Path) -> dict[str, Any]:
+    """Each wanted side's run on each seed, those in `kept` as they are there, and what they come to."""
     from goama.corpus.corpus import Corpus
     from goama.files import write_beside
 
-    sides: dict[str, Callable[..., dict[str, Any]]] = {
+    writers: dict[str, Callable[..., dict[str, Any]]] = {
         "notebook": notebook_writes,
         SHORT_WARM_UP: partial(notebook_writes, warm_up=0.1),
         "goama": goama_writes,
     }
     results: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     trained_on = Corpus.open(corpus).fingerprint()[:8]
-    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in wanted}
     for seed in range(rounds):
-        for side, train_and_write in sides.items():
+        for side in wanted:
             name = f"{side}, {minutes:g} min of {trained_on}, seed {seed}"
             if name not in results:
                 with tempfile.TemporaryDirectory(prefix="goama-benchmark-") as folder:
-                    results[name] = train_and_write(corpus, Path(folder) / "run", minutes, seed)
+                    results[name] = writers[side](corpus, Path(folder) / "run", minutes, seed)
                 write_beside(kept, json.dumps(results) + "\n")
             runs[side].append(results[name])
             print(f"seed {seed}  {side:{len(SHORT_WARM_UP)}}  {told(results[name])}", flush=True)
@@ -266,7 +276,7 @@ def compare(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
             "peak_learning_rate": statistics.median(run["peak_learning_rate"] for run in found),
             "stopped": len(found) - len(ended),
         }
-    for other in (side for side in runs if side != "goama"):
+    for other in (side for side in runs if "goama" in runs and side != "goama"):
         pairs = [
             (ours["clips"], theirs["clips"])
             for ours, theirs in zip(runs["goama"], runs[other], strict=True)

@@ -116,7 +116,7 @@ def test_accuracy_against_the_notebook_goes_on_from_the_runs_that_were_kept(benc
         for seed in (0, 1)
     }
     kept.write_text(json.dumps(results))
-    summary = benchmark("against_notebook").accuracy(corpus.folder, 9.0, 2, kept)
+    summary = benchmark("against_notebook").accuracy(corpus.folder, 9.0, 2, list(sides), kept)
     assert summary["goama"]["stopped"] == 1 and summary["goama against: notebook"]["cer"].startswith("+0.0 %")
     told = capsys.readouterr().out
     assert "| goama; 1 stopped by the guard | 75 | 7.5e-06 | 15.0 %" in told
