@@ -24,7 +24,7 @@ from goama.errors import GoamaError
 from goama.files import empty_partial, recover_folder, replace_folder
 from goama.model.shards import part, whole
 from goama.model.trainable import frozen_fingerprint, trained_state
-from goama.training.guard import GuardState
+from goama.training.guard import GROWS_WITHIN, GuardState
 from goama.training.processes import Processes
 
 _NAME = re.compile(r"checkpoint-(\d+)")
@@ -123,14 +123,18 @@ def _write(run: Path, state: RunState, held: _Held, keep: int) -> Path:
 
 
 def _drop_old(run: Path, keep: int, guard: GuardState) -> None:
-    """All but the newest `keep`, and the newest from when the network last wrote best: the guard's way back.
+    """All but the newest `keep`, and the guard's ways back.
 
-    That a network has fallen silent shows at evaluations only, when all of the newest may be silent.
+    These are the newest from when the network last wrote best, for that it has fallen silent shows at evaluations only,
+    when all of the newest may be silent; and the newest from before the weights can have begun to grow, with the one
+    that takes its place.
     """
     checkpoints = list_checkpoints(run)
-    way_back = [folder for folder in checkpoints if guard.wrote is not None and _step(folder) <= guard.wrote_at][-1:]
+    wrote = [folder for folder in checkpoints if guard.wrote is not None and _step(folder) <= guard.wrote_at]
+    old = [folder for folder in checkpoints if _step(folder) <= _step(checkpoints[-1]) - GROWS_WITHIN]
+    young = checkpoints[len(old) :]
     for folder in checkpoints[:-keep]:
-        if folder not in way_back:
+        if folder not in (*wrote[-1:], *old[-1:], *young[:1]):
             shutil.rmtree(folder, ignore_errors=True)
 
 

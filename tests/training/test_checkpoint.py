@@ -42,9 +42,20 @@ def test_going_on_from_a_checkpoint_gives_the_same_weights(tmp_path):
 
 def test_only_the_newest_are_kept(tmp_path):
     network, optimiser = learner()
-    for number in (2, 9, 10, 11):
+    for number in (200, 900, 1000, 1100):
         save_checkpoint(tmp_path, RunState(step=number), network, optimiser, keep=2)
-    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-10", "checkpoint-11"]
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-1000", "checkpoint-1100"]
+
+
+def test_weights_that_grow_have_a_checkpoint_from_before_they_did(tmp_path):
+    """However close together the newest are, there is one from a hundred steps earlier."""
+    network, optimiser = learner()
+    for number in range(0, 400, 20):
+        save_checkpoint(tmp_path, RunState(step=number), network, optimiser, keep=2)
+        kept = [int(path.name.removeprefix("checkpoint-")) for path in list_checkpoints(tmp_path)]
+        assert kept[-2:] == [max(0, number - 20), number][-len(kept) :] and len(kept) <= 4
+        assert number < 100 or any(number - 200 < step <= number - 100 for step in kept)
+        assert number >= 100 or kept[0] == 0
 
 
 def test_the_guard_keeps_its_way_back(tmp_path):
@@ -53,7 +64,7 @@ def test_the_guard_keeps_its_way_back(tmp_path):
     wrote = GuardState(wrote=0.5, wrote_at=250)
     for number, guard in ((200, GuardState()), (250, wrote), (300, wrote), (400, wrote), (500, wrote)):
         save_checkpoint(tmp_path, RunState(step=number, guard=guard), network, optimiser, keep=1)
-    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-250", "checkpoint-500"]
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-250", "checkpoint-400", "checkpoint-500"]
     drop_later(tmp_path, 250)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-250"]
 
