@@ -33,13 +33,17 @@ _OPENING, _LOST = 8, 5.0  # times the first losses: no alignment of labels and f
 MEASURED_EVERY = 10
 """Steps between two measurements of the weights' scale."""
 
-_SCALES = 11  # a hundred steps
+_SCALES = 11
+GROWS_WITHIN = MEASURED_EVERY * (_SCALES - 1)
+"""Steps in which weights are not to grow as they do when the rate is far too high."""
+
 _GROWTH, _CALM_GROWTH = 3.0, 2.0  # the rate that taught a small network best made its weights 1.9 times as large
 _SKIPS_IN_A_ROW = 10
 _SKIPS_OF_A_SCALER = 30  # fp16: the scaler halves its factor at each, from 2 ** 16; more of them are no search any more
 _RAMP_STEPS = 30  # over which the rate rises again after a roll-back
 _KNOWN_CER, _TEXT_CER = 0.85, 0.6  # what is text: before training, and later, when a fresh network babbles for a while
-_SILENCE = 0.25  # letters for each true one that a network on the plateau may write
+_SILENCE, _NEAR_SILENCE = 0.15, 0.25  # letters for each true one that a network which forgets writes; on the plateau
+_WORSE = 1.1  # times its best CER
 _PLATEAU_CER = 0.95  # over this the network writes next to nothing: waiting, not failing to improve
 
 
@@ -226,7 +230,8 @@ def after_hearing(guard: GuardState, step: int, *, cer: float, written: float) -
     text = _KNOWN_CER if step == 0 else _TEXT_CER
     if cer < (text if guard.wrote is None else guard.wrote):
         return replace(guard, wrote=cer, wrote_at=step, silent_for=0)
-    is_silent = guard.wrote is not None and cer >= _PLATEAU_CER and written < _SILENCE
+    silence = _NEAR_SILENCE if cer >= _PLATEAU_CER else _SILENCE
+    is_silent = guard.wrote is not None and cer > _WORSE * guard.wrote and written < silence
     return replace(guard, silent_for=step - guard.wrote_at if is_silent else 0)
 
 

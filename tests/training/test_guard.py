@@ -151,7 +151,8 @@ def test_a_network_that_forgets_what_it_could_write_is_trouble():
     back = guard.after_rollback(state, knew, 48, guard.cut(found))
     assert guard.trouble(back) is None and back.rate == pytest.approx(0.1)
     better = guard.after_hearing(knew, 96, cer=0.6, written=0.7)
-    assert guard.trouble(guard.after_hearing(better, 144, cer=0.98, written=0.15)).steps == 48
+    assert guard.trouble(guard.after_hearing(better, 144, cer=0.98, written=0.2)).steps == 48
+    assert guard.trouble(guard.after_hearing(knew, 48, cer=0.9, written=0.1)).steps == 48
 
 
 @pytest.mark.parametrize(
