@@ -15,7 +15,8 @@ from goama.acoustics.batches import ordered_batches
 from goama.corpus.mixture import Mixture
 from goama.model.encoder import SCRATCH, hears_waveforms
 from goama.text.vocabulary import Vocabulary
-from goama.training.plan import Plan
+from goama.training.plan import DISGUISES, Plan
+from goama.training.recipe import AugmentSection
 
 LISTENED = 100
 """Clips of a split, evenly spread over it, whose level is measured."""
@@ -55,6 +56,8 @@ class Facts:
     flat_start: float
     adapter: bool
     hears_waveforms: bool
+    disguises_left: tuple[str, ...]
+    """Keys of `plan.DISGUISES` that the recipe leaves at 0, as far as the encoder allows them."""
     warmup: float
     steps_per_epoch: float
     planned_steps: int | None
@@ -91,6 +94,7 @@ def gather_facts(
         flat_start=float(recipe.train.flat_start),
         adapter=bool(recipe.model.adapter),
         hears_waveforms=hears_waveforms(config),
+        disguises_left=() if hears_waveforms(config) else _left_at_0(recipe.augment),
         warmup=float(recipe.train.warmup),
         steps_per_epoch=steps_per_epoch,
         planned_steps=planned_steps,
@@ -102,6 +106,10 @@ def gather_facts(
         train=_split(cuts, vocabulary),
         dev=_split(list(corpora.cuts("dev")), vocabulary),
     )
+
+
+def _left_at_0(augment: AugmentSection) -> tuple[str, ...]:
+    return tuple(key for key in DISGUISES if not getattr(augment, key))
 
 
 def _split(cuts: Sequence[Any], vocabulary: Vocabulary) -> SplitFacts:

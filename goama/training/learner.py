@@ -189,12 +189,15 @@ class Learner:
             loss = loss + 0.0 * heard.frame_logits.sum()
         self.accelerator.backward(loss)
 
-    def rehearse(self, batch: Batch, *, views: int = 1) -> None:
+    def rehearse(self, batch: Batch, *, views: int = 1, is_guided: bool = False) -> None:
         """Compute a batch's gradient and forget it: needs the memory that a step needs, and changes nothing."""
         try:
-            heard = self._forward(batch, None, 0, views, is_guided=False)
+            heard = self._forward(batch, None, 0, views, is_guided=is_guided)
             labels = [*batch.labels] * views
-            self.accelerator.backward(ctc_sum(heard.logits, heard.lengths, labels, self.vocabulary.blank_id).sum())
+            loss = ctc_sum(heard.logits, heard.lengths, labels, self.vocabulary.blank_id).sum()
+            if heard.frame_logits is not None:
+                loss = loss + heard.frame_logits.sum()
+            self.accelerator.backward(loss)
         finally:
             self.optimiser.zero_grad()
 
@@ -268,7 +271,7 @@ class Learner:
             by_clip,
             time_masks_per_s=float(augment.time_masks_per_s),
             longest_time_mask_s=augment.longest_time_mask_s,
-            frequency_masks=augment.frequency_masks,
+            frequency_masks=int(augment.frequency_masks),
             widest_frequency_mask=augment.widest_frequency_mask,
             frame_shift_s=self.front_end.frame_shift_s,
         )

@@ -48,8 +48,13 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
-def rehearse(learner: Learner, seconds: float, longest_s: float, *, views: int = 1) -> None:
-    """Compute, and forget, the gradient of a batch of noise: clips of `longest_s`, together at most `seconds`."""
+def rehearse(
+    learner: Learner, seconds: float, longest_s: float, *, tempo: float = 0.0, views: int = 1, is_guided: bool = False
+) -> None:
+    """Compute, and forget, the gradient of a batch of noise: clips of `longest_s`, together at most `seconds`.
+
+    Each is longer by the share `tempo`, as training may make it; `is_guided`: with the frame head.
+    """
     kept = [
         torch.empty_like(parameter)
         for parameter in learner.network.parameters()
@@ -58,8 +63,10 @@ def rehearse(learner: Learner, seconds: float, longest_s: float, *, views: int =
     ]
     generator = np.random.default_rng(0)
     count = max(1, int(seconds / longest_s))
-    samples = generator.standard_normal((count, round(longest_s * SAMPLE_RATE))).astype(np.float32)
+    samples = generator.standard_normal((count, round((1.0 + tempo) * longest_s * SAMPLE_RATE))).astype(np.float32)
     labels = (tuple(learner.vocabulary.encode(learner.vocabulary.units[0])),) * count
     names = tuple(map(str, range(count)))
-    learner.rehearse(Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views)
+    learner.rehearse(
+        Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views, is_guided=is_guided
+    )
     del kept

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,11 +36,20 @@ TIGHTEST_WITH_ADAPTER = 1.25
 LITTLE_SPEECH_H, PASSES, FEW_PASSES, FEW_PASSES_H = 2.0, 20.0, 15.0, 0.5
 """Passes after which the starter knows Dutch best: 15 over ten minutes, 20 over an hour (docs/recipe.md)."""
 
+MASKS, LIGHT_MASKS = (0.5, 2), (0.2, 1)
+"""SpecAugment's time masks a second and frequency masks."""
+
 DISGUISES = {"tempo": 0.1, "vocal_tract": 0.1, "reverb": 0.3}
 """What makes a clip another clip, beside SpecAugment's masks (docs/recipe.md has what it is worth)."""
 
 WARMUP_STEPS, THAW_STEPS, SHARE_AT_FIRST, LONGEST_AT_FIRST = 40, 120, 0.1, 0.3
 """Steps in which the rate rises, and in which a new head learns alone; what of training they may take."""
+
+SHARE_OF_MINUTES_ALONE = 0.2
+"""For a new head in a budget of minutes, whose steps nobody knows beforehand: too long costs less than too short."""
+
+HEAD_IS_KNOWN = 0.5
+"""The share of the characters from which on a head counts as brought along."""
 
 _SMALL_ENCODER = 100e6  # parameters; larger ones are pretrained giants that a high rate would wreck
 
@@ -64,9 +73,9 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe without `auto`, why, which training clips are left out, and how often the others are heard.
+    """A recipe, why it is so, which training clips are left out, and how often the others are heard.
 
-    On a GPU `data.accumulate` stays `auto`: its memory is asked.
+    What stays `auto`: on a GPU `data.accumulate`, whose memory is asked, and what `with_beginning` chooses.
     """
 
     recipe: Recipe
@@ -116,12 +125,11 @@ def make_plan(
         )
     hours = sum(clip.seconds for clip in measured) / 3600
     _choose_what_learns(chooser, encoder, config)
-    _choose_masks(chooser, encoder, config)
+    _choose_masks(chooser, encoder, config, hours)
     _choose_disguises(chooser, encoder, config, hours)
     _choose_rates(chooser, encoder, config)
     _choose_batches(chooser, encoder, config, device, hours)
     _choose_length(chooser, encoder, config, hours)
-    _choose_beginning(chooser, encoder, config, hours)
     heard = _balance(chooser, measured)
     longest_s = max(clip.seconds for clip in measured)
     room = _frames_per_label(config, measured)
@@ -231,22 +239,27 @@ def _choose_what_learns(chooser: _Chooser, encoder: str, config: PreTrainedConfi
         chooser.choose("model", "freeze_encoder", False, "an encoder without attention adapters learns itself")
 
 
-def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
-    """Raw waveforms have no mel bins: what works on these is refused, and the default frequency masks are left out."""
-    seconds = chooser.recipe.augment.longest_time_mask_s
-    why = f"each up to {seconds:g} s: of the densities tried none did better (docs/recipe.md)"
-    chooser.choose("augment", "time_masks_per_s", 0.5, why)
+def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
+    """Raw waveforms have no mel bins: what works on these is refused, and frequency masks are left out."""
+    time_masks, frequency_masks, why = *MASKS, "as the notebook and others mask"
+    if encoder != SCRATCH and _is_small(config) and not hears_waveforms(config):
+        why = "little speech, learnt by heart soon"
+        if hours >= FEW_PASSES_H:
+            time_masks, frequency_masks, why = (
+                *LIGHT_MASKS,
+                "a small encoder that hears more speech learns more unmasked",
+            )
+    chooser.choose("augment", "time_masks_per_s", time_masks, why)
     if not hears_waveforms(config):
+        chooser.choose("augment", "frequency_masks", frequency_masks, why)
         return
     augment = chooser.recipe.augment
-    mel = ("tempo", "vocal_tract", "band_limit")
+    mel = ("tempo", "vocal_tract", "band_limit", "frequency_masks")
     wanted = [f"augment.{key}" for key in mel if getattr(augment, key) not in (0, "auto")]
     if wanted:
         raise GoamaError(f"{encoder} hears waveforms: {', '.join(wanted)} works on log-mel features; set it to 0")
-    if augment.frequency_masks:
-        chooser.recipe = chooser.recipe.with_values("augment", frequency_masks=0)
-        why = "this encoder hears waveforms; SpecAugment masks frames behind its convolutions"
-        chooser.choices.append(Choice("augment.frequency_masks", 0, why))
+    why = "this encoder hears waveforms; SpecAugment masks frames behind its convolutions"
+    chooser.choose("augment", "frequency_masks", 0, why)
 
 
 def _choose_disguises(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
@@ -282,11 +295,9 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
         rate, why = 5e-5, "a large pretrained encoder: the rate the field fine-tunes Wav2Vec2-BERT with"
     chooser.choose("train", "learning_rate", rate, why)
     rate = float(chooser.recipe.train.learning_rate)
-    new = "the head (and a new adapter) starts from random values"
+    new = "the head: what is new of it (and a new adapter) starts from random values"
     if encoder == SCRATCH:
         new = "all of it is new"
-    elif _brings_a_head(config):
-        new = "the head that came along; rows of characters that it lacks, and a new adapter, start from random values"
     head_rate = max(rate, 5e-4) if encoder != SCRATCH else rate
     chooser.choose("train", "head_learning_rate", head_rate, new)
     chooser.choose("train", "layer_decay", 1.0, "no layer is held back: with 0.9 the starter learnt no better")
@@ -295,10 +306,6 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     flat = 0.45 if encoder == SCRATCH else 0.0
     why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
     chooser.choose("train", "flat_start", flat, why)
-
-
-def _brings_a_head(config: PreTrainedConfig) -> bool:
-    return any("ForCTC" in name for name in config.architectures or [])
 
 
 def _is_small(config: PreTrainedConfig) -> bool:
@@ -317,7 +324,7 @@ def _choose_batches(
         batch, why = (60.0, "CPU") if on_cpu else (240.0, "GPU, as the notebook's 16 x 2 clips")
     eighth = max(5.0, 3600 * hours / 8)
     if eighth < batch:
-        batch, why = eighth, "little speech: an epoch still has eight steps"
+        batch, why = eighth, "little speech: an epoch still has eight steps at least"
     chooser.choose("data", "batch_seconds", round(batch, 1), why)
     if on_cpu:
         chooser.choose("data", "accumulate", 1, "a CPU has memory for a step at once")
@@ -328,6 +335,8 @@ def _choose_batches(
         chooser.choose("data", "workers", 0, "training needs every core, and FLAC is read quickly")
     else:
         chooser.choose("data", "workers", max(1, min(8, cores // 2)), f"{cores} cores to feed the GPU")
+    if chooser.recipe.train.precision == "fp16" and on_cpu:
+        raise GoamaError("train.precision=fp16 is for GPUs; a CPU computes in bf16, if it can, or in float32 (no)")
     if chooser.recipe.train.precision == "auto":
         precision, why = choose_precision(device)
         chooser.choose("train", "precision", precision, why)
@@ -354,10 +363,10 @@ def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, ho
     """Steps are what the user asked for; minutes are a bound that a small pretrained encoder may not need."""
     train = chooser.recipe.train
     if train.eval_every is None:
-        why = (
-            "at even distances" if train.minutes is None else "fewer where they would take over a tenth of the minutes"
-        )
-        chooser.choices.append(Choice("train.eval_every", f"{EVALUATIONS} times in the run", why))
+        why = f"{EVALUATIONS} evaluations" if not train.flat_start else "from where CTC begins"
+        if train.minutes is not None:
+            why += ", fewer where they would take over a tenth of the minutes"
+        chooser.choices.append(Choice("train.eval_every", "a twelfth of the run", why))
     if train.steps is not None and train.epochs == "auto":
         return
     if _learns_by_heart(encoder, config, hours):
@@ -369,26 +378,33 @@ def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, ho
         chooser.choose("train", "epochs", epochs, f"{hours:.2f} h of training speech")
 
 
-def _choose_beginning(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
-    """How long the rate rises, and how long a new head learns alone: enough steps, where their number is known."""
-    train = chooser.recipe.train
-    steps = train.steps
-    if steps is None and train.epochs != "auto":
-        steps = round(float(train.epochs) * 3600 * hours / float(chooser.recipe.data.batch_seconds))
+def with_beginning(plan: Plan, *, encoder: str, known: float, steps: int | None) -> Plan:
+    """The plan with how long the rate rises and how long a new head learns alone, once the encoder is loaded.
+
+    `known`: the share of the characters that it brought along in its own head; `steps` bound the run, None where only
+    minutes do.
+    """
+    chooser = _Chooser(plan.recipe)
+    train, model = plan.recipe.train, plan.recipe.model
     share, why = SHARE_AT_FIRST, "a tenth of training"
     if steps is not None and steps * share < WARMUP_STEPS:
         share = round(min(LONGEST_AT_FIRST, WARMUP_STEPS / steps), 3)
-        why = f"{round(share * steps)} of about {steps} steps: fewer would be abrupt"
+        why = f"{round(share * steps)} of {steps} steps: fewer would be abrupt"
     chooser.choose("train", "warmup", share, why)
-    share, why = 0.0, "a new head's first gradients would hardly disturb what learns"
+    share = 0.0
     if encoder == SCRATCH:
         why = "all of it is new"
-    elif _brings_a_head(config):
+    elif model.freeze_encoder or model.lora:
+        why = "what the encoder knows stays as it is anyway"
+    elif known >= HEAD_IS_KNOWN:
         why = "the encoder brings a head along"
-    elif not (chooser.recipe.model.freeze_encoder or chooser.recipe.model.lora):
-        share = SHARE_AT_FIRST if steps is None else round(min(LONGEST_AT_FIRST, THAW_STEPS / steps), 3)
+    else:
         why = "the head is new and learns alone at first; else the network may fall onto the blank plateau"
+        share = SHARE_OF_MINUTES_ALONE if train.minutes is not None else 0.0
+        if steps is not None:
+            share = max(share, round(min(LONGEST_AT_FIRST, THAW_STEPS / steps), 3))
     chooser.choose("train", "thaw", share, why)
+    return replace(plan, recipe=chooser.recipe, choices=(*plan.choices, *chooser.choices))
 
 
 def _balance(chooser: _Chooser, measured: Sequence[_Measured]) -> dict[str, float]:

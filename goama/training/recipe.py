@@ -90,9 +90,9 @@ class ModelSection(_Section):
 class AugmentSection(_Section):
     """What is done to training clips and their features."""
 
-    time_masks_per_s: Annotated[float, Field(ge=0)] | Auto = Field("auto", description="SpecAugment's, in each clip")
+    time_masks_per_s: Annotated[float, Field(ge=0)] | Auto = Field("auto", description="SpecAugment's")
     longest_time_mask_s: float = Field(0.4, gt=0)
-    frequency_masks: int = Field(2, ge=0)
+    frequency_masks: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="SpecAugment's, in each clip")
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
     tempo: Annotated[float, Field(ge=0, le=0.5)] | Auto = Field(
         "auto", description="up to this share slower or faster, clip by clip"

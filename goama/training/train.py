@@ -45,7 +45,7 @@ from goama.training.loop import Outcome, TrainingLoop
 from goama.training.memory import is_out_of_memory, parts_that_fit, rehearse
 from goama.training.monitor import Monitor, clock, read_metrics
 from goama.training.optimiser import make_optimiser
-from goama.training.plan import Plan, make_plan
+from goama.training.plan import Plan, make_plan, with_beginning
 from goama.training.processes import Processes, asks_for_shards
 from goama.training.recipe import Recipe, read_recipe
 from goama.training.run_folder import RECIPE_FILE, RUN_FILE, open_run, run_id, write_run
@@ -121,6 +121,11 @@ def train(
     loaded = processes.in_turn(processes.is_main_here, load)  # one download a machine
     if recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
+    if "auto" in (recipe.train.warmup, recipe.train.thaw):
+        carried = loaded.carried_over.characters / len(vocabulary.units)
+        steps = _total_steps(recipe, _batches(corpora, vocabulary, plan, accelerator))
+        plan = with_beginning(plan, encoder=encoder, known=carried, steps=steps)
+        recipe = plan.recipe
     if known is None:
         processes.on_main(lambda: write_run(run, corpora, encoder, plan, loaded))
     _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
@@ -275,11 +280,17 @@ def _guide(
 
 def _split_to_fit(run: Path, console: Console, plan: Plan, learner: Learner) -> Plan:
     """Try out how much of a step the GPUs hold at once; the plan, and the run's recipe, with the parts it needs."""
-    views = 2 if plan.recipe.train.consistency else 1
+    train = plan.recipe.train
     batch_s = float(plan.recipe.data.batch_seconds) / learner.processes.count
-    fit = learner.processes.together(
-        lambda: parts_that_fit(lambda s: rehearse(learner, s, plan.longest_s, views=views), batch_s, plan.longest_s)
+    try_seconds = partial(
+        rehearse,
+        learner,
+        longest_s=plan.longest_s,
+        tempo=float(plan.recipe.augment.tempo),
+        views=2 if train.consistency else 1,
+        is_guided=bool(train.flat_start),
     )
+    fit = learner.processes.together(lambda: parts_that_fit(try_seconds, batch_s, plan.longest_s))
     parts = max(learner.processes.gathered([fit]))
     recipe = plan.recipe.with_values("data", accumulate=parts)
     learner.processes.on_main(lambda: write_beside(run / RECIPE_FILE, recipe.to_toml()))
@@ -293,13 +304,18 @@ def _batches(corpora: Mixture, vocabulary: Vocabulary, plan: Plan, accelerator: 
     return TrainingBatches(
         _trained_on(corpora.cuts("train"), plan),
         vocabulary,
-        batch_s=float(data.batch_seconds) / int(data.accumulate),
+        batch_s=float(data.batch_seconds) / _parts(plan.recipe),
         seed=plan.recipe.train.seed,
         repeats=plan.repeats,
         workers=int(data.workers),
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
+
+
+def _parts(recipe: Recipe) -> int:
+    """Of a step; 1 until the GPUs' memory has been asked."""
+    return 1 if recipe.data.accumulate == "auto" else int(recipe.data.accumulate)
 
 
 def _trained_on(cuts: Any, plan: Plan) -> Any:
@@ -315,7 +331,7 @@ def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
     """What bounds the run beside its minutes."""
     bounds = [] if recipe.train.steps is None else [recipe.train.steps]
     if recipe.train.epochs != "auto":
-        per_epoch = batches.in_first_epoch() / int(recipe.data.accumulate)
+        per_epoch = batches.in_first_epoch() / _parts(recipe)
         bounds.append(max(1, math.ceil(recipe.train.epochs * per_epoch)))
     return min(bounds, default=None)
 

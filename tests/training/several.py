@@ -116,9 +116,15 @@ def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, **sett
     share = {"rank": processes.rank, "world_size": processes.count}
     batches = TrainingBatches(corpus.cuts("train"), learner.vocabulary, batch_s=batch_s, seed=0, **share)
     stream = (batch for _, batch in batches.starting_at(DataPlace()))
-    augment = read_recipe(
-        None, ["augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.band_limit=0.5", "augment.reverb=0"]
-    ).augment
+    keys = {
+        "time_masks_per_s": 0.5,
+        "frequency_masks": 2,
+        "tempo": 0.1,
+        "vocal_tract": 0.1,
+        "band_limit": 0.5,
+        "reverb": 0,
+    }
+    augment = read_recipe(None, [f"augment.{key}={value}" for key, value in keys.items()]).augment
     results, heard = [], []
     for step in range(steps):
         parts = list(islice(stream, 2))

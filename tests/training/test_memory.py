@@ -45,11 +45,14 @@ def test_trying_a_part_out_changes_nothing(tiny_encoder, corpus) -> None:
     before = copy.deepcopy(learner.bare_network.state_dict())
     heard = []
     learner.bare_network.register_forward_pre_hook(
-        lambda _, __, given: heard.append(given["attention_mask"].shape[0]), with_kwargs=True
+        lambda _, __, given: heard.append(tuple(given["attention_mask"].shape)), with_kwargs=True
     )
     rehearse(learner, 10.0, 2.5, views=2)
     rehearse(learner, 1.0, 2.5)
-    assert heard == [8, 1]
+    rehearse(learner, 10.0, 2.5, tempo=0.5)
+    rehearse(learner, 10.0, 2.5, is_guided=True)
+    assert [clips for clips, _ in heard] == [8, 1, 4, 4]
+    assert heard[2][1] == pytest.approx(1.5 * heard[0][1], rel=0.02)
     assert all(torch.equal(before[name], value) for name, value in learner.bare_network.state_dict().items())
     assert all(parameter.grad is None for parameter in learner.bare_network.parameters())
     assert not learner.bare_optimiser.state

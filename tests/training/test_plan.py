@@ -10,9 +10,9 @@ from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
 from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, STARTER, read_config
+from goama.model.encoder import SCRATCH, read_config
 from goama.text import Vocabulary
-from goama.training.plan import DISGUISES, FEW_PASSES, make_plan
+from goama.training.plan import DISGUISES, FEW_PASSES, make_plan, with_beginning
 from goama.training.recipe import Recipe, read_recipe
 
 CPU, GPU = torch.device("cpu"), torch.device("mps")
@@ -42,11 +42,17 @@ def test_nothing_is_left_to_chance(corpus, tiny_encoder):
     chosen = plan(corpus, str(tiny_encoder)).recipe
     for section in (chosen.data, chosen.model, chosen.augment):
         assert "auto" not in dict(section).values()
-    assert "auto" not in {value for key, value in dict(chosen.train).items() if key != "epochs"}
+    assert {key for key, value in chosen.train if value == "auto"} == {"warmup", "thaw"}  # these follow the encoder
+
+
+def beginning(corpus, encoder, *settings: str, known: float = 0.0, steps: int | None = 1000):
+    made = plan(corpus, str(encoder), read_recipe(None, settings))
+    return with_beginning(made, encoder=str(encoder), known=known, steps=steps)
 
 
 def test_every_choice_has_a_reason_and_the_users_own_stand(corpus, tiny_encoder):
     made = plan(corpus, str(tiny_encoder), read_recipe(None, ["train.learning_rate=3e-4", "model.adapter=false"]))
+    made = with_beginning(made, encoder=str(tiny_encoder), known=1.0, steps=1000)
     reasons = {choice.key: (choice.value, choice.reason) for choice in made.choices}
     assert reasons["train.learning_rate"] == (3e-4, "set in the recipe")
     assert made.recipe.model.adapter is False
@@ -106,12 +112,15 @@ def test_a_small_pretrained_encoder_does_not_use_up_its_minutes_on_little_speech
 
 
 def test_a_new_head_learns_alone_at_first_and_one_that_knows_letters_does_not(corpus, tiny_encoder):
-    def thaw(encoder: str, *settings: str) -> float:
-        return plan(corpus, encoder, read_recipe(None, ["train.steps=1000", *settings])).recipe.train.thaw
+    def thaw(*settings: str, encoder=tiny_encoder, **facts) -> float:
+        return beginning(corpus, encoder, *settings, **facts).recipe.train.thaw
 
-    assert thaw(str(tiny_encoder)) == 0.12
-    assert thaw(str(tiny_encoder), "train.steps=100") == 0.3
-    assert thaw(SCRATCH) == thaw(STARTER) == thaw(str(tiny_encoder), "model.lora=4") == 0
+    assert thaw() == thaw(known=0.4) == 0.12
+    assert thaw(steps=100) == 0.3
+    assert thaw("train.minutes=5", steps=None) == thaw("train.minutes=5") == 0.2  # where nobody knows the steps
+    assert thaw("train.minutes=5", steps=400) == 0.3
+    assert thaw(known=0.9) == thaw(encoder=SCRATCH) == thaw("model.lora=4") == 0
+    assert thaw("train.thaw=0.05") == 0.05
 
 
 def test_little_speech_is_disguised_for_a_small_pretrained_encoder(corpus, tiny_encoder):
@@ -124,9 +133,14 @@ def test_little_speech_is_disguised_for_a_small_pretrained_encoder(corpus, tiny_
     assert worn(SCRATCH) == [0, 0, 0]
 
 
-@pytest.mark.parametrize(("steps", "warmup"), [(2000, 0.1), (200, 0.2), (20, 0.3)])
+@pytest.mark.parametrize(("steps", "warmup"), [(None, 0.1), (2000, 0.1), (200, 0.2), (20, 0.3), (1, 0.3)])
 def test_the_rate_rises_over_enough_steps(corpus, tiny_encoder, steps, warmup):
-    assert plan(corpus, str(tiny_encoder), read_recipe(None, [f"train.steps={steps}"])).recipe.train.warmup == warmup
+    assert beginning(corpus, tiny_encoder, steps=steps).recipe.train.warmup == warmup
+
+
+def test_fp16_is_refused_where_there_is_no_gpu(corpus, tiny_encoder):
+    with pytest.raises(GoamaError, match="fp16 is for GPUs"):
+        plan(corpus, str(tiny_encoder), read_recipe(None, ["train.precision=fp16"]))
 
 
 def test_a_corpus_where_nothing_fits_is_refused(corpus, tiny_encoder, tmp_path):

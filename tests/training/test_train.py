@@ -95,7 +95,11 @@ def gradient_of_a_step(accelerator, tiny_encoder, corpus, size: int, **options):
     "options",
     [
         {"guidance": 0.3},
-        {"guidance": 0.3, "consistency": 0.5, "augment": AugmentSection(tempo=0.1, vocal_tract=0, reverb=0)},
+        {
+            "guidance": 0.3,
+            "consistency": 0.5,
+            "augment": AugmentSection(time_masks_per_s=0.5, frequency_masks=2, tempo=0.1, vocal_tract=0, reverb=0),
+        },
     ],
 )
 def test_one_batch_of_32_and_four_of_8_and_32_of_1_are_the_same_step(accelerator, tiny_encoder, corpus, options):
@@ -112,7 +116,9 @@ def test_one_batch_of_32_and_four_of_8_and_32_of_1_are_the_same_step(accelerator
 def test_two_views_are_disguised_each_in_its_own_way_and_learn_to_agree(accelerator, tiny_encoder, corpus):
     learner = make_learner(accelerator, tiny_encoder, corpus)
     batch = joined(clips(corpus, learner.vocabulary)[:2])
-    unlike = AugmentSection(tempo=0, vocal_tract=0.2, reverb=0, longest_time_mask_s=0.8)
+    unlike = AugmentSection(
+        tempo=0, vocal_tract=0.2, reverb=0, time_masks_per_s=0.5, frequency_masks=2, longest_time_mask_s=0.8
+    )
 
     def step(augment, seed):
         return learner.step([batch], seed=seed, clip=1.0, augment=augment, consistency=2.0)
@@ -354,6 +360,15 @@ def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
     few = prepare([one, *(replace(c, split="dev") for c in others[:3])], tmp_path / "few", source="few").corpus
     recipe = read_recipe(None, ["train.steps=2"])
     assert train(Mixture((few,)), tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state.step == 2
+
+
+def test_a_fraction_of_a_pass_is_a_step_and_a_new_head_is_planned_for(mixture, tiny_encoder, finished_run, tmp_path):
+    """The model of another run brings its head along; only what is planned is looked at."""
+    for name, encoder, thaw in (("new", tiny_encoder, 0.3), ("brought", finished_run / "best", 0.0)):
+        recipe = read_recipe(None, ["train.epochs=0.002"])
+        trained = train(mixture, tmp_path / name, encoder=str(encoder), recipe=recipe)
+        assert trained.outcome.state.step == 1
+        assert read_recipe(trained.run / "recipe.toml").train.thaw == thaw
 
 
 def test_an_alphabet_without_letters_is_refused(mixture, tiny_encoder, tmp_path):

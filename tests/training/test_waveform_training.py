@@ -65,7 +65,9 @@ def test_eight_clips_at_once_and_one_by_one_are_the_same_step(accelerator, wavef
 
 
 def test_masks_are_drawn_from_the_steps_seed_and_nothing_else(accelerator, waveform_encoders, corpus):
-    def loss(seed: int, augment: AugmentSection | None = AugmentSection(reverb=0)) -> float:
+    def loss(
+        seed: int, augment: AugmentSection | None = AugmentSection(time_masks_per_s=0.5, frequency_masks=2, reverb=0)
+    ) -> float:
         learner = descending(accelerator, waveform_encoders["xls-r"], corpus)
         np.random.seed(seed + 100 * len(losses))
         return learner.step(

@@ -9,6 +9,7 @@ from statistics import median
 
 from goama.training.diagnosis.history import Diagnosis, History, clip_count, counted, ids_of, percent, some_of
 from goama.training.facts import Facts
+from goama.training.plan import DISGUISES
 
 _NORMAL_PLATEAU_STEPS = {"scratch": 1000, "pretrained": 300}
 """Until when CTC's blank plateau is normal; ours ended after 340 steps from scratch, 90 with a pretrained encoder."""
@@ -221,17 +222,20 @@ def over_fitting(history: History) -> Iterable[Diagnosis]:
             f"The network learns the training clips by heart: since step {best['step']} the training loss falls and "
             f"the {name} rises{', though the CER does not yet' if recovers else ''}.",
             f"training loss {then:.2f} -> {now:.2f}, {name} {told(best[key])} -> {told(seen[-1][key])}",
-            f"more speech helps most; else {_changes(history.facts)}, "
+            f"more speech helps most; else {_changes(history.facts)}"
             "a shorter run or -s train.patience=3; RUN/best is the model with the lowest dev CER",
         )
         return
 
 
 def _changes(facts: Facts) -> str:
-    """What makes the same clips different ones; encoders that hear waveforms know no tempo."""
+    """What makes the same clips different ones, as far as it is not done already."""
     if facts.hears_waveforms:
-        return "more masking (-s augment.time_masks_per_s=1)"
-    return "more masking and tempo (-s augment.time_masks_per_s=1 -s augment.tempo=0.1)"
+        return "more masking (-s augment.time_masks_per_s=1), "
+    if not facts.disguises_left:
+        return ""
+    worn = " ".join(f"-s augment.{key}={DISGUISES[key]}" for key in facts.disguises_left)
+    return f"clips that differ each time ({worn}), "
 
 
 def under_training(history: History) -> Iterable[Diagnosis]:
