@@ -43,6 +43,7 @@ PIECES: dict[str, tuple[str, ...]] = {
     "twice the time masks": ("augment.time_masks_per_s=1.0",),
     "CR-CTC 0.2": ("train.consistency=0.2",),
     "CR-CTC 0.2, twice the time masks": ("train.consistency=0.2", "augment.time_masks_per_s=1.0"),
+    "intermediate CTC 0.3": ("train.intermediate=0.3",),
     "tempo": ("augment.tempo=0.1",),
     "vocal tract": ("augment.vocal_tract=0.1",),
     "band limit": ("augment.band_limit=0.25",),

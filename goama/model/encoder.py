@@ -188,11 +188,17 @@ def frame_shift_s(config: PreTrainedConfig) -> float:
     return FRAME_SHIFT_S * feature_stride(config) * adapter
 
 
-def output_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tensor:
-    """Logit frames for input frames (of raw waveforms: samples), any integer shape."""
+def layer_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tensor:
+    """Frames of the encoder's layers for input frames (of raw waveforms: samples), any integer shape."""
     if hears_waveforms(config):
         return waveform_layers.convolved_length(frames, config.conv_kernel, config.conv_stride)
-    if config.add_adapter:
+    return frames
+
+
+def output_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tensor:
+    """Logit frames for input frames (of raw waveforms: samples), any integer shape; an adapter leaves fewer."""
+    frames = layer_frames(config, frames)
+    if getattr(config, "add_adapter", False):
         for _ in range(config.num_adapter_layers):
             frames = attention.pooled_length(frames, config.adapter_kernel_size, config.adapter_stride)
     return frames

@@ -17,7 +17,7 @@ from goama.acoustics.log_mel import MEL_BINS, LogMel
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
 from goama.model.encoder import front_end, load_for_inference, quiet_transformers
-from goama.model.frame_head import FRAME_HEAD
+from goama.model.frame_head import INNER_HEADS
 from goama.model.trainable import merged_state
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
@@ -43,7 +43,7 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     state = {
         name: value.detach().cpu().contiguous()
         for name, value in merged_state(model.network).items()
-        if not name.startswith(f"{FRAME_HEAD}.")
+        if name.split(".")[0] not in INNER_HEADS
     }
     state["lm_head.bias"] = state["lm_head.bias"].clone()
     state["lm_head.bias"][model.vocabulary.unk_id] = _NEVER

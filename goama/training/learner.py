@@ -24,8 +24,8 @@ from goama.acoustics.augment import (
 from goama.acoustics.batches import Batch
 from goama.acoustics.front_end import FrontEnd
 from goama.acoustics.log_mel import LogMel
-from goama.model.encoder import feature_stride, frame_shift_s, output_frames
-from goama.model.frame_head import frame_logits
+from goama.model.encoder import feature_stride, frame_shift_s, layer_frames, output_frames
+from goama.model.frame_head import MIDDLE_HEAD, frame_logits, middle_logits
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
 from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
@@ -45,6 +45,8 @@ class StepResult:
     """The share in the loss of the frame labels."""
     disagreement: float | None
     """Of two views of a clip, in nats per label; `loss` does not hold it."""
+    intermediate: float | None
+    """CTC of the middle layer, in nats per label; `loss` does not hold it."""
     frames_right: float | None
     audio_s: float
     padded_s: float
@@ -59,7 +61,9 @@ class _Heard:
     lengths: torch.Tensor
     """(B,) valid frames of `logits`."""
     frame_logits: torch.Tensor | None
-    frame_lengths: torch.Tensor
+    middle_logits: torch.Tensor | None
+    layer_lengths: torch.Tensor
+    """(B,) valid frames of the two inner heads' logits."""
     stretches: torch.Tensor
     """(B,) how many times as slow as it was each clip has become."""
 
@@ -88,6 +92,10 @@ class Learner:
     def bare_network(self) -> nn.Module:
         return self.accelerator.unwrap_model(self.network)
 
+    @property
+    def _has_middle_head(self) -> bool:
+        return hasattr(self.bare_network, MIDDLE_HEAD)
+
     def step(
         self,
         batches: Sequence[Batch],
@@ -98,6 +106,7 @@ class Learner:
         alignment: Alignment | None = None,
         guidance: float = 0.0,
         consistency: float = 0.0,
+        intermediate: float = 0.0,
     ) -> StepResult:
         """One optimiser step over `batches`, computed one after the other.
 
@@ -105,18 +114,19 @@ class Learner:
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
         With `guidance` > 0 that is the share in the loss of the frame head's labels, which `alignment` holds,
         in nats per frame. With `consistency` > 0 the network hears each clip in two views, disguised independently,
-        and that is the weight of their disagreement beside CTC. A step whose loss or gradients are not finite, or
-        that has no clip, is skipped.
+        and that is the weight of their disagreement beside CTC. `intermediate` is the share of CTC that is taken at the
+        head over the middle layer, where the network has one. A step whose loss or gradients are not finite, or that
+        has no clip, is skipped.
         """
         torch.manual_seed(seed)
         label_total, sample_total = self.processes.sums(
             sum(b.label_count for b in batches), sum(b.samples for b in batches)
         )
         if not sample_total:
-            return StepResult(nan, nan, 0.0, guidance, None, None, 0.0, 0.0, skipped=True)
+            return StepResult(nan, nan, 0.0, guidance, None, None, None, 0.0, 0.0, skipped=True)
         label_total = max(1.0, label_total)
         views = 2 if consistency and guidance < 1 else 1
-        loss_sum, disagreement_total, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        loss_sum, disagreement_total, middle_sum, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for batch in batches:
             if not batch.ids:  # fewer clips than processes
                 continue
@@ -135,6 +145,11 @@ class Learner:
                 right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
                 spoken += int(is_spoken.sum())
             loss_sum += float(loss.detach())
+            if guidance < 1 and heard.middle_logits is not None:
+                middle = ctc_sum(heard.middle_logits, heard.layer_lengths, labels, self.vocabulary.blank_id).sum()
+                middle = middle / (views * label_total)
+                loss = loss + (1.0 - guidance) * intermediate * (middle - ctc).to(loss.device)
+                middle_sum += float(middle.detach())
             if views == 2:
                 disagreement = disagreement_sum(logits, lengths).sum() / (views * label_total)
                 loss = loss + (1.0 - guidance) * consistency * disagreement.to(loss.device)
@@ -145,8 +160,15 @@ class Learner:
             frames += int(valid.sum())
         self.processes.sum_gradients(self.network.parameters())
         norm = float(self.accelerator.clip_grad_norm_(self.network.parameters(), clip))
-        loss_sum, disagreement_total, blanks, frames, right, spoken, padded = self.processes.sums(
-            loss_sum, disagreement_total, blanks, frames, right, spoken, sum(b.padded_samples for b in batches)
+        loss_sum, disagreement_total, middle_sum, blanks, frames, right, spoken, padded = self.processes.sums(
+            loss_sum,
+            disagreement_total,
+            middle_sum,
+            blanks,
+            frames,
+            right,
+            spoken,
+            sum(b.padded_samples for b in batches),
         )
         skipped = not (isfinite(norm) and isfinite(loss_sum))
         if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
@@ -158,6 +180,7 @@ class Learner:
             blank_share=blanks / max(1, frames),
             guidance=guidance,
             disagreement=disagreement_total if views == 2 else None,
+            intermediate=middle_sum if self._has_middle_head and guidance < 1 else None,
             frames_right=right / spoken if spoken else None,
             audio_s=sample_total / SAMPLE_RATE,
             padded_s=padded / SAMPLE_RATE,
@@ -169,7 +192,10 @@ class Learner:
         try:
             heard = self._forward(batch, None, 0, views, is_guided=False)
             labels = [*batch.labels] * views
-            self.accelerator.backward(ctc_sum(heard.logits, heard.lengths, labels, self.vocabulary.blank_id).sum())
+            loss = ctc_sum(heard.logits, heard.lengths, labels, self.vocabulary.blank_id).sum()
+            if heard.middle_logits is not None:
+                loss = loss + ctc_sum(heard.middle_logits, heard.layer_lengths, labels, self.vocabulary.blank_id).sum()
+            self.accelerator.backward(loss)
         finally:
             self.optimiser.zero_grad()
 
@@ -192,12 +218,15 @@ class Learner:
             inputs = inputs.repeat(views, 1)
             masked["mask_time_indices"] = torch.cat([self._time_masks(mask, augment, by_view) for by_view in seen_by])
         mask = mask.repeat(views, 1)
-        output = self.network(inputs, attention_mask=mask.long(), output_hidden_states=is_guided, **masked)
+        has_middle = self._has_middle_head
+        inner = is_guided or has_middle
+        output = self.network(inputs, attention_mask=mask.long(), output_hidden_states=inner, **masked)
         return _Heard(
             logits=output.logits,
             lengths=output_frames(self.config, mask.sum(1)),
             frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
-            frame_lengths=mask.sum(1),
+            middle_logits=middle_logits(self.bare_network, output.hidden_states) if has_middle else None,
+            layer_lengths=layer_frames(self.config, mask.sum(1)),
             stretches=mask.sum(1) / unchanged.repeat(views),
         )
 
@@ -206,7 +235,7 @@ class Learner:
         return frame_targets(
             [alignment.starts[clip] for clip in batch.ids] * views,
             [*batch.labels] * views,
-            heard.frame_lengths.tolist(),
+            heard.layer_lengths.tolist(),
             stride=feature_stride(self.config),
             stretches=heard.stretches.tolist(),
             blank_id=self.vocabulary.blank_id,

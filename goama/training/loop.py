@@ -142,6 +142,7 @@ class TrainingLoop:
             alignment=self.guide.alignment if self.guide else None,
             guidance=self._guidance(progress),
             consistency=self.train.consistency,
+            intermediate=self.train.intermediate,
         )
 
     def _guidance(self, progress: float) -> float:
@@ -341,6 +342,7 @@ class TrainingLoop:
                 "guidance": round(recent[0].guidance, 4),
                 **_mean_of(recent, "frames_right"),
                 **_mean_of(recent, "disagreement"),
+                **_mean_of(recent, "intermediate"),
                 "padding_share": padding,
                 "audio_s_per_s": audio / seconds,
                 "epoch": self.state.place.epoch,

@@ -42,6 +42,7 @@ class TrainSection(_Section):
     flat_start: Share | Auto = Field("auto", description="share of training on frame labels, before CTC fades in")
     realign: int = Field(3, ge=0, description="times in it that the network aligns the frame labels again")
     consistency: float = Field(0.0, ge=0, description="weight of the agreement of two views of each clip (CR-CTC)")
+    intermediate: float = Field(0.0, ge=0, lt=1, description="share of CTC that the middle layer learns by itself")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="arithmetic of the network")
     eval_every: int | None = Field(
         None, gt=0, description="steps between evaluations; default: 12 in a run, fewer in few minutes"

@@ -29,7 +29,7 @@ from goama.model.encoder import (
     read_config,
 )
 from goama.model.folder import SpeechModel, save_model_folder
-from goama.model.frame_head import FRAME_HEAD, add_frame_head
+from goama.model.frame_head import add_frame_head, add_middle_head, new_modules
 from goama.model.trainable import choose_trainable
 from goama.reports.run_page import REPORT_FILE
 from goama.text.vocabulary import CharacterReport, Vocabulary
@@ -120,11 +120,13 @@ def train(
 
     if recipe.train.flat_start:
         add_frame_head(loaded.network)
+    if recipe.train.intermediate:
+        add_middle_head(loaded.network)
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
-        new_parameters=(*loaded.new_parameters, FRAME_HEAD),
+        new_parameters=(*loaded.new_parameters, *new_modules(loaded.network)),
         layer_decay=recipe.train.layer_decay,
         betas=recipe.train.betas,
         weight_decay=recipe.train.weight_decay,
