@@ -62,6 +62,7 @@ PIECES: dict[str, tuple[str, ...]] = {
     "thaw 0.1": ("train.thaw=0.1",),
     "layer decay 0.9": ("train.layer_decay=0.9",),
     "weight decay 0.1": ("train.weight_decay=0.1",),
+    "average": ("train.average=0.02",),
 }
 """What is set beside the plain recipe."""
 

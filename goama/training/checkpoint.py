@@ -23,11 +23,13 @@ from goama.acoustics.batches import DataPlace
 from goama.errors import GoamaError
 from goama.files import empty_partial, recover_folder, replace_folder
 from goama.model.trainable import frozen_fingerprint, trained_state
+from goama.training.average import Average
 from goama.training.guard import GuardState
 from goama.training.processes import Processes
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _TENSORS = ("network.safetensors", "optimiser.safetensors")
+_AVERAGE = "average.safetensors"
 _FROZEN = "frozen"
 """In the header of network.safetensors: the fingerprint of the encoder's weights that do not learn."""
 
@@ -55,7 +57,12 @@ class RunState:
 
 
 def save_checkpoint(
-    run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
+    run: Path,
+    state: RunState,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    keep: int,
+    average: Average | None = None,
 ) -> Path:
     """Write checkpoint-<step> and drop all but the newest `keep`; `GoamaError` when it cannot be written."""
     folder = run / f"checkpoint-{state.step}"
@@ -66,12 +73,15 @@ def save_checkpoint(
     try:
         save_file(weights, partial / "network.safetensors", metadata={_FROZEN: frozen_fingerprint(network)})
         save_file(_flatten(network, optimiser), partial / "optimiser.safetensors")
+        if average is not None:
+            save_file(average.state(), partial / _AVERAGE)
     except SafetensorError as error:
         raise GoamaError(
             f"{partial}: the checkpoint cannot be written ({error}); if the disk is full, free some space and go on "
             "with --resume: earlier checkpoints are whole"
         ) from error
-    facts = asdict(state) | {"checksums": {name: _checksum(partial / name) for name in _TENSORS}}
+    tensors = [*_TENSORS, _AVERAGE] if average is not None else _TENSORS
+    facts = asdict(state) | {"checksums": {name: _checksum(partial / name) for name in tensors}}
     (partial / "state.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     for file in partial.iterdir():
         with file.open("rb") as handle:
@@ -99,8 +109,10 @@ def drop_later(run: Path, step: int) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[RunState, list[Path]]:
-    """Fill network and optimiser from the newest checkpoint that can be read.
+def load_newest(
+    run: Path, network: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None = None
+) -> tuple[RunState, list[Path]]:
+    """Fill network, optimiser and average from the newest checkpoint that can be read.
 
     Returns the state, and the damaged checkpoints that were passed over. With no checkpoint at all the run
     starts from its first step. Raises `GoamaError` when there are checkpoints and none can be read, or when
@@ -122,6 +134,8 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
                 frozen = (file.metadata() or {}).get(_FROZEN, "")
             if weights.keys() != trained_state(network).keys():
                 raise KeyError("not the parameters that this run trains")
+            if average is not None:
+                average.load(load_file(folder / _AVERAGE))
             network.load_state_dict(weights, strict=False)
             _unflatten(network, optimiser, moments)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
@@ -141,13 +155,17 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
 
 
 def load_everywhere(
-    processes: Processes, run: Path, network: nn.Module, optimiser: torch.optim.Optimizer
+    processes: Processes,
+    run: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: Average | None = None,
 ) -> tuple[RunState, list[Path]]:
     """As `load_newest`, in every process: the main one first, which puts half-renamed checkpoints back.
 
     Raises `GoamaError` where they do not see the same checkpoints.
     """
-    state, damaged = processes.in_turn(processes.is_main, lambda: load_newest(run, network, optimiser))
+    state, damaged = processes.in_turn(processes.is_main, lambda: load_newest(run, network, optimiser, average))
     if len(set(processes.gathered([state.step]))) > 1:
         raise GoamaError(f"{run}: not every process sees the same checkpoints; all machines must share this folder")
     return state, damaged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from goama.interrupt import stop_requests
 from goama.model.trainable import learning_matrices
 from goama.reports.run_page import RunPage
 from goama.training import guard
+from goama.training.average import Average
 from goama.training.checkpoint import RunState, drop_later, load_everywhere, save_checkpoint
 from goama.training.culprits import culprits, worst
 from goama.training.guidance import Guide
@@ -59,11 +61,13 @@ class TrainingLoop:
         save_model: Callable[[str, RunState], None],
         diagnose: Callable[[RunState, bool], None],
         guide: Guide | None = None,
+        average: Average | None = None,
     ):
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
         self.diagnose, self.guide, self.processes = diagnose, guide, learner.processes
+        self.average = average
         self.page = RunPage(run, monitor.say, writes=self.processes.is_main)
         self._pace = ""
         self._unsound: set[str] = set()
@@ -94,6 +98,8 @@ class TrainingLoop:
                     elapsed_s=elapsed_s,
                     skipped_steps=self.state.skipped_steps + result.skipped,
                 )
+                if self.average is not None:
+                    self.average.follow(self._progress() - before)
                 recent.append(result)
                 self._guard(result, parts)
                 if self.state.step % _LOG_EVERY == 0 or self._progress() >= 1.0:
@@ -110,7 +116,8 @@ class TrainingLoop:
         self.state = replace(self.state, finished=not interrupted)
         self._save()
         if self.state.step:
-            self.save_model("last", self.state)
+            with self._averaged():
+                self.save_model("last", self.state)
             self.diagnose(self.state, not interrupted)
         self.page.write(going=False)
         return Outcome(self.state, interrupted)
@@ -201,7 +208,9 @@ class TrainingLoop:
         learner, before = self.learner, self.state.guard
         rates = [group["lr"] for group in learner.bare_optimiser.param_groups]
         self.processes.on_main(lambda: drop_later(self.run_folder, self.state.step - found.steps))
-        restored, _ = load_everywhere(self.processes, self.run_folder, learner.bare_network, learner.bare_optimiser)
+        restored, _ = load_everywhere(
+            self.processes, self.run_folder, learner.bare_network, learner.bare_optimiser, self.average
+        )
         why = f"{found} ({self._why_skipped})" if found.kind == "not finite" and self._why_skipped else str(found)
         line = {
             "kind": found.kind,
@@ -254,6 +263,14 @@ class TrainingLoop:
             due = int(before * EVALUATIONS) < int(now * EVALUATIONS) and not self._is_too_dear()
         if not (due or now >= 1.0):
             return False
+        with self._averaged():
+            return self._evaluated(now)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Within, the network is the one that is kept: the average, where there is one."""
+        return self.average.in_place() if self.average is not None else nullcontext()
+
+    def _evaluated(self, now: float) -> bool:
         started = time.monotonic()
         clips = self._evaluate()
         result = error_rates(clips)
@@ -321,7 +338,7 @@ class TrainingLoop:
         learner = self.learner
         self.processes.on_main(
             lambda: save_checkpoint(
-                self.run_folder, self.state, learner.bare_network, learner.bare_optimiser, self.train.keep
+                self.run_folder, self.state, learner.bare_network, learner.bare_optimiser, self.train.keep, self.average
             )
         )
 

@@ -39,6 +39,7 @@ class TrainSection(_Section):
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    average: Share = Field(0.0, description="half-life, as a share of training, of the weights' average that is kept")
     flat_start: Share | Auto = Field("auto", description="share of training on frame labels, before CTC fades in")
     realign: int = Field(3, ge=0, description="times in it that the network aligns the frame labels again")
     consistency: float = Field(0.0, ge=0, description="weight of the agreement of two views of each clip (CR-CTC)")

@@ -33,6 +33,7 @@ from goama.model.frame_head import add_frame_head, add_middle_head, new_modules
 from goama.model.trainable import choose_trainable
 from goama.reports.run_page import REPORT_FILE
 from goama.text.vocabulary import CharacterReport, Vocabulary
+from goama.training.average import Average
 from goama.training.checkpoint import RunState, load_everywhere
 from goama.training.diagnosis import diagnose, save_diagnoses
 from goama.training.facts import gather_facts
@@ -131,15 +132,18 @@ def train(
         betas=recipe.train.betas,
         weight_decay=recipe.train.weight_decay,
     )
+    average = Average(loaded.network, recipe.train.average) if recipe.train.average else None
     state = RunState()
     if known is not None:
-        state, damaged = load_everywhere(processes, run, loaded.network, optimiser)
+        state, damaged = load_everywhere(processes, run, loaded.network, optimiser, average)
         for folder in damaged:
             _say(console, f"{folder} is damaged and was passed over")
         _say(console, f"resuming at step {state.step} ({clock(state.elapsed_s)} of training done)")
 
     loaded.network.train()
     learner = Learner(accelerator, loaded.network, optimiser, front_end(encoder, loaded.network.config), vocabulary)
+    if average is not None:
+        average.on(accelerator.device)
     if accelerator.scaler is not None and state.scaler:
         accelerator.scaler.load_state_dict(state.scaler)
     if recipe.data.accumulate == "auto":
@@ -186,6 +190,7 @@ def train(
             save_model,
             lambda state, at_end: processes.on_main(lambda: explain(state, at_end)),
             guide,
+            average,
         )
         try:
             outcome = loop.run()

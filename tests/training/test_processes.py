@@ -24,6 +24,7 @@ import soundfile
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 
 import goama.cli.app
 import goama.cli.terminal
@@ -213,6 +214,15 @@ def test_a_run_of_two_processes_is_the_run_of_one_and_says_everything_once(whole
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {path.name for path in whole_run.iterdir()}
     assert "dev CER" in (tmp_path / "said-0").read_text() and not (tmp_path / "said-1").read_text()
+
+
+def test_two_processes_average_their_weights_as_one_does(corpus, tiny_encoder, tmp_path):
+    runs = [tmp_path / "alone", tmp_path / "shared"]
+    for count, run in enumerate(runs, start=1):
+        in_processes(count, in_small_batches(run_training(corpus, tiny_encoder, run, [*STEPS, "train.average=0.2"])))
+    assert_same_run(*map(metrics, runs))
+    one, other = (load_file(run / "last" / "model.safetensors") for run in runs)
+    assert all(torch.allclose(value, other[name], atol=1e-3) for name, value in one.items())
 
 
 def test_two_processes_align_and_learn_frame_labels_as_one_does(corpus, tiny_encoder, tmp_path):
