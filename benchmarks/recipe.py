@@ -48,6 +48,7 @@ PIECES: dict[str, tuple[str, ...]] = {
     "vocal tract": ("augment.vocal_tract=0.1",),
     "band limit": ("augment.band_limit=0.25",),
     "rooms": ("augment.reverb=0.3",),
+    "noise": ("augment.noise=0.3",),
     "tempo, vocal tract, rooms": ("augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.reverb=0.3"),
     "CR-CTC 0.2, tempo, vocal tract, rooms": (
         "train.consistency=0.2",

@@ -1,8 +1,8 @@
-"""What training does to clips: rooms, other tempos, other vocal tracts, narrow bands, and SpecAugment's masks.
+"""What training does to clips: rooms, noise, other tempos, other vocal tracts, narrow bands, and SpecAugment's masks.
 
-Rooms are put around waveforms, the rest works on log-mel features on their device. Each clip has a generator of its
-own, on the CPU: what happens to a clip depends on the seed and its id, not on the clips beside it, the process it is in
-or the device.
+Rooms and noise are put around waveforms, the rest works on log-mel features on their device. Each clip has a generator
+of its own, on the CPU: what happens to a clip depends on the seed and its id, not on the clips beside it, the process
+it is in or the device.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from goama.acoustics.log_mel import MEL_BINS, hertz_of_bins, mel
 _SHORTEST_RT60_S, _LONGEST_RT60_S = 0.1, 0.8  # a furnished room, a hall
 _LOWEST_DIRECT_DB, _HIGHEST_DIRECT_DB = 0.0, 15.0  # direct sound over reverberation: across the room, near the mouth
 _FIRST_REFLECTION_S = 0.003
+_LOWEST_SNR_DB, _HIGHEST_SNR_DB = 5.0, 25.0  # a busy street, a quiet office
+_WHITEST, _BROWNEST = 0.0, 2.0  # power falls with frequency to this power
+_LOWEST_NOISE_HZ = 20.0  # below, neither ears nor mel bins hear it, and brown noise would be nothing else
 _LOWEST_CUT_OFF_HZ, _HIGHEST_CUT_OFF_HZ = 3400.0, 7600.0
 
 
@@ -60,6 +63,34 @@ def _in_a_room(waveform: np.ndarray, generator: torch.Generator) -> np.ndarray:
     size = 1 << (len(waveform) + samples - 1).bit_length()
     sound = torch.fft.rfft(torch.as_tensor(waveform), size) * torch.fft.rfft(response, size)
     return torch.fft.irfft(sound, size)[: len(waveform)].numpy()
+
+
+def add_noise(
+    waveforms: Sequence[np.ndarray], generators: Sequence[torch.Generator], share: float
+) -> tuple[np.ndarray, ...]:
+    """A `share` of the clips is heard through noise of its own, white to brown, 5 to 25 dB softer than the clip.
+
+    waveforms (N,) float32 at 16 kHz, of any number. The noise is made, not cut out of other clips: what happens to a
+    clip must not depend on what is beside it. The ratio is that of the powers over the whole clip, pauses included.
+    """
+    return tuple(
+        waveform + _noise(waveform, generator) if float(torch.rand((), generator=generator)) < share else waveform
+        for waveform, generator in zip(waveforms, generators, strict=True)
+    )
+
+
+def _noise(waveform: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    ratio, colour = torch.rand(2, generator=generator).tolist()
+    ratio_db = _LOWEST_SNR_DB + (_HIGHEST_SNR_DB - _LOWEST_SNR_DB) * ratio
+    power = _WHITEST + (_BROWNEST - _WHITEST) * colour
+    size = 1 << (len(waveform) - 1).bit_length()
+    spectrum = torch.fft.rfft(torch.randn(size, generator=generator))
+    hertz = torch.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+    spectrum *= (hertz / _LOWEST_NOISE_HZ).clamp_min(1.0) ** (-power / 2)
+    spectrum[hertz < _LOWEST_NOISE_HZ] = 0.0
+    noise = torch.fft.irfft(spectrum, size)[: len(waveform)].numpy()
+    loudness = np.sqrt(np.mean(np.square(waveform, dtype=np.float64)) / np.mean(np.square(noise, dtype=np.float64)))
+    return noise * np.float32(loudness * 10 ** (-ratio_db / 20))
 
 
 def change_tempo(

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.augment import (
+    add_noise,
     change_tempo,
     generators,
     limit_band,
@@ -205,6 +206,8 @@ class Learner:
         waveforms, by_clip = batch.waveforms, generators(seed, batch.ids)
         if augment is not None and augment.reverb:
             waveforms = reverberate(waveforms, by_clip, augment.reverb)
+        if augment is not None and augment.noise:
+            waveforms = add_noise(waveforms, by_clip, augment.noise)
         inputs, mask = self.front_end(waveforms)
         unchanged = mask.sum(1)
         if augment is not None and augment.tempo and isinstance(self.front_end, LogMel):  # the same in all views

@@ -94,6 +94,9 @@ class AugmentSection(_Section):
     tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, clip by clip")
     vocal_tract: float = Field(0.0, ge=0, le=0.3, description="frequencies scaled by up to this share, clip by clip")
     reverb: float = Field(0.0, ge=0, le=1, description="share of clips that are put into a room of 0.1 to 0.8 s")
+    noise: float = Field(
+        0.0, ge=0, le=1, description="share of clips with noise, white to brown, 5 to 25 dB below them"
+    )
     band_limit: float = Field(0.0, ge=0, le=1, description="share of clips that lose all above 3.4 to 7.6 kHz")
 
 

@@ -1,10 +1,20 @@
 """SpecAugment hides what it is asked to hide; tempo, vocal tract and band limits leave speech what it is."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
-from goama.acoustics.augment import change_tempo, generators, limit_band, reverberate, spec_augment, warp_bands
+from goama.acoustics.augment import (
+    add_noise,
+    change_tempo,
+    generators,
+    limit_band,
+    reverberate,
+    spec_augment,
+    warp_bands,
+)
 from goama.acoustics.log_mel import LogMel, hertz_of_bins
 
 SETTINGS = {
@@ -205,10 +215,52 @@ def test_speech_in_a_room_stays_where_it_is_said(corpus):
     assert same > 0.7 > moved
 
 
+def slope(noise: np.ndarray) -> float:
+    """To which power of the frequency the power falls, from 100 Hz to 6 kHz."""
+    power = np.square(np.abs(np.fft.rfft(noise)))
+    hertz = np.fft.rfftfreq(len(noise), 1 / 16_000)
+    bands = np.geomspace(100, 6000, 12)
+    means = [power[(hertz >= low) & (hertz < high)].mean() for low, high in pairwise(bands)]
+    return -float(np.polyfit(np.log(np.sqrt(bands[:-1] * bands[1:])), np.log(means), 1)[0])
+
+
+def test_noise_has_the_level_it_says_and_a_colour_of_its_own(corpus):
+    wave = max((cut.load_audio()[0] for cut in corpus.cuts("test")), key=len)
+    ratios, slopes = [], []
+    for noisy in add_noise([wave] * 80, by_clip(80), 1.0):
+        assert noisy.dtype == np.float32 and len(noisy) == len(wave)
+        noise = noisy - wave
+        ratios.append(10 * np.log10(np.square(wave, dtype=float).mean() / np.square(noise, dtype=float).mean()))
+        slopes.append(slope(noise))
+    assert 4.9 < min(ratios) < 7 and 23 < max(ratios) < 25.1
+    assert -0.2 < min(slopes) < 0.2 and 1.8 < max(slopes) < 2.2
+    assert abs(np.corrcoef(ratios, slopes)[0, 1]) < 0.4
+
+
+def test_noise_reaches_its_share_of_the_clips_and_no_other(corpus):
+    waves = [cut.load_audio()[0] for cut in corpus.cuts("test")] * 25
+    heard = add_noise(waves, by_clip(len(waves)), 0.3)
+    reached = [not np.array_equal(*pair) for pair in zip(waves, heard, strict=True)]
+    assert 0.2 < np.mean(reached) < 0.4
+    assert all(np.array_equal(*pair) for pair in zip(waves, add_noise(waves, by_clip(len(waves)), 0.0), strict=True))
+    again = add_noise(waves, by_clip(len(waves)), 0.3)
+    assert all(np.array_equal(*pair) for pair in zip(heard, again, strict=True))
+    noises = [noisy - wave for noisy, wave in zip(heard, waves, strict=True)][::4]  # of one clip under other names
+    chosen = [noise for noise in noises if noise.any()]
+    assert abs(np.corrcoef(chosen[0], chosen[1])[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize("waveform", [np.zeros(16_000, np.float32), np.ones(400, np.float32)])
+def test_silence_stays_silent_and_the_shortest_clip_there_can_be_gets_noise(waveform):
+    (heard,) = add_noise([waveform], by_clip(1), 1.0)
+    assert heard.dtype == np.float32 and np.isfinite(heard).all()
+    assert np.array_equal(heard, waveform) == (not waveform.any())
+
+
 def every_change(waveforms: list[np.ndarray], seed: int, ids: list[str]) -> list[torch.Tensor]:
     """Each clip after everything that can be done to it, without its padding."""
     chances = generators(seed, ids)
-    features, mask = LogMel(4)(reverberate(waveforms, chances, 0.7))
+    features, mask = LogMel(4)(add_noise(reverberate(waveforms, chances, 0.7), chances, 0.7))
     features, mask = change_tempo(features, mask, chances, 0.1, NOTHING[: len(ids)])
     features = warp_bands(features, chances, 0.1)
     features = limit_band(features, mask, chances, 0.7)

@@ -156,7 +156,13 @@ FEW_STEPS = [
 ]
 
 
-AUGMENTED = ["augment.tempo=0.1", "augment.band_limit=0.3", "augment.reverb=0.5", "augment.vocal_tract=0.1"]
+AUGMENTED = [
+    "augment.tempo=0.1",
+    "augment.band_limit=0.3",
+    "augment.reverb=0.5",
+    "augment.noise=0.5",
+    "augment.vocal_tract=0.1",
+]
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,17 @@ def test_masks_are_drawn_from_the_steps_seed_and_nothing_else(accelerator, wavef
     assert losses[3] == losses[4] not in losses[:3]
 
 
+def test_rooms_and_noise_reach_encoders_that_hear_waveforms(accelerator, waveform_encoders, corpus):
+    def loss(**changes: float) -> float:
+        learner = descending(accelerator, waveform_encoders["xls-r"], corpus)
+        batch = joined(some_clips(corpus, learner.vocabulary, 2))
+        return learner.step([batch], seed=1, clip=1.0, augment=AugmentSection(time_masks_per_s=0, **changes)).loss
+
+    plain = loss()
+    assert loss(noise=1.0) == loss(noise=1.0) != plain
+    assert loss(reverb=1.0) not in (plain, loss(noise=1.0), loss(noise=1.0, reverb=1.0))
+
+
 def test_time_masks_follow_the_length_of_each_clip():
     lengths = torch.tensor([500, 50, 3])
     settings = {"time_masks_per_s": 1.0, "longest_time_mask_s": 0.4, "frame_shift_s": 0.02}
