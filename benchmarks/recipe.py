@@ -41,6 +41,7 @@ PIECES: dict[str, tuple[str, ...]] = {
     PLAIN: (),
     "no SpecAugment": ("augment.time_masks_per_s=0", "augment.frequency_masks=0"),
     "twice the time masks": ("augment.time_masks_per_s=1.0",),
+    "hidden masks": ("augment.hidden_masks_per_s=0.5",),
     "CR-CTC 0.2": ("train.consistency=0.2",),
     "CR-CTC 0.2, twice the time masks": ("train.consistency=0.2", "augment.time_masks_per_s=1.0"),
     "intermediate CTC 0.3": ("train.intermediate=0.3",),

@@ -198,7 +198,7 @@ def time_masks(
     longest_time_mask_s: float,
     frame_shift_s: float,
 ) -> torch.Tensor:
-    """SpecAugment's time masks alone, for networks that hear waveforms and mask inside: (B, T) bool, True is masked.
+    """SpecAugment's time masks alone, for networks that mask inside: (B, T) bool, True is masked.
 
     lengths (B,) are frames; T is the longest of them.
     """

@@ -205,12 +205,18 @@ def output_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tenso
 
 
 def load_for_training(
-    encoder: str, vocabulary: Vocabulary, *, adapter: bool, languages: Sequence[str] = ()
+    encoder: str,
+    vocabulary: Vocabulary,
+    *,
+    adapter: bool,
+    languages: Sequence[str] = (),
+    hides_frames: bool = False,
 ) -> LoadedEncoder:
     """Load an encoder under a fresh CTC head for `vocabulary`; Wav2Vec2-BERT with or without its stride-2 adapter.
 
     Where the checkpoint already is a CTC model with its vocabulary beside it, the head's rows of the characters
     both know are carried over; of MMS, also the attention adapters of the first of `languages` that it has.
+    With `hides_frames` Wav2Vec2-BERT too has what its hidden states are masked with; others always have it.
 
     Raises `GoamaError` when it cannot be found, is none that goama trains, or lacks encoder weights.
     """
@@ -230,8 +236,9 @@ def load_for_training(
     )
     if hears_waveforms(config):  # SpecAugment works inside the network, on what the convolutions made
         config.update({"apply_spec_augment": True, "mask_time_prob": config.mask_time_prob or _MASK_TIME_PROB})
-    else:  # SpecAugment works on the features, before the network
-        config.update({"add_adapter": adapter, "mask_time_prob": 0.0})
+    else:  # SpecAugment works on the features, before the network, and on its hidden states where that is asked for
+        mask_time_prob = (config.mask_time_prob or _MASK_TIME_PROB) if hides_frames else 0.0
+        config.update({"add_adapter": adapter, "apply_spec_augment": True, "mask_time_prob": mask_time_prob})
     if encoder == SCRATCH:
         network = Wav2Vec2BertForCTC(config)
         attention.install(network)

@@ -33,6 +33,8 @@ from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
 from goama.training.processes import Processes
 from goama.training.recipe import AugmentSection
 
+_NOTHING = AugmentSection(time_masks_per_s=0)
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -214,12 +216,13 @@ class Learner:
             needed = self._frames_needed(batch, inputs.shape[1])
             inputs, mask = change_tempo(inputs, mask, by_clip, augment.tempo, needed)
         seen_by = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
-        masked = {}
         if isinstance(self.front_end, LogMel):
             inputs = torch.cat([self._disguised(inputs, mask, augment, by_view) for by_view in seen_by])
         else:
             inputs = inputs.repeat(views, 1)
-            masked["mask_time_indices"] = torch.cat([self._time_masks(mask, augment, by_view) for by_view in seen_by])
+        masked = {}
+        if self.config.mask_time_prob:
+            masked["mask_time_indices"] = torch.cat([self._hidden(mask, augment, by_view) for by_view in seen_by])
         mask = mask.repeat(views, 1)
         has_middle = self._has_middle_head
         inner = is_guided or has_middle
@@ -244,16 +247,21 @@ class Learner:
             blank_id=self.vocabulary.blank_id,
         )
 
-    def _time_masks(
+    def _hidden(
         self, mask: torch.Tensor, augment: AugmentSection | None, by_clip: Sequence[torch.Generator]
     ) -> torch.Tensor:
-        """(B, T) bool, frames that the network hides from its transformer; never None, or it would draw its own."""
+        """(B, T) bool, frames that the network hides from its layers; never None, or it would draw its own.
+
+        Behind an encoder's convolutions they are SpecAugment's only time masks; behind log-mel frames, masks more.
+        """
+        augment = augment or _NOTHING
+        is_log_mel = isinstance(self.front_end, LogMel)
         return time_masks(
-            output_frames(self.config, mask.sum(1)).cpu(),
+            (mask.sum(1) if is_log_mel else output_frames(self.config, mask.sum(1))).cpu(),
             by_clip,
-            time_masks_per_s=augment.time_masks_per_s if augment is not None else 0.0,
-            longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
-            frame_shift_s=frame_shift_s(self.config),
+            time_masks_per_s=augment.hidden_masks_per_s if is_log_mel else augment.time_masks_per_s,
+            longest_time_mask_s=augment.longest_time_mask_s,
+            frame_shift_s=self.front_end.frame_shift_s if is_log_mel else frame_shift_s(self.config),
         ).to(mask.device)
 
     def _disguised(

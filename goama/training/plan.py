@@ -223,6 +223,11 @@ def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     wanted = [f"augment.{key}" for key in ("tempo", "vocal_tract", "band_limit") if getattr(augment, key)]
     if wanted:
         raise GoamaError(f"{encoder} hears waveforms: {', '.join(wanted)} works on log-mel features; set it to 0")
+    if augment.hidden_masks_per_s:
+        raise GoamaError(
+            f"{encoder} hears waveforms: augment.time_masks_per_s is what hides its hidden states; "
+            "set augment.hidden_masks_per_s to 0"
+        )
     if augment.frequency_masks:
         chooser.recipe = chooser.recipe.with_values("augment", frequency_masks=0)
         why = "this encoder hears waveforms; SpecAugment masks frames behind its convolutions"

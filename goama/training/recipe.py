@@ -89,6 +89,9 @@ class AugmentSection(_Section):
 
     time_masks_per_s: float = Field(0.5, ge=0)
     longest_time_mask_s: float = Field(0.4, gt=0)
+    hidden_masks_per_s: float = Field(
+        0.0, ge=0, description="spans that are hidden behind the features' projection by what is learnt for it"
+    )
     frequency_masks: int = Field(2, ge=0)
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
     tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, clip by clip")

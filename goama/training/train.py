@@ -213,7 +213,13 @@ def _loaded(encoder: str, vocabulary: Vocabulary, recipe: Recipe, corpora: Mixtu
     """The network, with the part of it that shall learn."""
     model = recipe.model
     languages = [model.language] if model.language else list(corpora.languages)
-    loaded = load_for_training(encoder, vocabulary, adapter=bool(model.adapter), languages=languages)
+    loaded = load_for_training(
+        encoder,
+        vocabulary,
+        adapter=bool(model.adapter),
+        languages=languages,
+        hides_frames=bool(recipe.augment.hidden_masks_per_s),
+    )
     if model.language and loaded.carried_over.language != model.language:
         raise GoamaError(
             f"{encoder}: no adapter.{model.language}.safetensors with a vocabulary beside it; MMS names languages by "

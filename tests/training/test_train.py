@@ -415,9 +415,8 @@ def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, fri
 def test_a_run_guided_by_frame_labels_resumes_to_the_same_weights(mixture, tiny_encoder, tmp_path, monkeypatch, capsys):
     """Also where the network had aligned them again since, and the checkpoint knows of the first time only."""
     monkeypatch.setattr(gaussians, "FEWEST_S", 10.0)
-    recipe = read_recipe(
-        None, [*FEW_STEPS, "train.flat_start=0.5", "train.realign=2", "train.keep=9", *AUGMENTED, "data.accumulate=2"]
-    )
+    guided = ["train.flat_start=0.5", "train.realign=2", "train.keep=9", "augment.hidden_masks_per_s=1"]
+    recipe = read_recipe(None, [*FEW_STEPS, *guided, *AUGMENTED, "data.accumulate=2"])
     whole = tmp_path / "whole"
     train(mixture, whole, encoder=str(tiny_encoder), recipe=recipe)
     printed = capsys.readouterr().out

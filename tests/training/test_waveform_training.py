@@ -200,6 +200,7 @@ def test_the_plan_says_what_learns_and_refuses_what_needs_mel_bins(corpus, wavef
         )
     for override, said in (
         ("augment.tempo=0.1", r"augment\.tempo"),
+        ("augment.hidden_masks_per_s=0.5", r"augment\.time_masks_per_s is what hides its hidden states"),
         ("model.adapter=true", "Wav2Vec2-BERT's"),
         ("train.flat_start=0.3", "aligns log-mel frames"),
     ):
