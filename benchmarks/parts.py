@@ -2,9 +2,10 @@
 
     python benchmarks/parts.py [--rounds 7] [--threads N] [--json FILE]
 
-Log-mel against `SeamlessM4TFeatureExtractor`, relative-key attention against transformers' own (forward and
-backward), bfloat16 against float32 for a training step, the fused AdamW against the plain one. Each line is a
-ratio of medians over interleaved runs, and its spread. `--threads 1` holds torch to one core.
+Log-mel against `SeamlessM4TFeatureExtractor`, relative-key attention and the convolution module against transformers'
+own (forward and backward), a training step with goama's layers against one with transformers', bfloat16 against float32
+for a training step, the fused AdamW against the plain one. Each line is a ratio of medians over interleaved runs, and
+its spread. `--threads 1` holds torch to one core.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     results = {}
-    for name, (theirs, ours) in {**log_mel(), **attention(), **training_step(), **adamw()}.items():
+    for name, (theirs, ours) in {**log_mel(), **layers(), **training_step(), **adamw()}.items():
         results[name] = compare(theirs, ours, options.rounds)
         low, high = results[name]["spread"]
         print(
@@ -79,7 +80,7 @@ def log_mel() -> dict:
     return {"log-mel of a minute in 17 clips": (lambda: original(clips, sampling_rate=16000), lambda: ours(clips))}
 
 
-def attention() -> dict:
+def layers() -> dict:
     cases = {}
     for batch, frames in ((16, 80), (4, 300), (2, 750)):
         config = Wav2Vec2BertConfig(
@@ -90,34 +91,52 @@ def attention() -> dict:
             output_hidden_size=192,
             vocab_size=30,
         )
-        theirs = Wav2Vec2BertForCTC(config).wav2vec2_bert.encoder
+        theirs = Wav2Vec2BertForCTC(config)
         ours = copy.deepcopy(theirs)
-        holder = Wav2Vec2BertForCTC(config)
-        holder.wav2vec2_bert.encoder = ours
-        install(holder)
-        states = torch.randn(batch, frames, 192)
+        install(ours)
+        states = torch.randn(batch, frames, 192, requires_grad=True)
 
-        def run(encoder: torch.nn.Module, states: torch.Tensor = states) -> None:
-            encoder.layers[0].self_attn(states)[0].square().sum().backward()
+        def run(
+            network: torch.nn.Module, part: str, precision: torch.dtype | None, states: torch.Tensor = states
+        ) -> None:
+            module = network.wav2vec2_bert.encoder.layers[0].get_submodule(part)
+            with torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
+                result = module(states)
+            (result[0] if part == "self_attn" else result).float().square().sum().backward()
 
-        cases[f"attention, {batch} x {frames} frames, both ways"] = (
-            lambda run=run, encoder=theirs: run(encoder),
-            lambda run=run, encoder=ours: run(encoder),
-        )
+        for name, part, precision in (
+            ("attention", "self_attn", None),
+            ("attention in bfloat16", "self_attn", torch.bfloat16),
+            ("convolution in bfloat16", "conv_module", torch.bfloat16),
+        ):
+            cases[f"{name}, {batch} x {frames} frames, both ways"] = (
+                lambda run=run, network=theirs, part=part, precision=precision: run(network, part, precision),
+                lambda run=run, network=ours, part=part, precision=precision: run(network, part, precision),
+            )
     return cases
 
 
 def training_step() -> dict:
     network = load_for_training(SCRATCH, VOCABULARY, adapter=False).network.train()
-    features = torch.randn(17, 88, 320)  # a minute of clips of 3.5 s
+    plain = Wav2Vec2BertForCTC(network.config).train()
+    features = torch.randn(17, 117, 240)  # a minute of clips of 3.5 s
 
-    def step(precision: torch.dtype | None) -> None:
+    def step(network: torch.nn.Module, precision: torch.dtype | None) -> None:
         with torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
             logits = network(features).logits
         logits.float().square().mean().backward()
         network.zero_grad()
 
-    return {"7 M network on a minute, bfloat16 / float32": (lambda: step(None), lambda: step(torch.bfloat16))}
+    return {
+        "7 M network on a minute, goama's layers": (
+            lambda: step(plain, torch.bfloat16),
+            lambda: step(network, torch.bfloat16),
+        ),
+        "7 M network on a minute, bfloat16 / float32": (
+            lambda: step(network, None),
+            lambda: step(network, torch.bfloat16),
+        ),
+    }
 
 
 def adamw() -> dict:

@@ -1,7 +1,7 @@
-"""The two layers of Wav2Vec2-BERT that goama computes its own way; names and weights stay those of transformers.
+"""The layers of Wav2Vec2-BERT that goama computes its own way; names and weights stay those of transformers.
 
-Attention with clipped relative distances, without a (T, T, head size) table; and an adapter that padding
-cannot reach.
+Attention with clipped relative distances, without a (T, T, head size) table; the convolution module without
+transpositions; and an adapter that padding cannot reach.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from transformers.models.wav2vec2_bert.modeling_wav2vec2_bert import (
     Wav2Vec2BertSelfAttention,
 )
 
+from goama.model import cpu_attention
+from goama.model.convolution import Convolution
+
 
 def install(network: Wav2Vec2BertForCTC) -> None:
     """Give the network goama's layers in place; parameters, state dict and saved files do not change."""
     for layer in network.wav2vec2_bert.encoder.layers:
         if layer.self_attn.position_embeddings_type == "relative_key":
             layer.self_attn.__class__ = RelativeKeyAttention
+        layer.conv_module.__class__ = Convolution
     adapter = network.wav2vec2_bert.adapter
     if adapter is not None:
         adapter.__class__ = PaddingProofAdapter
@@ -50,20 +54,22 @@ class RelativeKeyAttention(Wav2Vec2BertSelfAttention):
             return projection(hidden_states).view(batch, frames, self.num_heads, self.head_size).transpose(1, 2)
 
         query, key, value = heads(self.linear_q), heads(self.linear_k), heads(self.linear_v)
-        bias = self._relative_bias(query)
-        if attention_mask is not None:
-            if attention_mask.dtype == torch.bool:
-                bias = bias.masked_fill(~attention_mask, float("-inf"))
-            else:
-                bias = bias + attention_mask
-        attended = nn.functional.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=bias,
-            dropout_p=self.dropout.p if self.training else 0.0,
-            scale=self.head_size**-0.5,
-        )
+        dropout = self.dropout.p if self.training else 0.0
+        # torch's fused attention is the fastest on GPUs, and on CPUs in float32 where no gradient is wanted
+        if query.device.type == "cpu" and (query.requires_grad or query.dtype != torch.float32):
+            embedding = self.distance_embedding.weight.to(query.dtype)
+            left = self.left_max_position_embeddings
+            attended = cpu_attention.attend(query, key, value, embedding, attention_mask, left=left, dropout=dropout)
+        else:
+            bias = self._relative_bias(query)
+            if attention_mask is not None:
+                if attention_mask.dtype == torch.bool:
+                    bias = bias.masked_fill(~attention_mask, float("-inf"))
+                else:
+                    bias = bias + attention_mask
+            attended = nn.functional.scaled_dot_product_attention(
+                query, key, value, attn_mask=bias, dropout_p=dropout, scale=self.head_size**-0.5
+            )
         return self.linear_out(attended.transpose(1, 2).reshape(batch, frames, -1)), None
 
     def _relative_bias(self, query: torch.Tensor) -> torch.Tensor:

@@ -33,23 +33,91 @@ def inputs(lengths=(150, 91, 7)) -> tuple[torch.Tensor, torch.Tensor]:
     return features * mask[..., None], mask
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_logits_and_gradients_equal_those_of_transformers(attention):
-    original = make_network()
+def computed(network, features, mask, training=True):
+    """Logits of valid frames and all gradients."""
+    network.train(training).zero_grad()
+    logits = network(features, attention_mask=mask).logits
+    (logits.float().square() * mask[..., None]).sum().backward()
+    return logits.detach()[mask.bool()], {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("attention", "positions"),
+    [("sdpa", "relative_key"), ("eager", "relative_key"), ("eager", "relative"), ("eager", "rotary")],
+)
+def test_logits_and_gradients_equal_those_of_transformers(attention, positions, training):
+    original = make_network(position_embeddings_type=positions)
     original.set_attn_implementation(attention)
     ours = copy.deepcopy(original)
     install(ours)
     features, mask = inputs()
-    results = []
-    for network in (original, ours):
-        logits = network(features, attention_mask=mask).logits
-        (logits.square() * mask[..., None]).sum().backward()
-        results.append((logits.detach(), {name: p.grad for name, p in network.named_parameters()}))
-    (expected, expected_grads), (logits, grads) = results
-    valid = mask.bool()
-    torch.testing.assert_close(logits[valid], expected[valid], atol=2e-5, rtol=1e-4)
+    expected, expected_grads = computed(original, features, mask, training)
+    logits, grads = computed(ours, features, mask, training)
+    torch.testing.assert_close(logits, expected, atol=2e-5, rtol=1e-4)
+    assert grads.keys() == expected_grads.keys()
     for name, gradient in expected_grads.items():
         torch.testing.assert_close(grads[name], gradient, atol=2e-3, rtol=2e-3, msg=name)
+
+
+@pytest.mark.parametrize("lengths", [(150, 91, 7), (5,), (1, 1), (34,)])
+def test_in_float64_they_are_equal_to_the_last_digits(lengths):
+    original = make_network().double()
+    ours = copy.deepcopy(original)
+    install(ours)
+    features, mask = inputs(lengths)
+    expected, expected_grads = computed(original, features.double(), mask)
+    logits, grads = computed(ours, features.double(), mask)
+    torch.testing.assert_close(logits, expected, atol=1e-10, rtol=1e-10)
+    for name, gradient in expected_grads.items():
+        torch.testing.assert_close(grads[name], gradient, atol=1e-9, rtol=1e-9, msg=name)
+
+
+def test_in_bfloat16_they_are_as_near_to_float32_as_those_of_transformers():
+    original = make_network()
+    ours = copy.deepcopy(original)
+    install(ours)
+    features, mask = inputs()
+    exact, exact_grads = computed(original, features, mask)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected, expected_grads = computed(original, features, mask)
+        logits, grads = computed(ours, features, mask)
+
+    def error(values: torch.Tensor, truth: torch.Tensor) -> float:
+        return float((values.float() - truth).norm())
+
+    assert error(logits, exact) < 1.3 * error(expected, exact)
+    for name, truth in exact_grads.items():
+        # the bias of the keys changes no weight: its true gradient is zero
+        assert error(grads[name], truth) < 1.5 * error(expected_grads[name], truth) + 0.02 * float(truth.norm()), name
+
+
+def test_checkpointed_gradients_are_the_same():
+    network = make_network()
+    install(network)
+    features, mask = inputs()
+    _, expected = computed(network, features, mask)
+    network.gradient_checkpointing_enable()
+    _, grads = computed(network, features, mask)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(grads[name], gradient, msg=name)
+
+
+@pytest.mark.parametrize("where", ["attention_dropout", "conformer_conv_dropout"])
+def test_dropout_drops_in_training_only(where):
+    network = make_network(**{where: 0.5})
+    install(network)
+    features, mask = inputs()
+
+    def logits(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return network(features, attention_mask=mask).logits
+
+    network.train()
+    assert torch.equal(logits(0), logits(0))
+    assert (logits(0) - logits(1)).abs().max() > 1e-3
+    network.eval()
+    assert torch.equal(logits(0), logits(1))
 
 
 def test_without_a_mask_the_result_is_the_same_too():
@@ -66,6 +134,15 @@ def test_the_state_dict_keeps_its_names():
     before = list(network.state_dict())
     install(network)
     assert list(network.state_dict()) == before
+
+
+def test_saved_files_are_those_of_transformers(tmp_path):
+    network = make_network(add_adapter=True)
+    network.save_pretrained(tmp_path / "theirs")
+    install(network)
+    network.save_pretrained(tmp_path / "ours")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes()
 
 
 @pytest.mark.parametrize("adapter_layers", [0, 1, 2])
