@@ -81,7 +81,9 @@ def main() -> None:
             for minutes in options.speech:
                 corpus = portion(whole, folder, minutes)
                 for piece in dict.fromkeys([PLAIN, *options.pieces]):
-                    recipe = read_recipe(None, [*options.set, *PIECES[piece], f"train.seed={seed}"])
+                    recipe = read_recipe(
+                        None, [*(options.set or ["train.minutes=4"]), *PIECES[piece], f"train.seed={seed}"]
+                    )
                     name = run_name(options.encoder, voice, minutes, recipe)
                     if name not in results:
                         results[name] = {
@@ -107,9 +109,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--speech", type=int, nargs="+", default=[10, 60], help="minutes to train on")
     parser.add_argument("--pieces", nargs="+", default=list(PIECES), choices=list(PIECES), metavar="NAME")
     parser.add_argument("--encoder", default="starter")
-    parser.add_argument(
-        "-s", "--set", action="append", default=["train.minutes=4"], help="recipe of every run [train.minutes=4]"
-    )
+    parser.add_argument("-s", "--set", action="append", help="recipe of every run [default: train.minutes=4]")
     return parser.parse_args()
 
 
