@@ -65,6 +65,8 @@ PIECES: dict[str, tuple[str, ...]] = {
     "layer decay 0.9": ("train.layer_decay=0.9",),
     "weight decay 0.1": ("train.weight_decay=0.1",),
     "average": ("train.average=0.02",),
+    "dropout 0.1": ("train.dropout=0.1",),
+    "tri-stage": ("train.schedule=tri-stage",),
 }
 """What is set beside the plain recipe."""
 

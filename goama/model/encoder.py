@@ -63,6 +63,8 @@ _NO_DROPOUT = {  # as the notebook: an hour of speech needs masking, not dropout
     "mask_feature_prob": 0.0,
 }
 
+_DROPPED = ("attention_dropout", "hidden_dropout", "activation_dropout", "conformer_conv_dropout")
+
 _MASK_TIME_PROB = 0.05  # transformers' default; goama draws the masks itself, but without it there is nothing to put in
 
 _ALLOWED_TO_BE_NEW = ("lm_head.", "wav2vec2_bert.adapter.")
@@ -211,11 +213,13 @@ def load_for_training(
     adapter: bool,
     languages: Sequence[str] = (),
     hides_frames: bool = False,
+    dropout: float = 0.0,
 ) -> LoadedEncoder:
     """Load an encoder under a fresh CTC head for `vocabulary`; Wav2Vec2-BERT with or without its stride-2 adapter.
 
     Where the checkpoint already is a CTC model with its vocabulary beside it, the head's rows of the characters
     both know are carried over; of MMS, also the attention adapters of the first of `languages` that it has.
+    The encoder's layers drop `dropout` of their activations and attention weights.
     With `hides_frames` Wav2Vec2-BERT too has what its hidden states are masked with; others always have it.
 
     Raises `GoamaError` when it cannot be found, is none that goama trains, or lacks encoder weights.
@@ -224,6 +228,7 @@ def load_for_training(
     if adapter and hears_waveforms(config):
         raise GoamaError(f"{encoder}: model.adapter is Wav2Vec2-BERT's; a {config.model_type} encoder has none")
     config.update({key: value for key, value in _NO_DROPOUT.items() if hasattr(config, key)})
+    config.update({key: dropout for key in _DROPPED if hasattr(config, key)})
     config.update(
         {
             "vocab_size": len(vocabulary),

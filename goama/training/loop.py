@@ -139,7 +139,7 @@ class TrainingLoop:
 
     def _step(self, parts: list[Batch], progress: float) -> StepResult:
         left = guard.rate(self.state.guard, self.state.step)
-        factor = left * rate_factor(progress, self.train.warmup)
+        factor = left * rate_factor(progress, self.train.warmup, self.train.schedule)
         set_rate(self.learner.bare_optimiser, factor, only_new=progress < self.train.thaw)
         return self.learner.step(
             parts,

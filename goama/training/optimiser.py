@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import torch
 from torch import nn
@@ -58,11 +59,21 @@ def _depth(name: str, layers: int) -> int:
     return layers if any(part in name for part in _BEFORE_THE_LAYERS) else 0
 
 
-def rate_factor(progress: float, warmup: float) -> float:
-    """The share of the peak rate at `progress` in [0, 1]: a linear rise over `warmup`, then half a cosine."""
+HELD = 0.4
+"""Tri-stage: the share of training at the peak rate (fairseq's wav2vec2 recipes)."""
+
+
+def rate_factor(progress: float, warmup: float, schedule: Literal["cosine", "tri-stage"] = "cosine") -> float:
+    """The share of the peak rate at `progress` in [0, 1]: a linear rise over `warmup`, then half a cosine.
+
+    Or the three stages of fairseq's recipes: the rise, the peak for `HELD`, and an exponential fall.
+    """
     progress = min(max(progress, 0.0), 1.0)
     if progress < warmup:
         return max(FLOOR, progress / warmup)
+    if schedule == "tri-stage":
+        held_until = min(1.0, warmup + HELD)
+        return 1.0 if progress < held_until else FLOOR ** ((progress - held_until) / max(1.0 - held_until, 1e-9))
     fall = (progress - warmup) / (1.0 - warmup)
     return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * fall))
 

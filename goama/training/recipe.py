@@ -32,6 +32,8 @@ class TrainSection(_Section):
     learning_rate: Positive | Auto = Field("auto", description="peak learning rate of AdamW")
     head_learning_rate: Positive | Auto = Field("auto", description="peak rate of what starts from random values")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of training over which the rate rises")
+    schedule: Literal["cosine", "tri-stage"] = Field("cosine", description="the rate's way down after the warm-up")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations and attention weights left out")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="each layer of the encoder learns at this share of the rate of the one above it"
     )

@@ -219,6 +219,7 @@ def _loaded(encoder: str, vocabulary: Vocabulary, recipe: Recipe, corpora: Mixtu
         adapter=bool(model.adapter),
         languages=languages,
         hides_frames=bool(recipe.augment.hidden_masks_per_s),
+        dropout=recipe.train.dropout,
     )
     if model.language and loaded.carried_over.language != model.language:
         raise GoamaError(

@@ -16,9 +16,15 @@ def test_the_rate_rises_over_the_warm_up_and_falls_to_the_floor():
     assert rate_factor(1.0, 0.1) == pytest.approx(FLOOR)
 
 
-@given(st.floats(-1, 2), st.floats(0, 0.9))
-def test_the_rate_is_never_zero_nor_above_its_peak(progress, warmup):
-    assert FLOOR <= rate_factor(progress, warmup) <= 1.0 + 1e-9
+def test_tri_stage_holds_the_peak_and_then_falls_to_the_floor():
+    assert [rate_factor(p, 0.1, "tri-stage") for p in (0.05, 0.1, 0.49)] == pytest.approx([0.5, 1.0, 1.0])
+    assert rate_factor(0.75, 0.1, "tri-stage") == pytest.approx(FLOOR**0.5)
+    assert rate_factor(1.0, 0.1, "tri-stage") == pytest.approx(FLOOR)
+
+
+@given(st.floats(-1, 2), st.floats(0, 0.9), st.sampled_from(["cosine", "tri-stage"]))
+def test_the_rate_is_never_zero_nor_above_its_peak(progress, warmup, schedule):
+    assert FLOOR - 1e-9 <= rate_factor(progress, warmup, schedule) <= 1.0 + 1e-9
 
 
 def test_groups_have_their_rates_and_decays(tiny_encoder):
