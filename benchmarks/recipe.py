@@ -44,6 +44,8 @@ EVALUATIONS = 4
 PIECES: dict[str, tuple[str, ...]] = {
     PLAIN: (),
     "CR light": ("train.consistency=0.2", "augment.time_masks_per_s=0.2", "augment.frequency_masks=1"),
+    "codecs": ("augment.codecs=0.3",),
+    "word masks 0.15": ("augment.time_masks_per_s=0", "augment.word_masks=0.15"),
     "light": ("augment.time_masks_per_s=0.2", "augment.frequency_masks=1"),
     "no SpecAugment": ("augment.time_masks_per_s=0", "augment.frequency_masks=0"),
     "twice the time masks": ("augment.time_masks_per_s=1.0",),

@@ -8,10 +8,13 @@ it is in or the device.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Sequence
 
 import numpy as np
+import soundfile
+import soxr
 import torch
 
 from goama.acoustics.audio import SAMPLE_RATE
@@ -91,6 +94,64 @@ def _noise(waveform: np.ndarray, generator: torch.Generator) -> np.ndarray:
     noise = torch.fft.irfft(spectrum, size)[: len(waveform)].numpy()
     loudness = np.sqrt(np.mean(np.square(waveform, dtype=np.float64)) / np.mean(np.square(noise, dtype=np.float64)))
     return noise * np.float32(loudness * 10 ** (-ratio_db / 20))
+
+
+def through_codecs(
+    waveforms: Sequence[np.ndarray], generators: Sequence[torch.Generator], share: float
+) -> tuple[np.ndarray, ...]:
+    """A `share` of the clips goes through a codec: mu-law or GSM 6.10 at 8 kHz, or MP3 at a low rate."""
+    return tuple(
+        _through_codec(waveform, generator) if float(torch.rand((), generator=generator)) < share else waveform
+        for waveform, generator in zip(waveforms, generators, strict=True)
+    )
+
+
+_CODECS = (
+    ("WAV", "ULAW", 8000, None),
+    ("WAV", "GSM610", 8000, None),
+    ("MP3", "MPEG_LAYER_III", 16000, 0.9),
+)
+
+
+_MP3_DELAY = 1105  # samples, of encoder and decoder
+
+
+def _through_codec(waveform: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    file_format, subtype, rate, compression = _CODECS[int(torch.randint(0, len(_CODECS), (), generator=generator))]
+    peak = max(1e-6, float(np.abs(waveform).max()))
+    sound = waveform / peak * 0.9
+    if rate != SAMPLE_RATE:
+        sound = soxr.resample(sound, SAMPLE_RATE, rate)
+    file = io.BytesIO()
+    more = {} if compression is None else {"compression_level": compression, "bitrate_mode": "CONSTANT"}
+    soundfile.write(file, sound, rate, format=file_format, subtype=subtype, **more)
+    file.seek(0)
+    heard, _ = soundfile.read(file, dtype="float32")
+    if rate != SAMPLE_RATE:
+        heard = soxr.resample(heard, rate, SAMPLE_RATE)
+    if file_format == "MP3":
+        heard = heard[_MP3_DELAY:]
+    if len(heard) < len(waveform):
+        heard = np.pad(heard, (0, len(waveform) - len(heard)))
+    return (heard[: len(waveform)] * np.float32(peak / 0.9)).astype(np.float32)
+
+
+def hide_words(
+    features: torch.Tensor,
+    words: Sequence[Sequence[tuple[float, float]]],
+    stretches: Sequence[float],
+    generators: Sequence[torch.Generator],
+    share: float,
+    frame_shift_s: float,
+) -> torch.Tensor:
+    """Set to 0 the frames of a `share` of each clip's words, whose (start, end) are seconds before any change of tempo."""
+    hidden = torch.zeros(features.shape[:2], dtype=torch.bool)
+    for row, (spans, stretch, generator) in enumerate(zip(words, stretches, generators, strict=True)):
+        chosen = torch.rand(len(spans), generator=generator) < share
+        for (start, end), is_chosen in zip(spans, chosen.tolist(), strict=True):
+            if is_chosen:
+                hidden[row, round(start * stretch / frame_shift_s) : round(end * stretch / frame_shift_s)] = True
+    return features.masked_fill(hidden[..., None].to(features.device), 0.0)
 
 
 def change_tempo(

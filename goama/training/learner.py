@@ -14,6 +14,8 @@ from transformers import PreTrainedModel
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.augment import (
     add_noise,
+    hide_words,
+    through_codecs,
     change_tempo,
     generators,
     limit_band,
@@ -87,6 +89,7 @@ class Learner:
         self.front_end = front_end.on(accelerator.device)
         self.network = accelerator.prepare_model(network, evaluation_mode=True)  # not in DDP: see sum_gradients
         self.optimiser = accelerator.prepare_optimizer(optimiser)
+        self.words: dict[str, list[tuple[float, float]]] = {}
         self.processes = Processes()
         self.processes.same_weights(self.network)
         self.config = network.config
@@ -210,6 +213,8 @@ class Learner:
             waveforms = reverberate(waveforms, by_clip, augment.reverb)
         if augment is not None and augment.noise:
             waveforms = add_noise(waveforms, by_clip, augment.noise)
+        if augment is not None and augment.codecs:
+            waveforms = through_codecs(waveforms, by_clip, augment.codecs)
         inputs, mask = self.front_end(waveforms)
         unchanged = mask.sum(1)
         if augment is not None and augment.tempo and isinstance(self.front_end, LogMel):  # the same in all views
@@ -217,7 +222,17 @@ class Learner:
             inputs, mask = change_tempo(inputs, mask, by_clip, augment.tempo, needed)
         seen_by = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
         if isinstance(self.front_end, LogMel):
+            stretches = (mask.sum(1) / unchanged).tolist()
             inputs = torch.cat([self._disguised(inputs, mask, augment, by_view) for by_view in seen_by])
+            if augment is not None and augment.word_masks:
+                inputs = hide_words(
+                    inputs,
+                    [self.words.get(clip, []) for clip in batch.ids] * views,
+                    stretches * views,
+                    [generator for by_view in seen_by for generator in by_view],
+                    augment.word_masks,
+                    self.front_end.frame_shift_s,
+                )
         else:
             inputs = inputs.repeat(views, 1)
         masked = {}

@@ -99,6 +99,8 @@ class AugmentSection(_Section):
     tempo: float = Field(0.0, ge=0, le=0.5, description="up to this share slower or faster, clip by clip")
     vocal_tract: float = Field(0.0, ge=0, le=0.3, description="frequencies scaled by up to this share, clip by clip")
     reverb: float = Field(0.0, ge=0, le=1, description="share of clips that are put into a room of 0.1 to 0.8 s")
+    codecs: float = Field(0.0, ge=0, le=1, description="share of clips that go through a codec")
+    word_masks: float = Field(0.0, ge=0, le=1, description="share of each clip's words that are hidden")
     noise: float = Field(
         0.0, ge=0, le=1, description="share of clips with noise, white to brown, 5 to 25 dB below them"
     )

@@ -142,6 +142,8 @@ def train(
 
     loaded.network.train()
     learner = Learner(accelerator, loaded.network, optimiser, front_end(encoder, loaded.network.config), vocabulary)
+    if recipe.augment.word_masks:
+        learner.words = _words(corpora, vocabulary, plan)
     if average is not None:
         average.on(accelerator.device)
     if accelerator.scaler is not None and state.scaler:
@@ -250,6 +252,31 @@ def _guide(
         realign=train.realign,
         processes=processes,
     )
+
+
+def _words(corpora: Mixture, vocabulary: Vocabulary, plan: Plan) -> dict[str, list[tuple[float, float]]]:
+    """Of each training clip the places of its words in seconds, as Gaussians align them."""
+    from goama.training.gaussians import flat_start
+
+    words = {}
+    for _, cuts in corpora.parts("train"):
+        kept = _trained_on(cuts, plan).to_eager()
+        starts = flat_start(kept, vocabulary, lambda share: None).starts
+        for cut in kept:
+            begun, labels = starts.get(cut.id), vocabulary.encode(cut.supervisions[0].text)
+            if begun is None:
+                continue
+            spans, first = [], None
+            for label, start, end in zip(labels, begun[:-1], begun[1:], strict=True):
+                if label == vocabulary.delimiter_id:
+                    first = None
+                elif first is None:
+                    first = start
+                    spans.append((first / 100, end / 100))
+                else:
+                    spans[-1] = (first / 100, end / 100)
+            words[cut.id] = spans
+    return words
 
 
 def _split_to_fit(run: Path, console: Console, plan: Plan, learner: Learner) -> Plan:
