@@ -71,8 +71,8 @@ def train(
         )
         if state.best_cer > _UNUSABLE:
             out.print(
-                "Nobody can use transcripts with so many errors yet: a pretrained encoder (--encoder), more speech or "
-                "a longer training (-s train.minutes=…) is what helps."
+                "Nobody can use transcripts with so many errors yet: a larger pretrained encoder (--encoder "
+                "facebook/w2v-bert-2.0, on a GPU) or more speech is what helps."
             )
     if state.best_cer is None:
         out.print(f"there is no best model: no evaluation was in order; see {trained.report}", markup=False)

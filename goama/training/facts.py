@@ -59,6 +59,7 @@ class Facts:
     disguises_left: tuple[str, ...]
     """Keys of `plan.DISGUISES` that the recipe leaves at 0, as far as the encoder allows them."""
     warmup: float
+    thaw: float
     steps_per_epoch: float
     planned_steps: int | None
     """How many end the run, by steps or epochs; None where only minutes do."""
@@ -96,6 +97,7 @@ def gather_facts(
         hears_waveforms=hears_waveforms(config),
         disguises_left=() if hears_waveforms(config) else _left_at_0(recipe.augment),
         warmup=float(recipe.train.warmup),
+        thaw=float(recipe.train.thaw),
         steps_per_epoch=steps_per_epoch,
         planned_steps=planned_steps,
         steps=recipe.train.steps,

@@ -204,6 +204,7 @@ def after_rollback(guard: GuardState, restored: GuardState, step: int, cut: floa
         skipped_in_a_row=0,
         scales=restored.scales[-1:],
         silent_for=0,
+        without_gain=restored.without_gain,
     )
 
 
@@ -236,10 +237,10 @@ def after_hearing(guard: GuardState, step: int, *, cer: float, written: float) -
 
 
 def after_evaluation(guard: GuardState, *, cer: float, is_best: bool) -> GuardState:
-    """Count evaluations without a gain; those of a network that still writes next to nothing do not count."""
+    """Count evaluations without a gain; those of a network that writes next to nothing do not count."""
     if is_best:
         return replace(guard, without_gain=0)
-    return replace(guard, without_gain=guard.without_gain + (cer < _PLATEAU_CER))
+    return replace(guard, without_gain=guard.without_gain + (cer < _PLATEAU_CER and not guard.silent_for))
 
 
 def without_unsound(batch: Batch) -> tuple[Batch, tuple[str, ...]]:

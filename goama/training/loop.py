@@ -209,6 +209,8 @@ class TrainingLoop:
         rates = [group["lr"] for group in learner.bare_optimiser.param_groups]
         self.processes.on_main(lambda: drop_later(self.run_folder, self.state.step - found.steps))
         restored, _ = load_everywhere(self.processes, self.run_folder, learner.bare_network, learner.bare_optimiser)
+        if learner.accelerator.scaler is not None and restored.scaler:
+            learner.accelerator.scaler.load_state_dict(restored.scaler)
         why = f"{found} ({self._why_skipped})" if found.kind == "not finite" and self._why_skipped else str(found)
         line = {
             "kind": found.kind,
@@ -281,13 +283,14 @@ class TrainingLoop:
         )
         self.diagnose(self.state, False)
         self.page.write()
+        found = guard.trouble(self.state.guard) if self.state.guard.silent_for else None
+        if found is not None:
+            self._go_back(found, at_end=now >= 1.0)
+            return is_best
         without_gain = self.state.guard.without_gain
         if self.train.patience is not None and without_gain >= self.train.patience and now < 1.0:
             self.monitor.log(self.state.step, {"event": "stopped early", "evaluations": without_gain})
             self._end("patience", f"no better dev CER in {without_gain} evaluations (train.patience): stopped early")
-        found = guard.trouble(self.state.guard) if self.state.guard.silent_for else None
-        if found is not None:
-            self._go_back(found, at_end=now >= 1.0)
         return is_best
 
     def _hear_first(self) -> None:

@@ -35,8 +35,9 @@ def parts_that_fit(try_seconds: Callable[[float], None], batch_s: float, longest
                 raise
         if batch_s / parts <= longest_s:
             raise GoamaError(
-                f"the GPU's memory does not hold one clip of {longest_s:.0f} s: set data.longest_s to leave the "
-                "longest clips out, model.gradient_checkpointing=true, or take a smaller encoder"
+                f"the GPU's memory does not hold one clip of {longest_s:.0f} s; train again into another folder with "
+                f"-s data.longest_s={max(1, int(longest_s / 2))}, which leaves longer clips out, "
+                "-s model.gradient_checkpointing=true or a smaller encoder"
             )
         gc.collect()  # the network's answer hangs in the error's frames
         torch.cuda.empty_cache()

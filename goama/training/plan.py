@@ -34,7 +34,7 @@ TIGHTEST_WITH_ADAPTER = 1.25
 """Frames per label that the tightest hundredth of clips must keep if the adapter is to halve them."""
 
 LITTLE_SPEECH_H, PASSES, FEW_PASSES, FEW_PASSES_H = 2.0, 20.0, 15.0, 0.5
-"""Passes after which the starter knows Dutch best: 15 over ten minutes, 20 over an hour (docs/recipe.md)."""
+"""Where the starter's passes end: over ten minutes of Dutch 13 were better than 20, over an hour 15 still gained."""
 
 MASKS, LIGHT_MASKS = (0.5, 2), (0.2, 1)
 """SpecAugment's time masks a second and frequency masks."""
@@ -233,7 +233,9 @@ def _choose_what_learns(chooser: _Chooser, encoder: str, config: PreTrainedConfi
         raise GoamaError(
             f"--encoder {SCRATCH} knows nothing yet: model.lora and model.freeze_encoder need a trained one"
         )
-    if getattr(config, "adapter_attn_dim", None):
+    if model.lora:
+        chooser.choose("model", "freeze_encoder", False, "LoRA adapters learn in the encoder's place")
+    elif getattr(config, "adapter_attn_dim", None):
         chooser.choose("model", "freeze_encoder", True, "attention adapters learn, their encoder stays: the MMS recipe")
     else:
         chooser.choose("model", "freeze_encoder", False, "an encoder without attention adapters learns itself")
@@ -263,7 +265,7 @@ def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hou
 
 
 def _choose_disguises(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
-    wears, why = False, "not measured with such an encoder; SpecAugment's masks are worn anyway"
+    wears, why = False, "not measured with such an encoder"
     if encoder == SCRATCH:
         why = "a fresh network has enough to learn without it"
     elif _learns_by_heart(encoder, config, hours):
@@ -283,10 +285,10 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     model = chooser.recipe.model
     if encoder == SCRATCH:
         rate, why = 1e-3, "a small encoder that starts from nothing"
+    elif model.lora:
+        rate, why = 5e-4, "LoRA adapters begin at nothing: ten times the rate of a whole large encoder"
     elif model.freeze_encoder:
         rate, why = 1e-3, "head and adapters alone, as the MMS recipe trains them"
-    elif model.lora:
-        rate, why = 5e-4, "LoRA, ten times the rate at which the whole encoder would learn"
     elif hears_waveforms(config):
         rate, why = 1e-4, "a pretrained encoder of waveforms: between 3e-5 (fairseq) and 3e-4 (XLS-R recipes)"
     elif _is_small(config):
@@ -324,7 +326,7 @@ def _choose_batches(
         batch, why = (60.0, "CPU") if on_cpu else (240.0, "GPU, as the notebook's 16 x 2 clips")
     eighth = max(5.0, 3600 * hours / 8)
     if eighth < batch:
-        batch, why = eighth, "little speech: an epoch still has eight steps at least"
+        batch, why = eighth, "little speech: an eighth of an epoch, but 5 s at least"
     chooser.choose("data", "batch_seconds", round(batch, 1), why)
     if on_cpu:
         chooser.choose("data", "accumulate", 1, "a CPU has memory for a step at once")
@@ -336,7 +338,10 @@ def _choose_batches(
     else:
         chooser.choose("data", "workers", max(1, min(8, cores // 2)), f"{cores} cores to feed the GPU")
     if chooser.recipe.train.precision == "fp16" and on_cpu:
-        raise GoamaError("train.precision=fp16 is for GPUs; a CPU computes in bf16, if it can, or in float32 (no)")
+        raise GoamaError(
+            "train.precision=fp16 is for GPUs, and a run that began in it goes on there only; a CPU computes in bf16, "
+            "if it can, or in float32 (no)"
+        )
     if chooser.recipe.train.precision == "auto":
         precision, why = choose_precision(device)
         chooser.choose("train", "precision", precision, why)
@@ -389,7 +394,7 @@ def with_beginning(plan: Plan, *, encoder: str, known: float, steps: int | None)
     share, why = SHARE_AT_FIRST, "a tenth of training"
     if steps is not None and steps * share < WARMUP_STEPS:
         share = round(min(LONGEST_AT_FIRST, WARMUP_STEPS / steps), 3)
-        why = f"{round(share * steps)} of {steps} steps: fewer would be abrupt"
+        why = f"{max(1, round(share * steps))} of {steps} steps: fewer would be abrupt"
     chooser.choose("train", "warmup", share, why)
     share = 0.0
     if encoder == SCRATCH:

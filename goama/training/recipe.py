@@ -52,7 +52,7 @@ class TrainSection(_Section):
     save_every: int | None = Field(
         None, gt=0, description="steps between checkpoints, beside one with each best model; default: 12 in a run"
     )
-    keep: int = Field(2, ge=1, description="newest checkpoints kept, beside the one that the guard may need")
+    keep: int = Field(2, ge=1, description="newest checkpoints kept, beside up to three that the guard may need")
     rollbacks: int = Field(3, ge=0, description="times the guard undoes a loss spike at a lower rate before it stops")
     patience: int | None = Field(None, ge=1, description="evaluations without a better dev CER after which to stop")
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field(

@@ -121,12 +121,11 @@ def train(
     loaded = processes.in_turn(processes.is_main_here, load)  # one download a machine
     if recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
-    if "auto" in (recipe.train.warmup, recipe.train.thaw):
-        carried = loaded.carried_over.characters / len(vocabulary.units)
+    carried = _carried_head(loaded) / len(vocabulary.units)
+    if known is None:
         steps = _total_steps(recipe, _batches(corpora, vocabulary, plan, accelerator))
         plan = with_beginning(plan, encoder=encoder, known=carried, steps=steps)
         recipe = plan.recipe
-    if known is None:
         processes.on_main(lambda: write_run(run, corpora, encoder, plan, loaded))
     _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
 
@@ -206,7 +205,7 @@ def train(
             save_model,
             lambda state, at_end: processes.on_main(lambda: explain(state, at_end)),
             guide,
-            knows_letters=loaded.carried_over.characters > 0,
+            knows_letters=carried > 0,
         )
         try:
             outcome = loop.run()
@@ -260,6 +259,12 @@ def _spread(console: Console, processes: Processes, network: PreTrainedModel) ->
     processes.same_weights(network)
     _say(console, f"the network and its optimiser are spread over {processes.count} processes (FSDP)")
     return Shards(network)
+
+
+def _carried_head(loaded: LoadedEncoder) -> int:
+    """How many characters the network can write before it is trained; none where its head stands on a new adapter."""
+    is_parted = any(name.startswith("wav2vec2_bert.adapter.") for name in loaded.new_parameters)
+    return 0 if is_parted else loaded.carried_over.characters
 
 
 def _guide(

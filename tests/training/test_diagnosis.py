@@ -21,6 +21,7 @@ FACTS = Facts(
     hears_waveforms=False,
     disguises_left=("tempo", "reverb"),
     warmup=0.1,
+    thaw=0.0,
     steps_per_epoch=50,
     planned_steps=600,
     steps=None,
@@ -107,6 +108,13 @@ def test_the_plateau_of_a_run_that_learns_frame_labels_first_is_counted_from_whe
     assert "70.0 % have the right frame label" in soon.evidence
     late = only([*labels, *ctc, evaluated(2800, 1.0)], scratch, at_end=False)
     assert late.name == "stuck-on-the-blank-plateau" and "flat_start" not in late.remedy
+
+
+def test_the_plateau_of_a_new_head_is_counted_from_where_the_encoder_begins_to_learn():
+    lines = [logged(10 * n, 3.0, 0.99, rate=1e-5 * min(n, 10)) for n in range(1, 61)] + [evaluated(600, 1.0)]
+    frozen = replace(STEPS, from_scratch=False, steps=5000, planned_steps=5000, thaw=0.12)
+    assert only(lines, frozen, at_end=False).sentence.endswith("normal until about step 900.")
+    assert only(lines, replace(frozen, thaw=0.0), at_end=False).name == "stuck-on-the-blank-plateau"
 
 
 def test_a_network_that_writes_is_on_no_plateau_however_blank_its_frames():
@@ -233,7 +241,7 @@ def test_a_spike_right_after_a_handful_of_warm_up_steps_blames_the_warm_up():
     short = replace(STEPS, steps=200, planned_steps=200)
     found = only([*lines, spike], short)
     assert found.name == "warm-up-too-short" and "The warm-up of 20 steps" in found.sentence
-    assert found.remedy == "let the rate rise over 50 of the 200 steps (-s train.warmup=0.25)"
+    assert found.remedy == "let the rate rise over 40 of the 200 steps (-s train.warmup=0.2)"
     late = spike | {"since_step": 90, "step": 106}
     assert only([*lines, late], short).name == "learning-rate-too-high"
 
@@ -247,11 +255,11 @@ def test_a_warm_up_is_as_long_as_planned_though_the_guard_cut_the_rate_within_it
 def test_the_share_of_a_run_that_its_warm_up_needs_follows_from_its_length():
     lines = [logged(10 * n, 2.0) | {"progress": n / 25, "elapsed_s": 24.0 * n} for n in range(1, 8)]
     spike = ROLLED_BACK | {"step": 66, "since_step": 50, "to_step": 0}
-    assert "50 of the 250 steps (-s train.warmup=0.2)" in only([*lines, spike], MINUTES).remedy
+    assert "40 of the 250 steps (-s train.warmup=0.16)" in only([*lines, spike], MINUTES).remedy
     unknown = [logged(10 * n, 2.0) for n in range(1, 8)]
     assert "-s train.warmup" not in only([*unknown, spike], MINUTES).remedy
-    tiny = only([*unknown, spike], replace(FACTS, epochs=2.0, planned_steps=100))
-    assert "-s train.epochs=4 -s train.warmup=0.3" in tiny.remedy and "no room" in tiny.remedy
+    tiny = only([*unknown, spike | {"since_step": 36}], replace(FACTS, epochs=2.0, planned_steps=100))
+    assert "-s train.epochs=3 -s train.warmup=0.3" in tiny.remedy and "no room" in tiny.remedy
 
 
 def test_a_loss_that_creeps_up_for_hundreds_of_steps_shows_a_rate_too_high():

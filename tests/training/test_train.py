@@ -363,9 +363,13 @@ def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
 
 
 def test_a_fraction_of_a_pass_is_a_step_and_a_new_head_is_planned_for(mixture, tiny_encoder, finished_run, tmp_path):
-    """The model of another run brings its head along; only what is planned is looked at."""
-    for name, encoder, thaw in (("new", tiny_encoder, 0.3), ("brought", finished_run / "best", 0.0)):
-        recipe = read_recipe(None, ["train.epochs=0.002"])
+    """The model of another run brings its head along, but not through a new adapter; only what is planned is seen."""
+    for name, encoder, adapter, thaw in (
+        ("new", tiny_encoder, "false", 0.3),
+        ("brought", finished_run / "best", "auto", 0.0),
+        ("parted", tmp_path / "new" / "best", "true", 0.3),
+    ):
+        recipe = read_recipe(None, ["train.epochs=0.002", f"model.adapter={adapter}"])
         trained = train(mixture, tmp_path / name, encoder=str(encoder), recipe=recipe)
         assert trained.outcome.state.step == 1
         assert read_recipe(trained.run / "recipe.toml").train.thaw == thaw

@@ -179,7 +179,9 @@ def test_the_plan_says_what_learns_and_refuses_what_needs_mel_bins(corpus, wavef
     chosen = {choice.key: choice.value for choice in plan("xls-r").choices}
     assert chosen["model.freeze_encoder"] is chosen["model.adapter"] is False
     assert plan("xls-r").recipe.augment.frequency_masks == 0
-    assert {c.key: c.value for c in plan("xls-r", "model.lora=8").choices}["train.learning_rate"] == 5e-4
+    for name in ("xls-r", "mms"):
+        chosen = {choice.key: choice.value for choice in plan(name, "model.lora=8").choices}
+        assert chosen["model.freeze_encoder"] is False and chosen["train.learning_rate"] == 5e-4
     with pytest.raises(GoamaError, match="knows nothing yet"):
         make_plan(
             read_recipe(None, ["model.lora=4"]),

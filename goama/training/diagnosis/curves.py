@@ -9,13 +9,10 @@ from statistics import median
 
 from goama.training.diagnosis.history import Diagnosis, History, clip_count, counted, ids_of, percent, some_of
 from goama.training.facts import Facts
-from goama.training.plan import DISGUISES
+from goama.training.plan import DISGUISES, LONGEST_AT_FIRST, WARMUP_STEPS
 
 _NORMAL_PLATEAU_STEPS = {"scratch": 1000, "pretrained": 300}
 """Until when CTC's blank plateau is normal; ours ended after 340 steps from scratch, 90 with a pretrained encoder."""
-
-_FEWEST_TO_WARM_UP, _LONGEST_WARM_UP = 50, 0.3
-"""Steps over which a rate rises that is not abrupt, and the share of training that they may take."""
 
 
 def stopped(history: History) -> Iterable[Diagnosis]:
@@ -99,7 +96,7 @@ def rate(history: History) -> Iterable[Diagnosis]:
         since, rates = low_step, _rates_at(history.facts, max(line["learning_rate"] for line in history.steps))
         evidence = f"loss {low:.2f} around step {low_step}, {now:.2f} now, at a rate of up to {rates}"
     warmup = history.warm_up_steps
-    if warmup < _FEWEST_TO_WARM_UP and since <= max(3 * warmup, _FEWEST_TO_WARM_UP):
+    if warmup < WARMUP_STEPS and since <= max(3 * warmup, WARMUP_STEPS):
         yield Diagnosis(
             "warm-up-too-short",
             f"The warm-up of {counted(warmup, 'step')} was too short: the loss rose right after it.",
@@ -118,14 +115,14 @@ def rate(history: History) -> Iterable[Diagnosis]:
 def _longer_warm_up(history: History) -> str:
     total = history.total_steps
     if total is None:
-        return f"let the rate rise over {_FEWEST_TO_WARM_UP} steps, a larger share of the run (train.warmup)"
-    share = math.ceil(1000 * _FEWEST_TO_WARM_UP / total) / 1000
-    if share <= _LONGEST_WARM_UP:
-        return f"let the rate rise over {_FEWEST_TO_WARM_UP} of the {total} steps (-s train.warmup={share:g})"
-    enough = math.ceil(_FEWEST_TO_WARM_UP / _LONGEST_WARM_UP)
+        return f"let the rate rise over {WARMUP_STEPS} steps, a larger share of the run (train.warmup)"
+    share = math.ceil(1000 * WARMUP_STEPS / total) / 1000
+    if share <= LONGEST_AT_FIRST:
+        return f"let the rate rise over {WARMUP_STEPS} of the {total} steps (-s train.warmup={share:g})"
+    enough = math.ceil(WARMUP_STEPS / LONGEST_AT_FIRST)
     return (
-        f"{total} steps have no room for a warm-up of {_FEWEST_TO_WARM_UP}: train for {enough} or more "
-        f"({_to_last(history, enough)} -s train.warmup={_LONGEST_WARM_UP}), or lower the learning rate "
+        f"{total} steps have no room for a warm-up of {WARMUP_STEPS}: train for {enough} or more "
+        f"({_to_last(history, enough)} -s train.warmup={LONGEST_AT_FIRST}), or lower the learning rate "
         f"({_lower(history.facts, 3)})"
     )
 
@@ -168,7 +165,7 @@ def plateau(history: History) -> Iterable[Diagnosis]:
         return
     facts = history.facts
     usual = _NORMAL_PLATEAU_STEPS["scratch" if facts.from_scratch else "pretrained"]
-    normal_until = max(history.ctc_begins + usual, 2 * history.peak_step)
+    normal_until = max(history.ctc_begins + usual, history.thaw_steps + usual, 2 * history.peak_step)
     share = 100 * history.least_blank
     evidence = f"at least {share:.0f} % of the frames are blank, dev CER {percent(history.evaluations[-1]['dev_cer'])}"
     right = history.steps[-1].get("frames_right")
@@ -231,7 +228,7 @@ def over_fitting(history: History) -> Iterable[Diagnosis]:
 def _changes(facts: Facts) -> str:
     """What makes the same clips different ones, as far as it is not done already."""
     if facts.hears_waveforms:
-        return "more masking (-s augment.time_masks_per_s=1), "
+        return "more masking (a higher augment.time_masks_per_s), "
     if not facts.disguises_left:
         return ""
     worn = " ".join(f"-s augment.{key}={DISGUISES[key]}" for key in facts.disguises_left)

@@ -84,6 +84,11 @@ class History:
         return self.peak_step if total is None else round(self.facts.warmup * total)
 
     @property
+    def thaw_steps(self) -> int:
+        """In which only what is new learns."""
+        return round(self.facts.thaw * (self.total_steps or 0))
+
+    @property
     def least_blank(self) -> float | None:
         """The least share of blank frames in the last fifty steps; None before CTC had a part in so many."""
         last = [line["blank_share"] for line in self.steps if guidance_of(line) < 1.0][-5:]
