@@ -26,7 +26,8 @@ from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
 from goama.files import recover_folder, write_beside
 from goama.model.encoder import LoadedEncoder
-from goama.training.plan import Plan
+from goama.training.plan import Choice, Plan
+from goama.training.recipe import Recipe
 
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
 _FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
@@ -79,6 +80,14 @@ def write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: Loa
             "transformers": transformers.__version__,
         },
     }
+    write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+
+
+def settle(run: Path, recipe: Recipe, choice: Choice) -> None:
+    """Write down what only the device could tell, after the run began: the recipe with it, and why."""
+    write_beside(run / RECIPE_FILE, recipe.to_toml())
+    facts = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+    facts["choices"].append(asdict(choice))
     write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
 
 

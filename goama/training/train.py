@@ -20,7 +20,6 @@ from goama.acoustics.batches import TrainingBatches
 from goama.corpus.corpus import Corpus
 from goama.corpus.mixture import Mixture
 from goama.errors import GoamaError
-from goama.files import write_beside
 from goama.model.card import model_card
 from goama.model.encoder import (
     LoadedEncoder,
@@ -45,10 +44,10 @@ from goama.training.loop import Outcome, TrainingLoop
 from goama.training.memory import is_out_of_memory, parts_that_fit, rehearse
 from goama.training.monitor import Monitor, clock, read_metrics
 from goama.training.optimiser import make_optimiser
-from goama.training.plan import Plan, make_plan, with_beginning
+from goama.training.plan import Choice, Plan, make_plan, with_beginning
 from goama.training.processes import Processes, asks_for_shards
 from goama.training.recipe import Recipe, read_recipe
-from goama.training.run_folder import RECIPE_FILE, RUN_FILE, open_run, run_id, write_run
+from goama.training.run_folder import RECIPE_FILE, RUN_FILE, open_run, run_id, settle, write_run
 from goama.training.trackers import require_trackers, start_trackers
 
 _NAMED = 5  # clips named on the screen; run.json names all
@@ -298,10 +297,11 @@ def _split_to_fit(run: Path, console: Console, plan: Plan, learner: Learner) -> 
     fit = learner.processes.together(lambda: parts_that_fit(try_seconds, batch_s, plan.longest_s))
     parts = max(learner.processes.gathered([fit]))
     recipe = plan.recipe.with_values("data", accumulate=parts)
-    learner.processes.on_main(lambda: write_beside(run / RECIPE_FILE, recipe.to_toml()))
-    held = f"{batch_s / parts:.0f} s of audio at once, tried out with the longest clips"
-    _say(console, f"  data.accumulate = {parts}  (this GPU holds {held})")
-    return replace(plan, recipe=recipe)
+    why = f"this GPU holds {batch_s / parts:.0f} s of audio at once, tried out with the longest clips"
+    choice = Choice("data.accumulate", parts, why)
+    learner.processes.on_main(lambda: settle(run, recipe, choice))
+    _say(console, f"  {choice.key} = {choice.value}  ({choice.reason})")
+    return replace(plan, recipe=recipe, choices=(*plan.choices, choice))
 
 
 def _batches(corpora: Mixture, vocabulary: Vocabulary, plan: Plan, accelerator: Accelerator) -> TrainingBatches:

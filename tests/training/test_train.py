@@ -32,7 +32,9 @@ from goama.training.guidance import guidance
 from goama.training.learner import Learner
 from goama.training.monitor import read_metrics
 from goama.training.optimiser import make_optimiser
+from goama.training.plan import Choice
 from goama.training.recipe import AugmentSection, read_recipe
+from goama.training.run_folder import settle
 from goama.training.train import train
 
 
@@ -190,6 +192,17 @@ def test_a_run_leaves_what_others_build_on(finished_run):
 def test_the_recipe_that_was_written_repeats_the_run(finished_run, mixture, tmp_path):
     train(mixture, tmp_path / "again", recipe=read_recipe(finished_run / "recipe.toml"))
     assert_same_weights(finished_run, tmp_path / "again")
+
+
+def test_what_a_gpu_tells_after_the_run_began_is_written_with_its_reason(finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    settle(
+        run, read_recipe(run / "recipe.toml").with_values("data", accumulate=4), Choice("data.accumulate", 4, "room")
+    )
+    assert read_recipe(run / "recipe.toml").data.accumulate == 4
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["choices"][-1] == {"key": "data.accumulate", "value": 4, "reason": "room"}
+    assert facts["id"] == json.loads((finished_run / "run.json").read_text())["id"]
 
 
 def test_best_is_the_best_by_dev_cer_not_the_last(finished_run):
