@@ -59,6 +59,7 @@ PIECES: dict[str, tuple[str, ...]] = {
     "twice the rate": ("train.learning_rate=2e-3",),
     "short warm-up": ("train.warmup=0.02",),
     "head alone at first": ("train.thaw=0.1",),
+    "encoder frozen": ("model.freeze_encoder=true",),
     "layer decay 0.9": ("train.layer_decay=0.9",),
     "weight decay 0.1": ("train.weight_decay=0.1",),
 }
