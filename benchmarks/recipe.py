@@ -39,11 +39,13 @@ PLAIN = "plain"
 EVALUATIONS = 4
 """In each run, of which the best counts."""
 
+LIGHT_MASKS = ("augment.time_masks_per_s=0.2", "augment.frequency_masks=1")
+
 DISGUISES = ("augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.reverb=0.3")
 
 PIECES: dict[str, tuple[str, ...]] = {
     PLAIN: (),
-    "light masks": ("augment.time_masks_per_s=0.2", "augment.frequency_masks=1"),
+    "light masks": LIGHT_MASKS,
     "no SpecAugment": ("augment.time_masks_per_s=0", "augment.frequency_masks=0"),
     "twice the time masks": ("augment.time_masks_per_s=1.0",),
     "tempo": ("augment.tempo=0.1",),
@@ -53,7 +55,7 @@ PIECES: dict[str, tuple[str, ...]] = {
     "tempo, vocal tract, rooms": DISGUISES,
     "CR-CTC 0.2": ("train.consistency=0.2",),
     "CR-CTC 0.2, tempo, vocal tract, rooms": ("train.consistency=0.2", *DISGUISES),
-    "light masks, tempo, vocal tract, rooms": ("augment.time_masks_per_s=0.2", "augment.frequency_masks=1", *DISGUISES),
+    "light masks, tempo, vocal tract, rooms": (*LIGHT_MASKS, *DISGUISES),
     "60 s batches": ("data.batch_seconds=60",),
     "half the rate": ("train.learning_rate=5e-4",),
     "twice the rate": ("train.learning_rate=2e-3",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,7 @@ class TrainingBatches:
                 raise ValueError("the sampler gave no batch at all")
             epoch, skip = epoch + 1, 0
 
+    @cached_property
     def in_first_epoch(self) -> int:
         """Batches of the first epoch; later epochs differ by a few."""
         return sum(1 for _ in self._sampler(0))

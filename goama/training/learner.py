@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
+from typing import Any
 
 import numpy as np
 import torch
@@ -188,6 +189,11 @@ class Learner:
         if heard.frame_logits is not None:
             loss = loss + 0.0 * heard.frame_logits.sum()
         self.accelerator.backward(loss)
+
+    def load_scaler(self, saved: dict[str, Any]) -> None:
+        """Go on with the fp16 gradient scaler of a checkpoint; other precisions have none, and nothing is `saved`."""
+        if self.accelerator.scaler is not None and saved:
+            self.accelerator.scaler.load_state_dict(saved)
 
     def rehearse(self, batch: Batch, *, views: int = 1, is_guided: bool = False) -> None:
         """Compute a batch's gradient and forget it: needs the memory that a step needs, and changes nothing."""

@@ -209,8 +209,7 @@ class TrainingLoop:
         rates = [group["lr"] for group in learner.bare_optimiser.param_groups]
         self.processes.on_main(lambda: drop_later(self.run_folder, self.state.step - found.steps))
         restored, _ = load_everywhere(self.processes, self.run_folder, learner.bare_network, learner.bare_optimiser)
-        if learner.accelerator.scaler is not None and restored.scaler:
-            learner.accelerator.scaler.load_state_dict(restored.scaler)
+        learner.load_scaler(restored.scaler)
         why = f"{found} ({self._why_skipped})" if found.kind == "not finite" and self._why_skipped else str(found)
         line = {
             "kind": found.kind,

@@ -244,13 +244,11 @@ def _choose_what_learns(chooser: _Chooser, encoder: str, config: PreTrainedConfi
 def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
     """Raw waveforms have no mel bins: what works on these is refused, and frequency masks are left out."""
     time_masks, frequency_masks, why = *MASKS, "as the notebook and others mask"
-    if encoder != SCRATCH and _is_small(config) and not hears_waveforms(config):
+    if _is_small_pretrained(encoder, config):
         why = "little speech, learnt by heart soon"
         if hours >= FEW_PASSES_H:
-            time_masks, frequency_masks, why = (
-                *LIGHT_MASKS,
-                "a small encoder that hears more speech learns more unmasked",
-            )
+            time_masks, frequency_masks = LIGHT_MASKS
+            why = "a small encoder that hears more speech learns more unmasked"
     chooser.choose("augment", "time_masks_per_s", time_masks, why)
     if not hears_waveforms(config):
         chooser.choose("augment", "frequency_masks", frequency_masks, why)
@@ -270,15 +268,19 @@ def _choose_disguises(chooser: _Chooser, encoder: str, config: PreTrainedConfig,
         why = "a fresh network has enough to learn without it"
     elif _learns_by_heart(encoder, config, hours):
         wears, why = True, "a small pretrained encoder learns little speech by heart: clips that differ each time help"
-    elif _is_small(config) and not hears_waveforms(config):
+    elif _is_small_pretrained(encoder, config):
         why = f"over {LITTLE_SPEECH_H:g} h of speech"
     for key, value in DISGUISES.items():
         chooser.choose("augment", key, value if wears else 0.0, why)
 
 
 def _learns_by_heart(encoder: str, config: PreTrainedConfig, hours: float) -> bool:
-    is_small = encoder != SCRATCH and _is_small(config) and not hears_waveforms(config)
-    return is_small and hours <= LITTLE_SPEECH_H
+    return _is_small_pretrained(encoder, config) and hours <= LITTLE_SPEECH_H
+
+
+def _is_small_pretrained(encoder: str, config: PreTrainedConfig) -> bool:
+    """Of log-mel features, like the starter: what was measured holds for these."""
+    return encoder != SCRATCH and _is_small(config) and not hears_waveforms(config)
 
 
 def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> None:
@@ -320,7 +322,7 @@ def _choose_batches(
     on_cpu = device.type == "cpu"
     if encoder == SCRATCH:
         batch, why = 20.0, "many small steps: they are what leads a fresh network off the blank plateau"
-    elif on_cpu and _is_small(config) and not hears_waveforms(config):
+    elif on_cpu and _is_small_pretrained(encoder, config):
         batch, why = 20.0, "many small steps teach a small encoder more, and a CPU takes them as fast as large ones"
     else:
         batch, why = (60.0, "CPU") if on_cpu else (240.0, "GPU, as the notebook's 16 x 2 clips")

@@ -121,9 +121,9 @@ def train(
     if recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
     carried = _carried_head(loaded) / len(vocabulary.units)
+    batches = _batches(corpora, vocabulary, plan, accelerator)
     if known is None:
-        steps = _total_steps(recipe, _batches(corpora, vocabulary, plan, accelerator))
-        plan = with_beginning(plan, encoder=encoder, known=carried, steps=steps)
+        plan = with_beginning(plan, encoder=encoder, known=carried, steps=_total_steps(recipe, batches))
         recipe = plan.recipe
         processes.on_main(lambda: write_run(run, corpora, encoder, plan, loaded))
     _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
@@ -150,17 +150,16 @@ def train(
     loaded.network.train()
     hears = front_end(encoder, loaded.network.config)
     learner = Learner(accelerator, loaded.network, optimiser, hears, vocabulary, shards)
-    if accelerator.scaler is not None and state.scaler:
-        accelerator.scaler.load_state_dict(state.scaler)
+    learner.load_scaler(state.scaler)
     if recipe.data.accumulate == "auto":
         plan = _split_to_fit(run, console, plan, learner)
         recipe = plan.recipe
-    batches = _batches(corpora, vocabulary, plan, accelerator)
+        batches = _batches(corpora, vocabulary, plan, accelerator)
     total_steps = _total_steps(recipe, batches)
     trackers = processes.together(
         lambda: start_trackers(recipe, run, run_id(run), state.step) if processes.is_main else []
     )
-    steps_per_epoch = batches.in_first_epoch() / int(recipe.data.accumulate)
+    steps_per_epoch = batches.in_first_epoch / int(recipe.data.accumulate)
     config = loaded.network.config
     facts = processes.on_main(
         lambda: gather_facts(
@@ -336,7 +335,7 @@ def _total_steps(recipe: Recipe, batches: TrainingBatches) -> int | None:
     """What bounds the run beside its minutes."""
     bounds = [] if recipe.train.steps is None else [recipe.train.steps]
     if recipe.train.epochs != "auto":
-        per_epoch = batches.in_first_epoch() / _parts(recipe)
+        per_epoch = batches.in_first_epoch / _parts(recipe)
         bounds.append(max(1, math.ceil(recipe.train.epochs * per_epoch)))
     return min(bounds, default=None)
 
