@@ -114,8 +114,8 @@ def parse() -> argparse.Namespace:
 def demo_corpus(folder: Path) -> Path:
     if not (folder / "corpus.json").is_file():
         from goama.corpus.prepare import prepare
-        from goama.corpus.source import read_source
-        from goama.corpus.voices import get_voice
+        from goama.sources.source import read_source
+        from goama.voices import get_voice
 
         speech = folder.with_name("fillets-nl")
         if not speech.is_dir():
@@ -164,16 +164,16 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     from accelerate import Accelerator
     from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
 
-    from goama.acoustics.batches import DataPlace, TrainingBatches
-    from goama.acoustics.log_mel import LogMel
     from goama.corpus.corpus import Corpus
-    from goama.corpus.mixture import Mixture
+    from goama.data.batches import DataPlace, TrainingBatches
+    from goama.data.mixture import Mixture
     from goama.model.encoder import load_for_training, read_config
+    from goama.run.recipe import read_recipe
+    from goama.sound.log_mel import LogMel
     from goama.text import Vocabulary
     from goama.training.learner import Learner
     from goama.training.optimiser import make_optimiser
     from goama.training.plan import make_plan
-    from goama.training.recipe import read_recipe
 
     out.mkdir(parents=True)
     torch.manual_seed(42)
@@ -333,9 +333,9 @@ def goama_writes(corpus: Path, out: Path, minutes: float, seed: int) -> dict[str
     from portions import counts, score_best
 
     from goama.corpus.corpus import Corpus
-    from goama.corpus.mixture import Mixture
+    from goama.data.mixture import Mixture
+    from goama.run.recipe import read_recipe
     from goama.training.monitor import read_metrics
-    from goama.training.recipe import read_recipe
     from goama.training.train import train
 
     opened = Corpus.open(corpus)

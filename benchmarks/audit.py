@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from planted_defects import BRINGS, plant
 
-from goama.acoustics.audio import SAMPLE_RATE, read_audio, write_flac
 from goama.audit.audit import audit
 from goama.audit.findings import Audit
-from goama.corpus.source import read_source
+from goama.sound.audio import SAMPLE_RATE, read_audio, write_flac
+from goama.sources.source import read_source
 
 
 def main() -> None:

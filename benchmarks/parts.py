@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertForCTC
 
-from goama.acoustics.log_mel import LogMel
 from goama.model.attention import install
 from goama.model.encoder import SCRATCH, load_for_training
+from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 
 VOCABULARY = Vocabulary.from_texts(["de kat zit op de mat"], min_count=1)[0]

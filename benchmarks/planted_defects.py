@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from goama.acoustics.audio import SAMPLE_RATE, read_audio
+from goama.sound.audio import SAMPLE_RATE, read_audio
 
 
 @dataclass

@@ -10,12 +10,12 @@ import numpy as np
 
 from goama.corpus.corpus import SPLITS, Corpus
 from goama.corpus.prepare import prepare
-from goama.corpus.source import SourceClip, read_source
-from goama.corpus.voices import find_voice, get_voice
 from goama.evaluation.evaluate import evaluate
 from goama.evaluation.scores import ClipScore
 from goama.recognition.recogniser import Recogniser
+from goama.sources.source import SourceClip, read_source
 from goama.training.train import Trained
+from goama.voices import find_voice, get_voice
 
 BOOTSTRAP_SAMPLES = 10_000
 STOPPED = "stopped by the guard"

@@ -29,9 +29,9 @@ import numpy as np
 from portions import STOPPED, change, corpus_of, counts, portion, rate, score_best
 
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
+from goama.data.mixture import Mixture
 from goama.files import write_beside
-from goama.training.recipe import Recipe, read_recipe
+from goama.run.recipe import Recipe, read_recipe
 from goama.training.train import train
 
 PLAIN = "plain"

@@ -30,10 +30,10 @@ import numpy as np
 from portions import STOPPED, corpus_of, counts, portion, rate, score_best
 
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
+from goama.data.mixture import Mixture
 from goama.evaluation.scores import error_rates
 from goama.files import write_beside
-from goama.training.recipe import Recipe, read_recipe
+from goama.run.recipe import Recipe, read_recipe
 from goama.training.train import train
 
 

@@ -22,14 +22,14 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
     What an earlier, interrupted demo has done already is kept: an unfinished run is resumed.
     """
     from goama.corpus.corpus import Corpus
-    from goama.corpus.mixture import Mixture
     from goama.corpus.prepare import prepare
-    from goama.corpus.source import read_source
-    from goama.corpus.voices import get_voice
+    from goama.data.mixture import Mixture
     from goama.evaluation.evaluate import evaluate
     from goama.recognition.recogniser import Recogniser
-    from goama.training.recipe import read_recipe
+    from goama.run.recipe import read_recipe
+    from goama.sources.source import read_source
     from goama.training.train import train
+    from goama.voices import get_voice
 
     def step(sentence: str) -> None:
         console.print(f"\n[bold]{sentence}[/bold]", highlight=False, soft_wrap=True)
@@ -110,7 +110,7 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
 
 def _refuse_another_run(run: Path, encoder: str, minutes: float) -> None:
     """The figure in results.json must be that of the encoder and the minutes it names."""
-    from goama.training.recipe import read_recipe
+    from goama.run.recipe import read_recipe
 
     if not (run / "run.json").is_file():
         return

@@ -26,14 +26,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from goama.corpus.corpus import Corpus
-from goama.corpus.voices import VOICES, Voice, find_voice
 from goama.errors import GoamaError
 from goama.evaluation.evaluate import evaluate
 from goama.evaluation.scores import ClipScore, error_rates
 from goama.files import empty_partial, replace_folder
 from goama.model.shipped import SCRATCH, STARTER_FOLDER
 from goama.recognition.recogniser import Recogniser
-from goama.training.recipe import read_recipe
+from goama.run.recipe import read_recipe
+from goama.voices import VOICES, Voice, find_voice
 
 HERE = Path(__file__).parent
 HELD_OUT = "nl"

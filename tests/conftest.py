@@ -20,22 +20,22 @@ import pytest
 
 from goama.cli.app import main
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
-from goama.corpus.source import SourceClip, read_source
+from goama.data.mixture import Mixture
+from goama.sources.source import SourceClip, read_source
 
 
 @pytest.fixture(scope="session")
 def speech() -> Path:
     """An audiofolder of 24 Dutch sentences by two speakers: 16 train, 4 dev, 4 test; one minute of Ogg Vorbis."""
-    return Path(__file__).parent / "data" / "nl"
+    return Path(__file__).parent / "fixtures" / "nl"
 
 
 @pytest.fixture(scope="session")
 def corpus(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """`speech` as `goama prepare` makes it; for reading only, every test shares it."""
     folder = tmp_path_factory.mktemp("shared") / "corpus"
-    return prepare(read_source(str(speech)), folder, source="tests/data/nl", language="nl").corpus
+    return prepare(read_source(str(speech)), folder, source="tests/fixtures/nl", language="nl").corpus
 
 
 @pytest.fixture(scope="session")
@@ -170,9 +170,9 @@ def _add_mms_languages(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def tiny_model(corpus: Corpus, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model folder of the tiny encoder: quick to open, and it babbles."""
-    from goama.acoustics.log_mel import LogMel
     from goama.model.encoder import load_for_training
     from goama.model.folder import SpeechModel, save_model_folder
+    from goama.sound.log_mel import LogMel
     from goama.text import Vocabulary
 
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))

@@ -21,8 +21,8 @@ import pytest
 import soundfile
 
 import goama.errors
-from goama.acoustics.audio import read_audio
 from goama.corpus.corpus import Corpus
+from goama.sound.audio import read_audio
 
 ROOT = Path(goama.errors.__file__).parents[1]
 Command = Callable[..., Any]

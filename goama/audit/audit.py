@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goama.acoustics.audio import OutsideRecordingError, TooLongSoundError, TruncatedSoundError, decode_audio
 from goama.audit import pairs, sets
 from goama.audit.audio import AuditedClip, check_audio
 from goama.audit.duplicates import check_duplicates
@@ -22,9 +21,10 @@ from goama.audit.measure import Sound, measure
 from goama.audit.spelling import alphabet, check_spelling
 from goama.audit.text import check_text
 from goama.corpus.prepare import LONGEST_S, SHORTEST_S
-from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
 from goama.interrupt import stop_requests
+from goama.sound.audio import OutsideRecordingError, TooLongSoundError, TruncatedSoundError, decode_audio
+from goama.sources.source import SourceClip
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import segment
 

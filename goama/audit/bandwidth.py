@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goama.acoustics.audio import SAMPLE_RATE
+from goama.sound.audio import SAMPLE_RATE
 
 _FFT_SAMPLES = 512
 _BIN_HZ = SAMPLE_RATE / _FFT_SAMPLES

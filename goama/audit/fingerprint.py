@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goama.acoustics.audio import SAMPLE_RATE
+from goama.sound.audio import SAMPLE_RATE
 
 _HOP = 256  # 16 ms: a copy that begins between two frames is at most 8 ms off
 _WINDOW_SAMPLES = 2048  # 128 ms: 8 ms change little

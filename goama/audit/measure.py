@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goama.acoustics.audio import SAMPLE_RATE, to_16_khz_mono
 from goama.audit.bandwidth import Edge, bandwidth
 from goama.audit.fingerprint import Fingerprint, fingerprint
+from goama.sound.audio import SAMPLE_RATE, to_16_khz_mono
 
 FRAME_SAMPLES = 320
 """20 ms at 16 kHz: energies are taken of frames this long."""

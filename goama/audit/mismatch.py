@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from goama.acoustics.audio import SAMPLE_RATE
 from goama.audit.findings import ClipFacts, Finding, of
 from goama.recognition.emission import emissions
 from goama.recognition.greedy import greedy_text
 from goama.recognition.recogniser import Recogniser
+from goama.sound.audio import SAMPLE_RATE
 
 BATCH_S = 60.0
 

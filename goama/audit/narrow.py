@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from goama.acoustics.audio import SAMPLE_RATE
 from goama.audit.findings import ClipFacts, Finding, finding_if, of
 from goama.audit.measure import Sound
+from goama.sound.audio import SAMPLE_RATE
 
 NARROW_HZ = 6500.0
 NARROW_SPEECH_S = 0.5

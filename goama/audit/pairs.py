@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from goama.acoustics.audio import SAMPLE_RATE
 from goama.audit.findings import ClipFacts, Finding, of
+from goama.sound.audio import SAMPLE_RATE
 
 FEWEST_CLIPS = 20
 """A line through fewer clips says nothing about the language."""

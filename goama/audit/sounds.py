@@ -6,10 +6,10 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from goama.acoustics.audio import SAMPLE_RATE, read_audio
 from goama.audit.findings import ClipFacts
-from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
+from goama.sound.audio import SAMPLE_RATE, read_audio
+from goama.sources.source import SourceClip
 
 _MOST_BYTES = 256_000_000  # of sound that lies inside a data set, not in files of its own
 

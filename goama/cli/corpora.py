@@ -228,7 +228,7 @@ def shard(
 ) -> None:
     """Put a corpus's sound into few large tar files (lhotse Shar), for training from object storage."""
     from goama.corpus.corpus import Corpus
-    from goama.corpus.shard import shard as write_shards
+    from goama.corpus.tar_shards import shard as write_shards
 
     opened = Corpus.open(corpus)
     with Spinner() as status:

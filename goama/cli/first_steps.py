@@ -16,7 +16,7 @@ voices = typer.Typer(help="Real speech from Debian packages, to try goama withou
 @voices.command("list")
 def voices_list() -> None:
     """List the voices that `goama voices get` can fetch."""
-    from goama.corpus.voices import VOICES
+    from goama.voices import VOICES
 
     table = Table("name", "language", "minutes", "clips", "speakers", "licence", box=None)
     for voice in VOICES:
@@ -38,7 +38,7 @@ def voices_get(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
 ) -> None:
     """Fetch a voice as a folder with metadata.jsonl, audio, licence and attribution."""
-    from goama.corpus.voices import get_voice
+    from goama.voices import get_voice
 
     with Spinner() as status:
         folder = get_voice(name, output, progress=lambda what, done, total: status(f"{what} {done}/{total}"))

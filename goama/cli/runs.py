@@ -34,9 +34,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
 ) -> None:
     """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
-    from goama.corpus.mixture import Mixture
+    from goama.data.mixture import Mixture
+    from goama.run.recipe import read_recipe
     from goama.training.processes import is_main, one_voice
-    from goama.training.recipe import read_recipe
 
     out.quiet = not is_main()
     with one_voice():

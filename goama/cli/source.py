@@ -13,7 +13,7 @@ import typer
 from goama.cli.terminal import Spinner, out
 
 if TYPE_CHECKING:
-    from goama.corpus.source import Source
+    from goama.sources.source import Source
 
 _SOURCE = Annotated[
     str,
@@ -22,7 +22,7 @@ _SOURCE = Annotated[
         "files, a CSV, TSV, JSONL or XLSX table, or a Hub data set id."
     ),
 ]
-_COLUMNS = {  # option: the column it names, in goama.corpus.source.Columns
+_COLUMNS = {  # option: the column it names, in goama.sources.source.Columns
     "audio_column": ("audio", "Column with the sound file."),
     "text_column": ("text", "Column with the transcript."),
     "id_column": ("id", "Column with the clip's id."),
@@ -60,7 +60,7 @@ class WantedSource:
 
     def read(self) -> Source:
         """Its clips; says what it was taken for. Raises `GoamaError` where it cannot be read."""
-        from goama.corpus.source import Choices, Columns, read_source
+        from goama.sources.source import Choices, Columns, read_source
 
         given = self.options
         columns = Columns(**{column: given[option] for option, (column, _) in _COLUMNS.items()})

@@ -21,7 +21,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goama.acoustics.shards import SHARD, missing_shards
+from goama.corpus.tar_clips import SHARD, missing_shards
 from goama.errors import GoamaError
 from goama.text.normaliser import Normaliser
 

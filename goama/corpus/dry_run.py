@@ -14,10 +14,10 @@ from rich.text import Text
 
 from goama.corpus.corpus import SPLITS
 from goama.corpus.prepare import Kept, LeftOut, by_reason, decoded, judge, notes, why_none
-from goama.corpus.source import SourceClip
 from goama.corpus.split import assign_splits
 from goama.errors import GoamaError
 from goama.interrupt import stop_requests
+from goama.sources.source import SourceClip
 from goama.text.changes import TextChanges, text_changes
 from goama.text.normaliser import REPLACE, Normaliser
 from goama.text.numbers import write_table

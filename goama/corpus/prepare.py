@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from goama.acoustics.audio import SAMPLE_RATE, Audio, read_audio, write_flac
 from goama.corpus.corpus import CORPUS_FILE, CUTS_FILE, FORMAT, LEFT_OUT_FILE, NORMALISER_FILE, SPLITS, Corpus
 from goama.corpus.file_names import safe_stem, with_hash
-from goama.corpus.source import SourceClip
 from goama.corpus.split import Unsplit, assign_splits
 from goama.errors import GoamaError
 from goama.files import replace_folder
 from goama.interrupt import stop_requests
+from goama.sound.audio import SAMPLE_RATE, Audio, read_audio, write_flac
+from goama.sources.source import SourceClip
 from goama.text.changes import numbers_in
 from goama.text.normaliser import Normaliser
 from goama.text.replacements import Replacement

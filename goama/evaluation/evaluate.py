@@ -10,15 +10,15 @@ from typing import Any
 
 from torch import nn
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.batches import ordered_batches
-from goama.acoustics.front_end import FrontEnd
 from goama.corpus.corpus import Corpus
+from goama.data.batches import ordered_batches
 from goama.evaluation.scores import ClipScore, Score, score, score_clip
 from goama.recognition.emission import emissions
 from goama.recognition.greedy import greedy_text
 from goama.recognition.likelihood import ctc_loss
 from goama.recognition.recogniser import Recogniser
+from goama.sound.audio import SAMPLE_RATE
+from goama.sound.front_end import FrontEnd
 from goama.text.vocabulary import Vocabulary
 
 EVALUATION_BATCH_S = 60.0

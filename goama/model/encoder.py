@@ -27,13 +27,13 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.front_end import FrontEnd, RawWaveforms
-from goama.acoustics.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel
 from goama.errors import GoamaError
 from goama.model import attention, shipped, waveform_layers
 from goama.model.carry_over import CarriedOver, carry_over
 from goama.model.shipped import SCRATCH, STARTER
+from goama.sound.audio import SAMPLE_RATE
+from goama.sound.front_end import FrontEnd, RawWaveforms
+from goama.sound.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel
 from goama.text.vocabulary import Vocabulary
 
 GIANT = "facebook/w2v-bert-2.0"

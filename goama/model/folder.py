@@ -11,14 +11,14 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor, Wav2Vec2FeatureExtractor
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.front_end import FrontEnd
-from goama.acoustics.log_mel import MEL_BINS, LogMel
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
 from goama.model.encoder import front_end, load_for_inference, quiet_transformers
 from goama.model.frame_head import FRAME_HEAD
 from goama.model.trainable import merged_state
+from goama.sound.audio import SAMPLE_RATE
+from goama.sound.front_end import FrontEnd
+from goama.sound.log_mel import MEL_BINS, LogMel
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
 

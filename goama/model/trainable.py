@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from goama.errors import GoamaError
-from goama.model.shards import whole
+from goama.model.fsdp import whole
 
 _LORA_LAYERS = (
     r".*\.encoder\.layers\.\d+\.(.*\.)?"

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.front_end import FrontEnd
 from goama.model.encoder import frame_shift_s, output_frames
+from goama.sound.audio import SAMPLE_RATE
+from goama.sound.front_end import FrontEnd
 
 WINDOW_S, CONTEXT_S = 30.0, 3.0
 """Longer recordings are recognised in windows of 30 s that overlap by 3 s on either side."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from goama.acoustics.audio import SAMPLE_RATE, read_audio
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.recognition.emission import CONTEXT_S, WINDOW_S, emissions, long_emission
 from goama.recognition.greedy import greedy_segments, greedy_text
 from goama.recognition.transcript import Transcript
+from goama.sound.audio import SAMPLE_RATE, read_audio
 
 
 class Recogniser:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from goama.acoustics.audio import read_audio
 from goama.audit.findings import Audit, ClipFacts, Letter
 from goama.errors import GoamaError
 from goama.files import write_beside
 from goama.reports.charts import Histogram, density, histogram
 from goama.reports.listening import Excerpt, excerpt
 from goama.reports.page import render
+from goama.sound.audio import read_audio
 
 SOUND_LIMIT = 7_000_000
 """Characters of the page that may be sound: with the texts it stays below about 8 MB."""

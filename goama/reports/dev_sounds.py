@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goama.acoustics.audio import read_audio
 from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
 from goama.reports.listening import Excerpt, excerpt
+from goama.sound.audio import read_audio
 
 SOUND_LIMIT = 4_000_000
 """Characters of the page that may be sound: with the rest it stays below 5 MB."""

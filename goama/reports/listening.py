@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goama.acoustics.audio import SAMPLE_RATE
+from goama.sound.audio import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np

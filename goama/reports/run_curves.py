@@ -9,7 +9,7 @@ from typing import Any
 
 from goama.reports.charts import as_number
 from goama.reports.curves import Axes, Curve, Mark, Phase, Trace, curve
-from goama.reports.run_files import Line, Metrics, number
+from goama.run.files import Line, Metrics, number
 
 MOST_EVENTS = 40
 """Listed and marked; all of them stand in metrics.jsonl."""

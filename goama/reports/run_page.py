@@ -22,7 +22,7 @@ from goama.files import write_beside
 from goama.reports.dev_sounds import DevSound, DevSounds
 from goama.reports.page import count_of_clips, duration, render
 from goama.reports.run_curves import best_evaluation, draw, percent
-from goama.reports.run_files import (
+from goama.run.files import (
     DEV_FILE,
     HEARD_FILE,
     DevClips,

@@ -10,10 +10,10 @@ from statistics import median
 import numpy as np
 from torch import nn
 
-from goama.acoustics.batches import Batch
-from goama.acoustics.front_end import FrontEnd
+from goama.data.batches import Batch
 from goama.recognition.emission import emissions
 from goama.recognition.likelihood import ctc_loss
+from goama.sound.front_end import FrontEnd
 from goama.text.vocabulary import Vocabulary
 
 NAMED = 3

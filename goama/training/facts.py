@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedConfig
 
-from goama.acoustics.batches import ordered_batches
-from goama.corpus.mixture import Mixture
+from goama.data.batches import ordered_batches
+from goama.data.mixture import Mixture
 from goama.model.encoder import SCRATCH, hears_waveforms
+from goama.run.recipe import AugmentSection
 from goama.text.vocabulary import Vocabulary
 from goama.training.plan import DISGUISES, Plan
-from goama.training.recipe import AugmentSection
 
 LISTENED = 100
 """Clips of a split, evenly spread over it, whose level is measured."""

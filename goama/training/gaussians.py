@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from goama.acoustics.batches import ordered_batches
-from goama.acoustics.log_mel import MEL_BINS, SHIFT_SAMPLES, WINDOW_SAMPLES, LogMel
+from goama.data.batches import ordered_batches
+from goama.sound.log_mel import MEL_BINS, SHIFT_SAMPLES, WINDOW_SAMPLES, LogMel
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Chain, Passing, best_paths, label_starts, make_chain, spread_starts
 

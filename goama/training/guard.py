@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from goama.acoustics.batches import Batch
+from goama.data.batches import Batch
 
 RATE_CUT = 0.3
 """What a roll-back multiplies the learning rate by: three of them make up for a rate that is 30 times too high."""

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from goama.acoustics.batches import ordered_batches
-from goama.acoustics.front_end import FrontEnd
-from goama.acoustics.log_mel import FRAME_SHIFT_S
+from goama.data.batches import ordered_batches
 from goama.model.encoder import feature_stride
 from goama.model.frame_head import frame_logits
+from goama.sound.front_end import FrontEnd
+from goama.sound.log_mel import FRAME_SHIFT_S
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, Passing, best_paths, label_starts, make_chain
 from goama.training.gaussians import flat_start

@@ -13,8 +13,13 @@ from accelerate import Accelerator
 from torch import nn
 from transformers import PreTrainedModel
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.augment import (
+from goama.data.batches import Batch
+from goama.model.encoder import feature_stride, frame_shift_s, output_frames
+from goama.model.frame_head import frame_logits
+from goama.model.fsdp import Shards, whole
+from goama.run.recipe import AugmentSection
+from goama.sound.audio import SAMPLE_RATE
+from goama.sound.augmentation import (
     change_tempo,
     generators,
     limit_band,
@@ -23,17 +28,12 @@ from goama.acoustics.augment import (
     time_masks,
     warp_bands,
 )
-from goama.acoustics.batches import Batch
-from goama.acoustics.front_end import FrontEnd
-from goama.acoustics.log_mel import LogMel
-from goama.model.encoder import feature_stride, frame_shift_s, output_frames
-from goama.model.frame_head import frame_logits
-from goama.model.shards import Shards, whole
+from goama.sound.front_end import FrontEnd
+from goama.sound.log_mel import LogMel
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
 from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
 from goama.training.processes import Processes
-from goama.training.recipe import AugmentSection
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,21 @@ from typing import Any, Literal
 
 import torch
 
-from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
+from goama.data.batches import Batch, DataPlace, TrainingBatches
 from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ClipScore, error_rates
 from goama.interrupt import stop_requests
-from goama.model.shards import own_part
+from goama.model.fsdp import own_part
 from goama.model.trainable import learning_matrices
 from goama.reports.run_page import RunPage
+from goama.run.checkpoint import RunState, drop_later, load_everywhere, save_everywhere
+from goama.run.recipe import EVALUATIONS, AugmentSection, TrainSection
 from goama.training import guard
-from goama.training.checkpoint import RunState, drop_later, load_everywhere, save_everywhere
 from goama.training.culprits import culprits, worst
 from goama.training.guidance import Guide
 from goama.training.learner import Learner, StepResult
 from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import rate_factor, set_rate, weight_scale
-from goama.training.recipe import EVALUATIONS, AugmentSection, TrainSection
 
 _LOG_EVERY = guard.MEASURED_EVERY  # steps
 _SAID = 5  # skipped steps that the screen explains; metrics.jsonl has all

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.batches import Batch
+from goama.data.batches import Batch
 from goama.errors import GoamaError
+from goama.sound.audio import SAMPLE_RATE
 from goama.training.learner import Learner
 
 

@@ -13,10 +13,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedConfig
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.balance import language_of, repeats
-from goama.acoustics.log_mel import FRAME_SHIFT_S
-from goama.corpus.mixture import Mixture
+from goama.data.balance import language_of, repeats
+from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import (
     SCRATCH,
@@ -26,9 +24,11 @@ from goama.model.encoder import (
     input_frames,
     output_frames,
 )
+from goama.run.recipe import EVALUATIONS, Recipe
+from goama.sound.audio import SAMPLE_RATE
+from goama.sound.log_mel import FRAME_SHIFT_S
 from goama.text.vocabulary import Vocabulary
 from goama.training.processes import asks_for_shards, processes_here
-from goama.training.recipe import EVALUATIONS, Recipe
 
 TIGHTEST_WITH_ADAPTER = 1.25
 """Frames per label that the tightest hundredth of clips must keep if the adapter is to halve them."""

@@ -13,7 +13,7 @@ from typing import Any
 from accelerate.tracking import GeneralTracker, MLflowTracker, TensorBoardTracker, TrackioTracker, WandBTracker
 
 from goama.errors import GoamaError
-from goama.training.recipe import Recipe
+from goama.run.recipe import Recipe
 
 PROJECT = "goama"
 

@@ -16,9 +16,9 @@ from accelerate.state import AcceleratorState
 from rich.console import Console
 from transformers import PreTrainedModel
 
-from goama.acoustics.batches import TrainingBatches
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
+from goama.data.batches import TrainingBatches
+from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.card import model_card
 from goama.model.encoder import (
@@ -31,11 +31,13 @@ from goama.model.encoder import (
 )
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
-from goama.model.shards import Shards
+from goama.model.fsdp import Shards
 from goama.model.trainable import choose_trainable
 from goama.reports.run_page import REPORT_FILE
+from goama.run.checkpoint import RunState, load_everywhere
+from goama.run.folder import RECIPE_FILE, RUN_FILE, open_run, run_id, settle, write_run
+from goama.run.recipe import Recipe, read_recipe
 from goama.text.vocabulary import CharacterReport, Vocabulary
-from goama.training.checkpoint import RunState, load_everywhere
 from goama.training.diagnosis import diagnose, save_diagnoses
 from goama.training.facts import gather_facts
 from goama.training.guidance import Guide
@@ -46,8 +48,6 @@ from goama.training.monitor import Monitor, clock, read_metrics
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Choice, Plan, make_plan, with_beginning
 from goama.training.processes import Processes, asks_for_shards
-from goama.training.recipe import Recipe, read_recipe
-from goama.training.run_folder import RECIPE_FILE, RUN_FILE, open_run, run_id, settle, write_run
 from goama.training.trackers import require_trackers, start_trackers
 
 _NAMED = 5  # clips named on the screen; run.json names all

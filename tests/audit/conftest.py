@@ -11,7 +11,7 @@ import pytest
 
 from goama.audit.audit import audit
 from goama.audit.findings import Audit
-from goama.corpus.source import read_source
+from goama.sources.source import read_source
 
 
 @pytest.fixture(scope="session")

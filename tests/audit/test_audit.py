@@ -19,8 +19,8 @@ import soundfile
 
 from goama.audit.audit import audit
 from goama.corpus.corpus import Corpus
-from goama.corpus.source import SourceClip, read_source
 from goama.errors import GoamaError
+from goama.sources.source import SourceClip, read_source
 
 
 def names(found: Any) -> set[str]:
@@ -120,7 +120,7 @@ def test_files_that_would_fill_the_memory_are_refused_within_limits(speech: Path
     code = (
         "import sys, resource\n"
         "from goama.audit.audit import audit\n"
-        "from goama.corpus.source import read_source\n"
+        "from goama.sources.source import read_source\n"
         "found = audit(read_source(sys.argv[1]), source='s', language='nl')\n"
         "print(*sorted(clip.id for clip in found.clips if clip.fault))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"

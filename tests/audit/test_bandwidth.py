@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soxr
 
-from goama.acoustics.audio import SAMPLE_RATE, read_audio
 from goama.audit.findings import ClipFacts, Finding
 from goama.audit.measure import measure
 from goama.audit.narrow import check_bandwidth
+from goama.sound.audio import SAMPLE_RATE, read_audio
 
 
 @pytest.fixture(scope="module")

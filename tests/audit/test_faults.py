@@ -6,7 +6,7 @@ from pathlib import Path
 
 from goama.audit.audit import audit
 from goama.audit.faults import check_faults
-from goama.corpus.source import SourceClip
+from goama.sources.source import SourceClip
 
 
 def missing(number: int) -> str:

@@ -12,9 +12,9 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goama.acoustics.audio import SAMPLE_RATE, decode_audio, read_audio
 from goama.audit.fingerprint import bits_that_differ, find_copies, fingerprint
 from goama.audit.measure import Sound, measure
+from goama.sound.audio import SAMPLE_RATE, decode_audio, read_audio
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from goama.acoustics.audio import read_audio
 from goama.audit.mismatch import TextScore, TextScorer, check_mismatch, negative_log_likelihood
 from goama.recognition.recogniser import Recogniser
+from goama.sound.audio import read_audio
 
 
 def test_the_score_is_that_of_all_paths_that_write_the_text() -> None:

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goama.acoustics.log_mel import LogMel
 from goama.audit.findings import ClipFacts
 from goama.audit.pairs import check_pairs, fit_line, frames
 from goama.model.attention import pooled_length
+from goama.sound.log_mel import LogMel
 
 
 @settings(deadline=None)

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goama.acoustics.audio import read_audio
 from goama.audit.audit import audit
 from goama.audit.sounds import Sounds
-from goama.corpus.source import SourceClip
 from goama.reports.audit_page import write_audit_report
+from goama.sound.audio import read_audio
+from goama.sources.source import SourceClip
 
-SPEECH = Path(__file__).parent.parent / "data" / "nl" / "audio"
+SPEECH = Path(__file__).parent.parent / "fixtures" / "nl" / "audio"
 WHOLE = SPEECH / "airplane__let-m-divna.ogg"
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from lhotse import CutSet
 
-from goama.acoustics.audio import read_audio
 from goama.corpus.corpus import SPLITS, Corpus
 from goama.corpus.prepare import prepare
-from goama.corpus.source import SourceClip
 from goama.errors import GoamaError
+from goama.sound.audio import read_audio
+from goama.sources.source import SourceClip
 
 HUB_NAMES = {"train": "train", "dev": "validation", "test": "test"}
 

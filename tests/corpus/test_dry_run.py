@@ -13,8 +13,8 @@ from rich.console import Console
 
 from goama.corpus.dry_run import dry_run, print_dry_run, side_by_side, write_numbers
 from goama.corpus.prepare import prepare
-from goama.corpus.source import SourceClip, read_source
 from goama.errors import GoamaError
+from goama.sources.source import SourceClip, read_source
 from goama.text.replacements import Replacement, read_replacements
 
 

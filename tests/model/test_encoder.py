@@ -179,8 +179,8 @@ def test_scratch_is_a_small_encoder_with_30_ms_frames():
 
 
 def test_the_head_keeps_what_it_knew_of_shared_characters(tmp_path, corpus):
-    from goama.acoustics.log_mel import LogMel
     from goama.model.folder import SpeechModel, save_model_folder
+    from goama.sound.log_mel import LogMel
 
     old = load_for_training(str(hub_folder(tmp_path / "encoder", **SMALL)), VOCABULARY, adapter=False).network
     save_model_folder(tmp_path / "old", SpeechModel(old, LogMel(2), VOCABULARY, corpus.normaliser), "card")
@@ -195,8 +195,8 @@ def test_the_head_keeps_what_it_knew_of_shared_characters(tmp_path, corpus):
 
 def test_a_head_of_the_same_size_is_made_new_all_the_same(tmp_path, corpus):
     """A finished model's `[UNK]` can never be said (bias -1e4): training on from it would never recover."""
-    from goama.acoustics.log_mel import LogMel
     from goama.model.folder import SpeechModel, save_model_folder
+    from goama.sound.log_mel import LogMel
 
     old = load_for_training(str(hub_folder(tmp_path / "encoder", **SMALL)), VOCABULARY, adapter=False).network
     save_model_folder(tmp_path / "old", SpeechModel(old, LogMel(2), VOCABULARY, corpus.normaliser), "card")
@@ -264,8 +264,8 @@ def test_w2v_bert_2_at_full_size_takes_a_training_step(tmp_path, corpus, acceler
     """580 M parameters, one step on real speech, in less than 24 GB."""
     import resource
 
-    from goama.acoustics.batches import DataPlace, TrainingBatches
-    from goama.acoustics.log_mel import LogMel
+    from goama.data.batches import DataPlace, TrainingBatches
+    from goama.sound.log_mel import LogMel
     from goama.training.learner import Learner
     from goama.training.optimiser import make_optimiser
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from goama.acoustics.log_mel import LogMel
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, load_for_training
 from goama.model.folder import SpeechModel, load_model_folder, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
 from goama.recognition.recogniser import Recogniser
+from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 
 WITHOUT_GOAMA = """

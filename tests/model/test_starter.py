@@ -13,18 +13,18 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
-from goama.corpus.source import read_source
-from goama.corpus.voices import VOICES
+from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model import shipped
 from goama.model.encoder import GIANT, default_encoder, load_for_training, read_config
 from goama.model.folder import load_model_folder
 from goama.model.shipped import SCRATCH, STARTER, STARTER_FOLDER, has_starter, small_encoder
+from goama.run.recipe import read_recipe
+from goama.sources.source import read_source
 from goama.text import Vocabulary
-from goama.training.recipe import read_recipe
 from goama.training.train import train
+from goama.voices import VOICES
 
 LARGEST_BYTES = 40e6
 FILLETS_NL = "d2a0340dfe0ece626e97c5de656576118d71fd21617d3211559ee9df2bb7d04f"

@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCTC, Wav2Vec2FeatureExtractor
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.front_end import RawWaveforms
 from goama.errors import GoamaError
 from goama.model.encoder import frame_shift_s, front_end, load_for_training, output_frames, read_config
 from goama.model.folder import SpeechModel, load_model_folder, save_model_folder
 from goama.recognition.emission import emissions, long_emission
 from goama.recognition.recogniser import Recogniser
+from goama.sound.audio import SAMPLE_RATE
+from goama.sound.front_end import RawWaveforms
 from goama.text import Vocabulary
 
 FAMILIES = ["wav2vec2-base", "xls-r", "hubert-base", "hubert-large", "wavlm-base", "wavlm-large", "mms"]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from goama.acoustics.audio import SAMPLE_RATE
-from goama.acoustics.log_mel import LogMel
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, load_for_training
 from goama.model.folder import SpeechModel
 from goama.recognition.emission import emissions, long_emission
 from goama.recognition.recogniser import Recogniser
+from goama.sound.audio import SAMPLE_RATE
+from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 
 

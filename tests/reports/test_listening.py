@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goama.acoustics.audio import SAMPLE_RATE, read_audio
 from goama.reports.listening import excerpt
+from goama.sound.audio import SAMPLE_RATE, read_audio
 
 
 def brightness(samples: np.ndarray) -> np.ndarray:

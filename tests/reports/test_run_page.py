@@ -17,7 +17,8 @@ from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
 from goama.evaluation.scores import ClipScore, score_clip
 from goama.reports.run_curves import event_sentence
-from goama.reports.run_files import (
+from goama.reports.run_page import RunPage, marked, meaning_of, write_run_report
+from goama.run.files import (
     HEARD_FILE,
     parse_metrics,
     read_dev_clips,
@@ -26,7 +27,6 @@ from goama.reports.run_files import (
     remember_texts,
     write_dev_clips,
 )
-from goama.reports.run_page import RunPage, marked, meaning_of, write_run_report
 from tests.reports.looking import PHONE, PLAYED, WEAK_TEXTS, Reader, opened, until
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

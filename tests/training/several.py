@@ -19,19 +19,19 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from goama.acoustics.batches import DataPlace, TrainingBatches
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
+from goama.data.batches import DataPlace, TrainingBatches
+from goama.data.mixture import Mixture
 from goama.evaluation import evaluate
 from goama.model.encoder import front_end, load_for_training
-from goama.model.shards import Shards
+from goama.model.fsdp import Shards
 from goama.model.trainable import choose_trainable
+from goama.run.recipe import read_recipe
 from goama.text import Vocabulary
 from goama.training import loop
 from goama.training.learner import Learner
 from goama.training.optimiser import make_optimiser
 from goama.training.processes import Processes
-from goama.training.recipe import read_recipe
 from goama.training.train import train
 
 LIMIT_S = 240

@@ -10,7 +10,7 @@ from goama.training.diagnosis import Diagnosis, diagnose, save_diagnoses
 from goama.training.facts import Facts, SplitFacts, Spread, gather_facts
 from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
-METRICS = Path(__file__).parents[1] / "data" / "metrics"
+METRICS = Path(__file__).parents[1] / "fixtures" / "metrics"
 SPLIT = SplitFacts(500, {"a": 900, "e": 1500, "ë": 2, "|": 600}, Spread(8.0, 12.0, 16.0), Spread(-30.0, -25.0, -20.0))
 FACTS = Facts(
     from_scratch=True,
@@ -394,9 +394,9 @@ def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:
     import torch
 
     from goama.model.encoder import read_config
+    from goama.run.recipe import read_recipe
     from goama.text import Vocabulary
     from goama.training.plan import make_plan, with_beginning
-    from goama.training.recipe import read_recipe
 
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
     config = read_config(str(encoder))

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from goama.acoustics.batches import Batch
+from goama.data.batches import Batch
 from goama.errors import GoamaError
 from goama.training.processes import asks_for_shards
 from tests.training.several import (

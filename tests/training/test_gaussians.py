@@ -6,8 +6,8 @@ import torch
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 from lhotse.utils import fastcopy
 
-from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import SPLITS
+from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 from goama.training import gaussians
 from goama.training.gaussians import FlatStart, Gaussians, cepstra, flat_start, loud_frames

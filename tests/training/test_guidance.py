@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from goama.acoustics.batches import ordered_batches
-from goama.acoustics.log_mel import LogMel
+from goama.data.batches import ordered_batches
 from goama.model.encoder import load_for_training
 from goama.model.frame_head import FRAME_HEAD, add_frame_head, frame_logits
+from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
 from goama.training.gaussians import flat_start

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
-from goama.corpus.source import SourceClip
+from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, read_config
+from goama.run.recipe import Recipe, read_recipe
+from goama.sources.source import SourceClip
 from goama.text import Vocabulary
 from goama.training.plan import DISGUISES, FEW_PASSES, make_plan, with_beginning
-from goama.training.recipe import Recipe, read_recipe
 
 CPU, GPU = torch.device("cpu"), torch.device("mps")
 

@@ -14,14 +14,14 @@ import torch
 from safetensors.torch import load_file
 
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
 from goama.corpus.prepare import prepare
-from goama.corpus.source import SourceClip, read_source
-from goama.corpus.voices import get_voice
+from goama.data.mixture import Mixture
 from goama.model.encoder import STARTER
-from goama.training.checkpoint import list_checkpoints
-from goama.training.recipe import read_recipe
+from goama.run.checkpoint import list_checkpoints
+from goama.run.recipe import read_recipe
+from goama.sources.source import SourceClip, read_source
 from goama.training.train import Trained, train
+from goama.voices import get_voice
 
 RATE = 3e-3
 """What the tiny network learns these clips by heart with."""

@@ -20,8 +20,8 @@ import torch
 
 import goama.cli.app
 import goama.cli.terminal
-from goama.acoustics.batches import Batch
 from goama.corpus.corpus import Corpus
+from goama.data.batches import Batch
 from goama.errors import GoamaError
 from goama.training.alignment import Alignment
 from goama.training.processes import Processes, one_voice

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from goama.corpus.mixture import Mixture
+from goama.data.mixture import Mixture
 from goama.evaluation.scores import error_rates
-from goama.reports.run_files import read_dev_clips
-from goama.training.recipe import read_recipe
+from goama.run.files import read_dev_clips
+from goama.run.recipe import read_recipe
 from goama.training.train import train
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from goama.errors import GoamaError
+from goama.run.recipe import read_recipe
 from goama.training.monitor import Monitor
-from goama.training.recipe import read_recipe
 from goama.training.trackers import require_trackers, start_trackers
 from goama.training.train import train
 

@@ -16,15 +16,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from goama.acoustics.augment import change_tempo, generators
-from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
-from goama.acoustics.log_mel import LogMel
 from goama.corpus.corpus import Corpus
-from goama.corpus.mixture import Mixture
+from goama.data.batches import Batch, DataPlace, TrainingBatches
+from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import load_for_training, output_frames
 from goama.model.frame_head import add_frame_head
 from goama.recognition.recogniser import Recogniser
+from goama.run.folder import settle
+from goama.run.recipe import AugmentSection, read_recipe
+from goama.sound.augmentation import change_tempo, generators
+from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 from goama.training import gaussians
 from goama.training.alignment import Alignment
@@ -33,8 +35,6 @@ from goama.training.learner import Learner
 from goama.training.monitor import read_metrics
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Choice
-from goama.training.recipe import AugmentSection, read_recipe
-from goama.training.run_folder import settle
 from goama.training.train import train
 
 
@@ -367,7 +367,7 @@ def test_an_ignored_wish_is_said(mixture, tiny_encoder, finished_run, capsys):
 
 def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
     from goama.corpus.prepare import prepare
-    from goama.corpus.source import read_source
+    from goama.sources.source import read_source
 
     one, *others = read_source(str(corpus.folder))
     few = prepare([one, *(replace(c, split="dev") for c in others[:3])], tmp_path / "few", source="few").corpus
@@ -410,7 +410,7 @@ def test_a_taken_run_folder_is_not_overwritten(finished_run, mixture, tiny_encod
 
 def test_a_run_is_not_resumed_with_another_corpus(finished_run, corpus, tiny_encoder, tmp_path):
     from goama.corpus.prepare import prepare
-    from goama.corpus.source import read_source
+    from goama.sources.source import read_source
 
     half = [clip for number, clip in enumerate(read_source(str(corpus.folder))) if number % 2]
     other = prepare(half, tmp_path / "other", source="half").corpus
@@ -427,7 +427,7 @@ def test_resuming_a_finished_run_changes_nothing(finished_run, mixture, tiny_enc
 
 def test_a_corpus_without_dev_is_refused_before_anything_is_loaded(corpus, tiny_encoder, tmp_path):
     from goama.corpus.prepare import prepare
-    from goama.corpus.source import read_source
+    from goama.sources.source import read_source
 
     only_train = [replace(clip, split="test") for clip in read_source(str(corpus.folder))]
     odd = prepare(only_train, tmp_path / "odd", source="only test").corpus

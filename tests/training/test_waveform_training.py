@@ -9,15 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from goama.acoustics.augment import generators, time_masks
-from goama.acoustics.batches import Batch, DataPlace, TrainingBatches
-from goama.corpus.mixture import Mixture
+from goama.data.batches import Batch, DataPlace, TrainingBatches
+from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, front_end, load_for_training, read_config
+from goama.run.recipe import AugmentSection, read_recipe
+from goama.sound.augmentation import generators, time_masks
 from goama.text import Vocabulary
 from goama.training.learner import Learner
 from goama.training.plan import make_plan
-from goama.training.recipe import AugmentSection, read_recipe
 from goama.training.train import train
 
 

@@ -1,1 +1,0 @@
-"""Sound: waveform in and out, log-mel features, masking, batches by seconds."""

@@ -1,0 +1,1 @@
+"""What a training run is: its recipe, its folder, its metrics and its checkpoints."""

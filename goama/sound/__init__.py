@@ -1,0 +1,1 @@
+"""Sound files become 16 kHz waveforms, features and augmented features."""

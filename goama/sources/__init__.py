@@ -1,0 +1,1 @@
+"""Readers: every format of transcribed recordings becomes a sequence of source clips."""

@@ -1,0 +1,241 @@
+"""A row with columns of any names becomes a clip; what is wrong with the row goes along as the clip's fault."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from goama.errors import GoamaError
+from goama.sources.clip import Columns, SourceClip
+from goama.sources.sound_files import SoundFiles
+
+_USUAL_NAMES = {
+    "id": ("id", "clip_id", "utt_id", "utterance_id", "segment_id"),
+    "audio": ("audio", "file_name", "audio_filepath", "audio_path", "audio_file", "path", "file", "filename", "wav"),
+    "text": ("text", "sentence", "transcript", "transcription", "normalized_text", "raw_transcription"),
+    "speaker": ("speaker", "speaker_id", "client_id", "speaker_name"),
+    "split": ("split",),
+    "language": ("language", "lang", "locale"),
+    "offset": ("offset", "start"),
+    "duration": ("duration", "duration_s"),
+    "end": ("end", "stop"),
+}
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "valid": "dev",
+    "val": "dev",
+    "validation": "dev",
+    "development": "dev",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
+
+_CLOCK = re.compile(r"(?:(\d{1,3}):(?=[0-5]?\d:))?(\d{1,4}):([0-5]?\d(?:[.,]\d+)?)", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"0,\d+|\d+,(?:\d{1,2}|\d{4,})", re.ASCII)
+_THOUSANDS = re.compile(r"\d+,\d{3}", re.ASCII)
+
+
+def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[str, str]:
+    """Map goama's names to the source's; `GoamaError` when audio or text is missing or a given name is unknown."""
+    present = list(present)
+    by_lower = {column.lower().replace(" ", "_"): column for column in reversed(present)}
+    found: dict[str, str] = {}
+    for field in fields(Columns):
+        given = getattr(wanted, field.name)
+        if given is not None:
+            if given not in present:
+                close = difflib.get_close_matches(given, present[:1000], n=1)
+                hint = f" (did you mean {close[0]!r}?)" if close else ""
+                raise GoamaError(f"{where}: no column {given!r}{hint}; the columns are: {_named(present)}")
+            found[field.name] = given
+            continue
+        usual = next((name for name in _USUAL_NAMES[field.name] if name in by_lower), None)
+        if usual is not None:
+            found[field.name] = by_lower[usual]
+    for needed in ("audio", "text"):
+        if needed not in found:
+            raise GoamaError(
+                f"{where}: which column holds the {needed}? Name it with --{needed}-column; "
+                f"the columns are: {_named(present)}"
+            )
+    return found
+
+
+def other_readings(present: Iterable[str], found: Mapping[str, str], wanted: Columns) -> tuple[str, ...]:
+    """A sentence where another column too has a usual name of the text or the audio."""
+    sentences = []
+    for name in ("audio", "text"):
+        others = [c for c in present if c.lower() in _USUAL_NAMES[name] and c not in found.values()]
+        if others and getattr(wanted, name) is None:
+            sentences.append(
+                f"the {name} was taken from the column {found[name]!r}; "
+                f"--{name}-column {others[0]} takes the other{'s' if len(others) > 1 else ''}: {_named(others)}"
+            )
+    return tuple(sentences)
+
+
+def in_words(found: Mapping[str, str]) -> str:
+    """`audio=path, text=sentence`: which column was taken for what."""
+    return ", ".join(f"{name}={column}" for name, column in found.items())
+
+
+def _named(columns: list[str]) -> str:
+    names = ", ".join(column[:60] for column in columns[:20])
+    return names + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
+
+
+def clip_from_row(
+    row: Mapping[str, Any],
+    found: dict[str, str],
+    where: str,
+    *,
+    sounds: SoundFiles | None,
+    split: str | None,
+    decimal_comma: bool = False,
+) -> SourceClip:
+    """The clip of a row; `sounds` None: of a data set, where only bytes are sound. `decimal_comma`: 1,234 is 1.234.
+
+    Raises `GoamaError` when the row's split has a name that no split has.
+    """
+
+    def value(name: str) -> Any:
+        column = found.get(name)
+        return None if column is None else row.get(column)
+
+    faults = []
+    audio, stem, fault = _audio(value("audio"), sounds)
+    if audio is None and fault is None:
+        fault = f"the column {found['audio']!r} is empty: every clip needs its sound"
+    if fault:
+        faults.append(fault)
+    text = value("text")
+    if isinstance(text, (list, dict)):
+        faults.append(f"the column {found['text']!r} holds a {type(text).__name__}, not text")
+        text = None
+    offset, duration, fault = _place(value("offset"), value("duration"), value("end"), decimal_comma)
+    if fault:
+        faults.append(fault)
+    if offset is not None and stem:
+        stem += f"__{offset:.2f}"
+    identity = _string(value("id"))
+    return SourceClip(
+        id=identity or stem or f"{split or 'row'}-{where.rsplit(':', 1)[-1].rsplit(' ', 1)[-1]}",
+        audio=audio if audio is not None else b"",
+        text=_string(text) or "",
+        where=where,
+        offset=offset,
+        duration=duration,
+        speaker=_string(value("speaker")),
+        split=_split(_string(value("split")), where) or split,
+        language=_string(value("language")),
+        id_given=identity is not None,
+        fault="; ".join(faults) or None,
+    )
+
+
+def _audio(value: Any, sounds: SoundFiles | None) -> tuple[Path | bytes | None, str, str | None]:
+    """Where the sound is, or the sound itself; a name for it; what is wrong with it."""
+    if isinstance(value, dict):  # datasets' Audio(decode=False)
+        data, name = value.get("bytes"), _string(value.get("path"))
+        stem = os.path.splitext(os.path.basename(name))[0] if name else ""  # noqa: PTH122, PTH119 - may be no path
+        if data is not None:
+            return data, stem, None
+    else:
+        name = _string(value)
+        stem = stem_of(name) if name else ""
+    if name is None:
+        return None, "", None
+    if sounds is None:
+        return None, stem, f"this row holds the name {name[:80]!r} but not its sound; download the data set first"
+    path = sounds.path(name)
+    return path, stem, sounds.fault(path)
+
+
+def stem_of(name: str) -> str:
+    """A name for a clip: the file's, with its folders, without what it ends in."""
+    stem = os.path.splitext(name)[0]  # noqa: PTH122
+    return stem.lstrip("./\\").replace("/", "__").replace("\\", "__")
+
+
+def _string(value: Any) -> str | None:
+    """None for what spreadsheets and JSON writers put where nothing is."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return str(value).encode("utf-8", errors="replace").decode("utf-8")  # half a surrogate pair is no character
+
+
+def has_decimal_comma(rows: Iterable[Mapping[str, Any]], found: Mapping[str, str]) -> bool:
+    """Whether a time in these rows can only be read so: 0,4 or 12,25, while 1,234 may be a thousand and more."""
+    places = [found[name] for name in ("offset", "duration", "end") if name in found]
+    if not places:
+        return False
+    return any(_DECIMAL_COMMA.fullmatch((_string(row.get(column)) or "").strip()) for row in rows for column in places)
+
+
+def _seconds(text: str, decimal_comma: bool) -> float:
+    """12.5, 12,5 or a time as clocks and players show it, 0:00:12.5; not a number where it is none of them."""
+    text = text.strip()
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        hours, minutes, seconds = clock.groups()
+        return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds.replace(",", "."))
+    if _DECIMAL_COMMA.fullmatch(text) or (decimal_comma and _THOUSANDS.fullmatch(text)):
+        text = text.replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _place(offset: Any, duration: Any, end: Any, decimal_comma: bool) -> tuple[float | None, float | None, str | None]:
+    """(offset, duration, what is wrong with them), in seconds; an end counts where no duration is."""
+    numbers: list[float | None] = []
+    for name, value in (("offset", offset), ("duration", duration), ("end", end)):
+        text = _string(value)
+        seconds = None if text is None else _seconds(text, decimal_comma)
+        if text is not None and seconds is not None and not 0 <= seconds < math.inf:
+            if _THOUSANDS.fullmatch(text.strip()):
+                plain = text.strip()
+                return (
+                    None,
+                    None,
+                    f"the {name} {text!r} may be {plain.replace(',', '.')} or {plain.replace(',', '')} seconds: write "
+                    "it with a point, or without the comma",
+                )
+            shown = value if isinstance(value, (str, int, float)) else str(value)
+            return None, None, f"the {name} {shown!r:.60} is not a number of seconds; 12.5 is one, and 0:00:12.5"
+        numbers.append(seconds)
+    start, length, stop = numbers
+    if stop is not None and length is None:
+        length = stop - (start or 0.0)
+        start = start or 0.0
+    if start is not None and length is not None and length <= 0:
+        return None, None, f"the clip would last {length:.2f} s"
+    return start, length, None
+
+
+def _split(name: str | None, where: str) -> str | None:
+    if name is None:
+        return None
+    try:
+        return SPLIT_NAMES[name.strip().lower()]
+    except KeyError as error:
+        raise GoamaError(
+            f"{where}: unknown split {name[:60]!r}; splits are train, dev (or validation) and test"
+        ) from error
+
+
+def split_in_name(name: str) -> str | None:
+    """`validation`, `train.clean.100` and `test_other` say what they are; `validated` or `full` do not."""
+    return SPLIT_NAMES.get(re.split(r"[^a-z]", name.lower())[0])

@@ -1,0 +1,177 @@
+"""An ELAN file (.eaf) becomes tiers whose every annotation has the time of what it belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from goama.errors import GoamaError
+from goama.sources.annotations import Annotated, Annotation, Recording, Tier
+from goama.sources.xml import parse_xml
+
+_LARGEST = 128 << 20  # bytes; an hour of speech with ten tiers needs two million
+_MOST_ANNOTATIONS = 500_000
+_HIGHEST = 50  # tiers above each other
+
+
+@dataclass(slots=True)
+class _Annotation:
+    tier: int
+    slots: tuple[str, str] | None
+    """Names of its start and its end; None: it has the time of `above`."""
+    above: str = ""
+    after: str = ""
+    text: str = ""
+
+
+@dataclass
+class _Document:
+    path: Path
+    slots: dict[str, float | None] = field(default_factory=dict)
+    tiers: list[dict[str, str]] = field(default_factory=list)
+    annotations: dict[str, _Annotation] = field(default_factory=dict)
+    recordings: list[Recording] = field(default_factory=list)
+    words: list[str] | None = None
+    """Pieces of the text that is being read."""
+    current: _Annotation | None = None
+    is_elan: bool = False
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if not self.is_elan:
+            if tag != "ANNOTATION_DOCUMENT":
+                raise GoamaError(f"{self.path}: not an ELAN file: it begins with <{tag[:40]}>")
+            self.is_elan = True
+        if tag == "HEADER" and attributes.get("TIME_UNITS", "milliseconds") != "milliseconds":
+            raise GoamaError(
+                f"{self.path}: its times are {attributes['TIME_UNITS']}, not milliseconds; save it again with ELAN"
+            )
+        if tag == "MEDIA_DESCRIPTOR":
+            self._link(attributes)
+        elif tag == "TIME_SLOT":
+            self._limit(len(self.slots), 2 * _MOST_ANNOTATIONS)
+            value = attributes.get("TIME_VALUE")
+            self.slots[attributes["TIME_SLOT_ID"]] = None if value is None else self._seconds(value)
+        elif tag == "TIER":
+            self._limit(len(self.tiers), 10_000)
+            self.tiers.append(attributes)
+        elif tag in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION"):
+            self._limit(len(self.annotations), _MOST_ANNOTATIONS)
+            slots = (attributes["TIME_SLOT_REF1"], attributes["TIME_SLOT_REF2"]) if tag[0] == "A" else None
+            above = "" if slots else attributes["ANNOTATION_REF"]
+            after = attributes.get("PREVIOUS_ANNOTATION", "")
+            self.current = _Annotation(len(self.tiers) - 1, slots, above, after)
+            self.annotations[attributes["ANNOTATION_ID"]] = self.current
+        elif tag == "ANNOTATION_VALUE":
+            self.words = []
+
+    def text(self, piece: str) -> None:
+        if self.words is not None:
+            self.words.append(piece)
+
+    def end(self, tag: str) -> None:
+        if tag == "ANNOTATION_VALUE" and self.words is not None:
+            if self.current:
+                self.current.text = "".join(self.words)
+            self.words = self.current = None
+
+    def _link(self, attributes: dict[str, str]) -> None:
+        shift = self._seconds(attributes.get("TIME_ORIGIN", "0"))
+        relative, stored = attributes.get("RELATIVE_MEDIA_URL"), attributes.get("MEDIA_URL")
+        if relative:
+            self.recordings.append(Recording(str(self.path.parent / _file_name(relative)), shift))
+        if stored:
+            self.recordings.append(Recording(_file_name(stored), shift))
+
+    def _seconds(self, milliseconds: str) -> float:
+        if not re.fullmatch(r"-?\d{1,12}", milliseconds):
+            raise GoamaError(f"{self.path}: {milliseconds[:40]!r} is not a number of milliseconds")
+        return int(milliseconds) / 1000
+
+    def _limit(self, number: int, most: int) -> None:
+        if number >= most:
+            raise GoamaError(f"{self.path}: more annotations than a recording of days has ({most}); not read")
+
+
+def read_elan(path: Path) -> Annotated:
+    """Tiers in their order; media as they are linked, sound before video.
+
+    The annotations of a symbolic tier have the time of the annotation that they refer to; where several refer to
+    one, they are joined in their order, for together they have that time.
+    Raises `GoamaError` when it is not an ELAN file, damaged, or made to do harm.
+    """
+    document = _Document(path)
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise GoamaError(f"{path}: larger than {_LARGEST >> 20} MB, which no ELAN file is; not read")
+        with path.open("rb") as file:
+            parse_xml(file, str(path), start=document.start, end=document.end, text=document.text)
+    except KeyError as error:
+        raise GoamaError(f"{path}: damaged: an element has no {error.args[0]}; open and save it in ELAN") from error
+    except OSError as error:
+        raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
+    by_tier: list[list[Annotation]] = [[] for _ in document.tiers]
+    belonging: dict[tuple[int, str], dict[str, _Annotation]] = defaultdict(dict)
+    for identity, annotation in document.annotations.items():
+        if annotation.tier < 0:
+            raise GoamaError(f"{path}: damaged: the annotation {identity!r} is in no tier; open and save it in ELAN")
+        if annotation.slots:
+            start, end = (document.slots.get(slot) for slot in annotation.slots)
+            by_tier[annotation.tier].append(Annotation(start, end, annotation.text))
+        else:
+            belonging[annotation.tier, annotation.above][identity] = annotation
+    joined: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for (tier, above), members in belonging.items():
+        joined[tier, _with_time(document, above)].extend(member.text for member in _in_order(members))
+    for (tier, identity), texts in joined.items():
+        timed = document.annotations[identity].slots or ("", "")
+        start, end = (document.slots.get(slot) for slot in timed)
+        by_tier[tier].append(Annotation(start, end, " ".join(text.strip() for text in texts if text.strip())))
+    tiers = [
+        Tier(
+            name=attributes.get("TIER_ID", ""),
+            annotations=annotations,
+            kind=attributes.get("LINGUISTIC_TYPE_REF", ""),
+            speaker=attributes.get("PARTICIPANT", "").strip() or None,
+        )
+        for attributes, annotations in zip(document.tiers, by_tier, strict=True)
+    ]
+    return Annotated(tiers, sorted(document.recordings, key=_is_video))
+
+
+def _with_time(document: _Document, identity: str) -> str:
+    """The annotation with a time that this one is, or belongs to."""
+    for _ in range(_HIGHEST):
+        annotation = document.annotations.get(identity)
+        if annotation is None:
+            raise GoamaError(
+                f"{document.path}: damaged: an annotation refers to {identity[:40]!r}, which is not there; "
+                "open and save it in ELAN"
+            )
+        if annotation.slots:
+            return identity
+        identity = annotation.above
+    raise GoamaError(f"{document.path}: damaged: {identity[:40]!r} refers to itself; open and save it in ELAN")
+
+
+def _in_order(members: dict[str, _Annotation]) -> list[_Annotation]:
+    """Those that belong to one annotation, each behind the one it names as the previous."""
+    following = {member.after: identity for identity, member in members.items()}
+    ordered: list[_Annotation] = []
+    identity = following.get("")
+    while identity is not None and len(ordered) < len(members):
+        ordered.append(members[identity])
+        identity = following.get(identity)
+    return ordered if len(ordered) == len(members) else list(members.values())
+
+
+def _file_name(url: str) -> str:
+    """`file:///C:/tapes/a%20b.wav` is a path."""
+    path = unquote(re.sub(r"^file:/*(?=/|[A-Za-z]:)", "", url))
+    return path.replace("\0", "")
+
+
+def _is_video(recording: Recording) -> bool:
+    return recording.name.lower().endswith((".mp4", ".mov", ".mpg", ".mpeg", ".avi", ".mkv", ".webm", ".wmv", ".m4v"))

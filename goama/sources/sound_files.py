@@ -1,0 +1,149 @@
+"""The name of a sound file in somebody's metadata becomes a path, which may not lead out of a folder from others."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goama.sound.audio import SOUND_SUFFIXES
+
+_DEEPEST = 8  # folders in folders whose names may be written otherwise
+
+
+@dataclass(frozen=True)
+class SoundFiles:
+    """Where relative names start, and what names may lead to.
+
+    `within` None: anywhere, for a file that the user named is the user's word. Else the folders in which every
+    sound must lie: a folder is often somebody else's, and must not make a corpus of one's private recordings.
+    Links are followed (the Hub's cache is made of them): only names are judged.
+    """
+
+    base: Path
+    within: tuple[Path, ...] | None = None
+    elsewhere: Path | None = None
+    """Where relative names that are not at `base` start: the folder that the user named."""
+    suffix: str = ""
+    """What is added to names that end in nothing known."""
+    _listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False, repr=False)
+    _names: dict[Path, dict[str, list[str]]] = field(default_factory=dict, compare=False, repr=False)
+    _otherwise: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Names that were found written otherwise, as they are."""
+    _first: dict[str, Path] = field(default_factory=dict, compare=False, repr=False)
+    """The first file that was found, and the first that was missing."""
+
+    @classmethod
+    def of_folder(
+        cls, folder: Path, audio_folder: Path | None, base: Path | None = None, suffix: str = ""
+    ) -> SoundFiles:
+        """Those of a folder: inside it, or inside the folder that the user names for them."""
+        within = [Path(os.path.abspath(f)) for f in (folder, audio_folder) if f]  # noqa: PTH100
+        return cls(base or folder, tuple(within), audio_folder, suffix)
+
+    @classmethod
+    def of_file(cls, file: Path, audio_folder: Path | None, base: Path | None = None, suffix: str = "") -> SoundFiles:
+        """Those of a file that the user named: anywhere."""
+        return cls(base or file.parent, None, audio_folder, suffix)
+
+    def path(self, name: str) -> Path:
+        """The path that a name means, also where its case, its accents' form or spaces around it are written otherwise.
+
+        A file that is not there is looked for under the name as it stands; `notes` tells of both.
+        """
+        if self.suffix and not name.lower().rstrip().endswith(SOUND_SUFFIXES):
+            name = name.strip() + self.suffix
+        names = [name, name.replace("\\", "/")] if "\\" in name else [name]  # written on Windows
+        folders = [self.base, self.elsewhere] if self.elsewhere else [self.base]
+        paths = [folder / name for folder in folders for name in names]
+        for path in paths:
+            if os.path.exists(path):  # noqa: PTH110 - False, not an error, for what can be no name
+                self._first.setdefault("found", path)
+                return path
+        for path in paths:
+            near = self.near(path)
+            if near:
+                self._first.setdefault("found", near)
+                self._otherwise[name] = near.name
+                return near
+        self._first.setdefault("missing", paths[-1])
+        return paths[-1]
+
+    def near(self, path: Path) -> Path | None:
+        """The one file whose name is this one but for case, the form of its accents (a Mac's disk) or spaces."""
+        if self.fault(path):
+            return None
+        folder: Path = path.parent
+        if not os.path.isdir(folder):  # noqa: PTH112 - as above
+            deep = len(folder.parts) - len(self.base.parts) if folder.is_relative_to(self.base) else 0
+            nearest = self.near(folder) if 0 < deep <= _DEEPEST else None
+            if nearest is None:
+                return None
+            folder = nearest
+        if folder not in self._names:
+            by_key: dict[str, list[str]] = {}
+            for name in _names_in(folder):
+                by_key.setdefault(_key(name), []).append(name)
+            self._names[folder] = by_key
+        names = self._names[folder].get(_key(path.name), [])
+        same = [name for name in names if _composed(name) == _composed(path.name)] or names
+        return folder / same[0] if len(same) == 1 else None
+
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of the names asked for so far: those found written otherwise; that none was found."""
+        notes = []
+        count = len(self._otherwise)
+        if count:
+            shown = ", ".join(f"{name!r} as {found!r}" for name, found in list(self._otherwise.items())[:3])
+            notes.append(
+                f"{'1 sound file was' if count == 1 else f'{count} sound files were'} found under a name whose case, "
+                f"spaces or form of accents differs: {shown}{f' and {count - 3} more' if count > 3 else ''}"
+            )
+        if "missing" in self._first and "found" not in self._first:
+            notes.append(
+                f"no sound file is where the source says (the first: {self._first['missing']}); "
+                "--audio-folder FOLDER names the folder where they lie"
+            )
+        return tuple(notes)
+
+    def fault(self, path: Path) -> str | None:
+        """Why this path may not be read, or None."""
+        if self.within is None:
+            return None
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100
+        if any(absolute.is_relative_to(folder) for folder in self.within):
+            return None
+        return (
+            f"{path} lies outside of {' and '.join(map(str, self.within))}, and files in a folder must not reach out "
+            f"of it; if you trust them, pass --audio-folder {absolute.parent}"
+        )
+
+    def beside(self, folder: Path, stem: str) -> list[Path]:
+        """The recordings of a name, whatever they end in: best first."""
+        if folder not in self._listed:
+            by_stem: dict[str, list[Path]] = {}
+            for name in _names_in(folder):
+                beginning, suffix = os.path.splitext(name)  # noqa: PTH122
+                if suffix.lower() in SOUND_SUFFIXES:
+                    by_stem.setdefault(_key(beginning), []).append(folder / name)
+            for paths in by_stem.values():
+                paths.sort(key=lambda path: SOUND_SUFFIXES.index(path.suffix.lower()))
+            self._listed[folder] = by_stem
+        return self._listed[folder].get(_key(stem), [])
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(folder))
+    except OSError:
+        return []
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _key(name: str) -> str:
+    """The same for names that people take for one: whatever their case, the form of their accents, spaces around."""
+    return _composed(name).casefold().strip()

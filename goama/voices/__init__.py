@@ -1,0 +1,157 @@
+"""Real speech without a hub: transcribed recordings in Debian's packages to a folder that goama can prepare.
+
+`VOICES` is the catalogue and costs nothing to import; `get_voice` fetches, judges and writes one of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goama.errors import GoamaError
+from goama.voices import debian
+from goama.voices.catalogue import VOICES, Voice
+
+if TYPE_CHECKING:
+    from goama.voices.folder import Placed
+    from goama.voices.judgement import Verdict
+    from goama.voices.recording import Recording
+
+__all__ = ["VOICES", "Progress", "Voice", "VoiceFolder", "find_voice", "get_voice"]
+
+Progress = Callable[[str, int, int], None]
+"""Hears (what is being done, how many are done, how many there are)."""
+
+
+@dataclass(frozen=True)
+class VoiceFolder:
+    """What `get_voice` wrote.
+
+    clips, minutes: per split, in the order train, dev, test. left_out: clips per reason, most frequent first.
+    """
+
+    path: Path
+    voice: Voice
+    clips: dict[str, int]
+    minutes: dict[str, float]
+    left_out: dict[str, int]
+
+
+def find_voice(name: str) -> Voice:
+    """The voice of that name; GoamaError with the nearest name if there is none."""
+    by_name = {voice.name: voice for voice in VOICES}
+    if name in by_name:
+        return by_name[name]
+    nearest = difflib.get_close_matches(name.lower(), by_name, n=1, cutoff=0.0)[0]
+    raise GoamaError(f"there is no voice {name!r}: the nearest name is {nearest!r}, `goama voices list` shows all")
+
+
+def get_voice(name: str, out: Path, *, progress: Progress | None = None, cache: Path | None = None) -> VoiceFolder:
+    """Fetch one voice and write it as an audiofolder at `out`.
+
+    The folder holds metadata.jsonl (file_name, id, text, speaker, language, split), audio/, LICENCE,
+    ATTRIBUTION.md and left-out.jsonl. It is written as `out`.partial and renamed when it is whole.
+    Raises GoamaError for an unknown name, an `out` that is not empty, and packages that cannot be had.
+    """
+    voice = find_voice(name)
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise GoamaError(f"{out} exists and is not an empty folder: name another one with -o, or remove it first")
+    packages = debian.download(
+        voice.packages, cache or debian.default_cache(), _stage(progress, "downloading packages")
+    )
+    with debian.unpacked(packages) as tree:
+        return write_voice(voice, tree, packages, out, progress)
+
+
+def write_voice(
+    voice: Voice, tree: Path, packages: list[debian.Package], out: Path, progress: Progress | None = None
+) -> VoiceFolder:
+    """The part of `get_voice` after unpacking: read, judge, split, write, rename."""
+    from goama.voices import folder
+    from goama.voices.judgement import judge
+
+    try:
+        recordings = list(_read(voice, tree))
+    except FileNotFoundError:
+        recordings = []
+    if not recordings:
+        named = " and ".join(f"{package.name} {package.version}" for package in packages)
+        raise GoamaError(f"{named} do not hold the files of {voice.name}: this version is not known to goama")
+    verdicts = judge(recordings, voice.language, voice.fastest, _stage(progress, "listening"))
+    clips, left_out = _place(voice, verdicts)
+
+    partial = out.with_name(out.name + ".partial")
+    try:
+        if partial.exists():  # of a run that was stopped: it holds nothing that is not written again
+            shutil.rmtree(partial)
+        folder.write_clips(partial, clips, voice.language, _stage(progress, "writing"))
+        folder.write_left_out(partial, left_out)
+        folder.write_licence(partial, packages, tree)
+        folder.write_attribution(partial, voice.description, voice.attribution, voice.licence, packages)
+        partial.replace(out)
+    except OSError as error:
+        raise GoamaError(
+            f"{error.filename or partial} could not be written ({error.strerror}): choose another -o"
+        ) from error
+    splits = [split for split in ("train", "dev", "test") if any(clip.split == split for clip in clips)]
+    return VoiceFolder(
+        path=out,
+        voice=voice,
+        clips={split: sum(clip.split == split for clip in clips) for split in splits},
+        minutes={split: sum(clip.verdict.duration_s for clip in clips if clip.split == split) / 60 for split in splits},
+        left_out=dict(Counter(verdict.reason for verdict in left_out).most_common()),
+    )
+
+
+def _read(voice: Voice, tree: Path) -> Iterator[Recording]:
+    """The recordings of a voice: one reader a source."""
+    source = voice.name.removesuffix(f"-{voice.language}")
+    if source == "fillets":
+        from goama.voices.fillets import read
+    elif source == "asterisk":
+        from goama.voices.asterisk import read
+    elif source == "tuxpaint":
+        from goama.voices.tuxpaint import read
+    elif source == "festvox":
+        from goama.voices.festvox_ru import read
+    elif source == "queen":
+        from goama.voices.queen import read
+    else:
+        from goama.voices.drascula import read
+    return read(tree, voice.language)
+
+
+def _place(voice: Voice, verdicts: list[Verdict]) -> tuple[list[Placed], list[Verdict]]:
+    """Usable clips to their splits; the rest, and clips whose text is held out elsewhere, to the left-out."""
+    from goama.voices.folder import Placed
+    from goama.voices.judgement import Verdict
+    from goama.voices.splits import REPEATED, split_by_scene, split_by_text
+
+    usable = [verdict for verdict in verdicts if not verdict.reason]
+    recordings = [verdict.recording for verdict in usable]
+    split_up = split_by_scene if any(recording.scene for recording in recordings) else split_by_text
+    places = split_up(recordings, voice.language)
+    place_of = {recording.id: place for recording, place in zip(recordings, places, strict=True)}
+    clips: list[Placed] = []
+    left_out: list[Verdict] = []
+    for verdict in verdicts:
+        place = place_of.get(verdict.recording.id, "")
+        if place:
+            clips.append(Placed(verdict, place))
+        elif verdict.reason:
+            left_out.append(verdict)
+        else:
+            left_out.append(Verdict(verdict.recording, verdict.duration_s, REPEATED))
+    return clips, left_out
+
+
+def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(what, done, total)
