@@ -14,7 +14,6 @@ from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor, Wav2Vec2F
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
 from goama.model.encoder import front_end, load_for_inference, quiet_transformers
-from goama.model.frame_head import FRAME_HEAD
 from goama.model.trainable import merged_state
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd
@@ -40,11 +39,7 @@ class SpeechModel:
 def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     """Write the folder beside its place and rename it there, so that a reader never meets half a model."""
     partial = empty_partial(folder)
-    state = {
-        name: value.detach().cpu().contiguous()
-        for name, value in merged_state(model.network).items()
-        if not name.startswith(f"{FRAME_HEAD}.")
-    }
+    state = {name: value.detach().cpu().contiguous() for name, value in merged_state(model.network).items()}
     state["lm_head.bias"] = state["lm_head.bias"].clone()
     state["lm_head.bias"][model.vocabulary.unk_id] = _NEVER
     try:

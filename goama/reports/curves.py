@@ -32,15 +32,6 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A part of the training, in steps."""
-
-    name: str
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
 class Mark:
     """Something that happened at a step; `number` is its place in the list below the curves."""
 
@@ -55,7 +46,6 @@ class Axes:
     """What all curves of a run share."""
 
     last_step: float
-    phases: tuple[Phase, ...] = ()
     marks: tuple[Mark, ...] = ()
     best_step: float | None = None
 
@@ -89,15 +79,6 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Band:
-    """A phase as drawn."""
-
-    name: str
-    left: float
-    width: float
-
-
-@dataclass(frozen=True)
 class Curve:
     """A chart over steps, `width` by `height` units; tick places are shares of them."""
 
@@ -111,7 +92,6 @@ class Curve:
     traces: tuple[DrawnTrace, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    bands: tuple[Band, ...]
     marks: tuple[DrawnMark, ...]
     columns: tuple[Column, ...]
     best: tuple[float, float] | None
@@ -154,10 +134,6 @@ def curve(
         tuple(_drawn(trace, place) for trace in traces),
         tuple(Tick(step / right, as_number(step)) for step in _whole_ticks(right, 6 if width > 400 else 4)),
         tuple(Tick(scale.share(value), say(value)) for value in scale.ticks()),
-        tuple(
-            Band(phase.name, width * phase.start / right, width * (min(phase.end, right) - phase.start) / right)
-            for phase in axes.phases
-        ),
         tuple(
             DrawnMark(*place(mark.step, _nearest(first, mark.step)), mark)
             if first[0][0] <= mark.step

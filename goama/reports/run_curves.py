@@ -1,4 +1,4 @@
-"""The metrics of a run into its curves, its phases, and the sentences of what the guard did."""
+"""The metrics of a run into its curves, and the sentences of what the guard did."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goama.reports.charts import as_number
-from goama.reports.curves import Axes, Curve, Mark, Phase, Trace, curve
+from goama.reports.curves import Axes, Curve, Mark, Trace, curve
 from goama.run.files import Line, Metrics, number
 
 MOST_EVENTS = 40
@@ -25,7 +25,6 @@ class Drawing:
 
     large: tuple[Curve, ...]
     small: tuple[Curve, ...]
-    phases: tuple[Phase, ...]
     events: tuple[Mark, ...]
     unlisted: int
 
@@ -41,8 +40,7 @@ def draw(metrics: Metrics) -> Drawing:
     """What was not measured, or by an earlier goama not written, has no curve."""
     best = best_evaluation(metrics)
     events = _listed(metrics.events)
-    phases = _phases(metrics.steps)
-    axes = Axes(metrics.step, phases, events, best["step"] if best else None)
+    axes = Axes(metrics.step, events, best["step"] if best else None)
 
     def evaluated(key: str) -> list[tuple[float, float | None]]:
         return [(line["step"], number(line, key)) for line in metrics.evaluations]
@@ -68,7 +66,7 @@ def draw(metrics: Metrics) -> Drawing:
             "Loss",
             losses,
             axes,
-            unit="nats per label" + (", per frame while frame labels guide" if phases else ""),
+            unit="nats per label",
             hint="What training makes smaller. Falling errors matter more: a loss may fall by learning clips by heart.",
             say=figures,
             size=_LARGE,
@@ -87,15 +85,6 @@ def draw(metrics: Metrics) -> Drawing:
             (0.0, 1.0),
         ),
         _small(
-            "Frame labels right",
-            "frames_right",
-            over_steps,
-            axes,
-            short_percent,
-            "Of the frames of letters, while frame labels guide.",
-            (0.0, 1.0),
-        ),
-        _small(
             "Padding",
             "padding_share",
             over_steps,
@@ -111,7 +100,6 @@ def draw(metrics: Metrics) -> Drawing:
     return Drawing(
         tuple(chart for chart in large if chart),
         tuple(chart for chart in small if chart),
-        phases,
         events,
         len(metrics.events) - len(events),
     )
@@ -157,34 +145,6 @@ def exponent(value: float) -> str:
         return "0"
     mantissa, power = f"{value:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(power)}".replace("-", "−")
-
-
-# --- phases
-
-
-def _phases(steps: Sequence[Line]) -> tuple[Phase, ...]:
-    """Frame labels, fade-in, CTC: as each line's `guidance`, the frame labels' share in the loss, says."""
-    named = [(line["step"], _phase_of(steps, place)) for place, line in enumerate(steps)]
-    phases: list[Phase] = []
-    start = 0.0
-    for place, (step, name) in enumerate(named):
-        if place + 1 == len(named) or named[place + 1][1] != name:
-            phases.append(Phase(name, start, step))
-            start = step
-    return tuple(phases) if len(phases) > 1 or (phases and phases[0].name != "CTC") else ()
-
-
-def _phase_of(steps: Sequence[Line], place: int) -> str:
-    line = steps[place]
-    weight = number(line, "guidance")
-    if weight is None:  # written before goama said how much
-        return "frame labels guide" if "frames_right" in line or line.get("guided") is True else "CTC"
-    if weight >= 1:
-        return "frame labels"
-    later = number(steps[place + 1], "guidance") if place + 1 < len(steps) else None
-    earlier = number(steps[place - 1], "guidance") if place else None
-    is_fading = (later is not None and later < weight) or (later is None and earlier is not None and weight < earlier)
-    return "CTC fades in" if is_fading else "CTC" if not weight else "CTC and frame labels"
 
 
 # --- what the guard did

@@ -50,8 +50,6 @@ class RunState:
     best_cer: float | None = None
     best_step: int | None = None
     skipped_steps: int = 0
-    realigned: int = 0
-    """How often the network has aligned its own frame labels; RUN/alignment-<realigned>.npz holds them."""
     guard: GuardState = field(default_factory=GuardState)
     scaler: dict[str, Any] = field(default_factory=dict)
     """The fp16 gradient scaler's state; empty in other precisions."""

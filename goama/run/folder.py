@@ -3,7 +3,7 @@
 RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
 RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
 RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
-RUN/diagnosis.json    what is wrong, and what to do            RUN/alignment-<n>.npz frame labels, from scratch only
+RUN/diagnosis.json    what is wrong, and what to do
 RUN/dev.jsonl         dev clips as RUN/best writes them        RUN/report.html    all of it as a page
 """
 

@@ -42,8 +42,6 @@ class TrainSection(_Section):
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    flat_start: Share | Auto = Field("auto", description="share of training on frame labels, before CTC fades in")
-    realign: int = Field(3, ge=0, description="times in it that the network aligns the frame labels again")
     consistency: float = Field(0.0, ge=0, description="weight of the agreement of two views of each clip (CR-CTC)")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="arithmetic of the network")
     eval_every: int | None = Field(
@@ -184,11 +182,20 @@ def _known_keys() -> list[str]:
     ]
 
 
+_REMOVED = {"train.flat_start": "training on frame labels", "train.realign": "training on frame labels"}
+"""Keys of goama 0.1 that no longer exist, and what they set."""
+
+
 def _refuse_unknown_keys(tables: dict[str, Any], where: str) -> None:
     known = _known_keys()
     for section, table in tables.items():
         keys = [f"{section}.{key}" for key in table] if isinstance(table, dict) else [section]
         for key in keys:
+            if key in _REMOVED:
+                raise GoamaError(
+                    f"{where}: {key} set goama 0.1's {_REMOVED[key]}, which was removed; delete the key from a recipe "
+                    "of your own, and train a run that has it again into another folder"
+                )
             if key not in known:
                 close = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
                 hint = f"; did you mean {close[0]}?" if close else f"; keys are: {', '.join(known)}"

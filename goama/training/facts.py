@@ -53,7 +53,6 @@ class Facts:
     """The recipe's peak rate of what is pretrained."""
     head_learning_rate: float
     """The recipe's peak rate of what is new."""
-    flat_start: float
     adapter: bool
     hears_waveforms: bool
     disguises_left: tuple[str, ...]
@@ -92,7 +91,6 @@ def gather_facts(
         from_scratch=encoder == SCRATCH,
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
-        flat_start=float(recipe.train.flat_start),
         adapter=bool(recipe.model.adapter),
         hears_waveforms=hears_waveforms(config),
         disguises_left=() if hears_waveforms(config) else _left_at_0(recipe.augment),

@@ -51,8 +51,6 @@ _PLATEAU_CER = 0.95  # over this the network writes next to nothing: waiting, no
 class GuardState:
     """What the guard remembers: part of the loop's state and of every checkpoint."""
 
-    objective: tuple[float, int] = (0.0, 0)
-    """What the losses below measure: the share of the frame labels, and how often these were aligned again."""
     losses: tuple[float, ...] = ()
     """The last finite losses."""
     opening: tuple[float, ...] = ()
@@ -93,11 +91,6 @@ class Trouble:
         if self.kind == "forgotten":
             return f"dev CER {100 * (self.usual or 0):.0f} % {self.steps} steps ago, and next to nothing is written now"
         return f"{self.steps} steps in a row had no finite gradients"
-
-
-def with_objective(guard: GuardState, objective: tuple[float, int]) -> GuardState:
-    """Forget the losses where another objective begins: while CTC fades in, at every step."""
-    return guard if guard.objective == objective else replace(guard, objective=objective, losses=(), opening=())
 
 
 def after_step(guard: GuardState, loss: float, *, skipped: bool) -> GuardState:
@@ -195,7 +188,6 @@ def after_rollback(guard: GuardState, restored: GuardState, step: int, cut: floa
     """The restored weights' own history, a lower rate, one roll-back more."""
     return replace(
         guard,
-        objective=restored.objective,
         losses=restored.losses,
         opening=restored.opening,
         rate=guard.rate * cut,

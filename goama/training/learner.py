@@ -14,8 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from goama.data.batches import Batch
-from goama.model.encoder import feature_stride, frame_shift_s, output_frames
-from goama.model.frame_head import frame_logits
+from goama.model.encoder import frame_shift_s, output_frames
 from goama.model.fsdp import Shards, whole
 from goama.run.recipe import AugmentSection
 from goama.sound.audio import SAMPLE_RATE
@@ -31,40 +30,32 @@ from goama.sound.augmentation import (
 from goama.sound.front_end import FrontEnd
 from goama.sound.log_mel import LogMel
 from goama.text.vocabulary import Vocabulary
-from goama.training.alignment import Alignment, frame_targets
-from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
+from goama.training.objective import ctc_sum, disagreement_sum
 from goama.training.processes import Processes
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """One optimiser step: loss in nats per label, or per frame while frame labels guide; gradient norm before
-    clipping; frames that are blank; of the frames of letters those whose frame label is right."""
+    """One optimiser step: loss in nats per label; gradient norm before clipping; share of frames that are blank."""
 
     loss: float
     gradient_norm: float
     blank_share: float
-    guidance: float
-    """The share in the loss of the frame labels."""
     disagreement: float | None
-    """Of two views of a clip, in nats per label; `loss` does not hold it."""
-    frames_right: float | None
+    """Of two views of a clip, in nats per label; `loss` does not include it."""
     audio_s: float
     padded_s: float
     skipped: bool
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What the network made of a batch: of each of its views, one after the other along the first dimension."""
+class _Output:
+    """The network's output for a batch; with two views, the second follows the first along the first dimension."""
 
     logits: torch.Tensor
+    """(B, T, V)"""
     lengths: torch.Tensor
     """(B,) valid frames of `logits`."""
-    frame_logits: torch.Tensor | None
-    frame_lengths: torch.Tensor
-    stretches: torch.Tensor
-    """(B,) how many times as slow as it was each clip has become."""
 
 
 class Learner:
@@ -109,147 +100,114 @@ class Learner:
         seed: int,
         clip: float,
         augment: AugmentSection | None = None,
-        alignment: Alignment | None = None,
-        guidance: float = 0.0,
         consistency: float = 0.0,
     ) -> StepResult:
-        """One optimiser step over `batches`, computed one after the other.
+        """The outcome of one optimiser step over `batches`, which are computed one after the other.
 
         The loss is the sum over all clips of all batches (of all processes) divided by their labels, so that
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
-        With `guidance` > 0 that is the share in the loss of the frame head's labels, which `alignment` holds,
-        in nats per frame. With `consistency` > 0 the network hears each clip in two views, disguised independently,
-        and that is the weight of their disagreement beside CTC. A step whose loss or gradients are not finite, or
-        that has no clip, is skipped.
+        With `consistency` > 0 the network sees each clip in two views, augmented independently, and `consistency` is
+        the weight of their disagreement beside CTC. A step whose loss or gradients are not finite, or that has no
+        clip, is skipped.
         """
         torch.manual_seed(seed)
         label_total, sample_total = self.processes.sums(
             sum(b.label_count for b in batches), sum(b.samples for b in batches)
         )
         if not sample_total:
-            return StepResult(nan, nan, 0.0, guidance, None, None, 0.0, 0.0, skipped=True)
-        label_total = max(1.0, label_total)
-        views = 2 if consistency and guidance < 1 else 1
-        loss_sum, disagreement_total, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            return StepResult(nan, nan, 0.0, None, 0.0, 0.0, skipped=True)
+        views = 2 if consistency else 1
+        totals = np.zeros(4)  # loss, disagreement, blank frames, frames
         for batch in batches:
-            if not batch.ids:  # fewer clips than processes
-                if self._shards is not None:
-                    self._accompany(views, guidance)
-                continue
-            heard = self._forward(batch, augment, seed, views, is_guided=guidance > 0)
-            logits, lengths = heard.logits, heard.lengths
-            loss = torch.zeros((), device=logits.device)
-            if guidance < 1:
-                labels = [*batch.labels] * views
-                ctc = ctc_sum(logits, lengths, labels, self.vocabulary.blank_id).sum() / (views * label_total)
-                loss = (1.0 - guidance) * ctc.to(loss.device)
-            if heard.frame_logits is not None and alignment is not None:
-                targets = self._frame_targets(batch, alignment, heard).to(logits.device)
-                per_sample = frame_sum(heard.frame_logits, targets).sum() / (views * sample_total)
-                loss = loss + guidance * per_sample * self.front_end.frame_shift_s * SAMPLE_RATE
-                is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
-                right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
-                spoken += int(is_spoken.sum())
-            loss_sum += float(loss.detach())
-            if views == 2:
-                disagreement = disagreement_sum(logits, lengths).sum() / (views * label_total)
-                loss = loss + (1.0 - guidance) * consistency * disagreement.to(loss.device)
-                disagreement_total += float(disagreement.detach())
-            self.accelerator.backward(loss)
-            valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
-            blanks += int(((logits.detach().argmax(-1) == self.vocabulary.blank_id) & valid).sum())
-            frames += int(valid.sum())
-        if self._shards is None:
-            self.processes.sum_gradients(self.network.parameters())
-        norm = float(whole(self.accelerator.clip_grad_norm_(self.network.parameters(), clip)))
-        loss_sum, disagreement_total, blanks, frames, right, spoken, padded = self.processes.sums(
-            loss_sum, disagreement_total, blanks, frames, right, spoken, sum(b.padded_samples for b in batches)
+            if batch.ids:
+                output = self._forward(batch, augment, seed, views)
+                totals += self._backward(batch, output, views, max(1.0, label_total), consistency)
+            elif self._shards is not None:  # fewer clips than processes
+                self._backward_without_clips(views)
+        norm = self._clipped_norm(clip)
+        loss, disagreement, blanks, frames, padded = self.processes.sums(
+            *totals, sum(b.padded_samples for b in batches)
         )
-        skipped = not (isfinite(norm) and isfinite(loss_sum))
+        skipped = not (isfinite(norm) and isfinite(loss))
         if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
             self.optimiser.step()
         self.optimiser.zero_grad()
         return StepResult(
-            loss=loss_sum,
+            loss=loss,
             gradient_norm=norm,
             blank_share=blanks / max(1, frames),
-            guidance=guidance,
-            disagreement=disagreement_total if views == 2 else None,
-            frames_right=right / spoken if spoken else None,
+            disagreement=disagreement if views == 2 else None,
             audio_s=sample_total / SAMPLE_RATE,
             padded_s=padded / SAMPLE_RATE,
             skipped=skipped,
         )
 
-    def _accompany(self, views: int, guidance: float) -> None:
-        """Compute a gradient of zero, without a clip: layers that are spread are gathered from all processes."""
-        noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
-        heard = self._forward(Batch(("",), (noise,), ((),), ("",), (None,)), None, 0, views, is_guided=guidance > 0)
-        loss = 0.0 * heard.logits.sum() if guidance < 1 else torch.zeros((), device=heard.logits.device)
-        if heard.frame_logits is not None:
-            loss = loss + 0.0 * heard.frame_logits.sum()
+    def _backward(
+        self, batch: Batch, output: _Output, views: int, label_total: float, consistency: float
+    ) -> tuple[float, float, int, int]:
+        """Add a batch's gradients; returns its shares of loss and disagreement, its blank frames, and its frames."""
+        logits, lengths, blank_id = output.logits, output.lengths, self.vocabulary.blank_id
+        loss = ctc_sum(logits, lengths, [*batch.labels] * views, blank_id).sum() / (views * label_total)
+        loss_share, disagreement_share = float(loss.detach()), 0.0
+        if views == 2:
+            disagreement = disagreement_sum(logits, lengths).sum() / (views * label_total)
+            loss = loss + consistency * disagreement.to(loss.device)
+            disagreement_share = float(disagreement.detach())
         self.accelerator.backward(loss)
+        valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
+        blanks = (logits.detach().argmax(-1) == blank_id) & valid
+        return loss_share, disagreement_share, int(blanks.sum()), int(valid.sum())
+
+    def _backward_without_clips(self, views: int) -> None:
+        """Compute a gradient of zero: FSDP gathers each layer's parameters from all processes, also one without clips."""
+        noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
+        output = self._forward(Batch(("",), (noise,), ((),), ("",), (None,)), None, 0, views)
+        self.accelerator.backward(0.0 * output.logits.sum())
+
+    def _clipped_norm(self, clip: float) -> float:
+        """The norm of the gradients, summed over all processes, before it is clipped to `clip`."""
+        if self._shards is None:
+            self.processes.sum_gradients(self.network.parameters())
+        return float(whole(self.accelerator.clip_grad_norm_(self.network.parameters(), clip)))
 
     def load_scaler(self, saved: dict[str, Any]) -> None:
         """Go on with the fp16 gradient scaler of a checkpoint; other precisions have none, and nothing is `saved`."""
         if self.accelerator.scaler is not None and saved:
             self.accelerator.scaler.load_state_dict(saved)
 
-    def rehearse(self, batch: Batch, *, views: int = 1, is_guided: bool = False) -> None:
-        """Compute a batch's gradient and forget it: needs the memory that a step needs, and changes nothing."""
+    def rehearse(self, batch: Batch, *, views: int = 1) -> None:
+        """Compute a batch's gradient and discard it: needs the memory that a step needs, and changes nothing."""
         try:
-            heard = self._forward(batch, None, 0, views, is_guided=is_guided)
+            output = self._forward(batch, None, 0, views)
             labels = [*batch.labels] * views
-            loss = ctc_sum(heard.logits, heard.lengths, labels, self.vocabulary.blank_id).sum()
-            if heard.frame_logits is not None:
-                loss = loss + heard.frame_logits.sum()
-            self.accelerator.backward(loss)
+            self.accelerator.backward(ctc_sum(output.logits, output.lengths, labels, self.vocabulary.blank_id).sum())
         finally:
             self.optimiser.zero_grad()
 
-    def _forward(
-        self, batch: Batch, augment: AugmentSection | None, seed: int, views: int, *, is_guided: bool
-    ) -> _Heard:
+    def _forward(self, batch: Batch, augment: AugmentSection | None, seed: int, views: int) -> _Output:
+        """Logits of `views` copies of the batch. All have the same reverberation and tempo, each its own masks."""
         waveforms, by_clip = batch.waveforms, generators(seed, batch.ids)
         if augment is not None and augment.reverb:
             waveforms = reverberate(waveforms, by_clip, float(augment.reverb))
         inputs, mask = self.front_end(waveforms)
-        unchanged = mask.sum(1)
-        if augment is not None and augment.tempo and isinstance(self.front_end, LogMel):  # the same in all views
+        if augment is not None and augment.tempo and isinstance(self.front_end, LogMel):
             needed = self._frames_needed(batch, inputs.shape[1])
             inputs, mask = change_tempo(inputs, mask, by_clip, float(augment.tempo), needed)
-        seen_by = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
+        by_view = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
         masked = {}
         if isinstance(self.front_end, LogMel):
-            inputs = torch.cat([self._disguised(inputs, mask, augment, by_view) for by_view in seen_by])
+            inputs = torch.cat([self._augmented(inputs, mask, augment, by_clip) for by_clip in by_view])
         else:
             inputs = inputs.repeat(views, 1)
-            masked["mask_time_indices"] = torch.cat([self._time_masks(mask, augment, by_view) for by_view in seen_by])
+            masked["mask_time_indices"] = torch.cat([self._time_masks(mask, augment, by_clip) for by_clip in by_view])
         mask = mask.repeat(views, 1)
-        output = self.network(inputs, attention_mask=mask.long(), output_hidden_states=is_guided, **masked)
-        return _Heard(
-            logits=output.logits,
-            lengths=output_frames(self.config, mask.sum(1)),
-            frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
-            frame_lengths=mask.sum(1),
-            stretches=mask.sum(1) / unchanged.repeat(views),
-        )
-
-    def _frame_targets(self, batch: Batch, alignment: Alignment, heard: _Heard) -> torch.Tensor:
-        views = len(heard.logits) // len(batch.ids)
-        return frame_targets(
-            [alignment.starts[clip] for clip in batch.ids] * views,
-            [*batch.labels] * views,
-            heard.frame_lengths.tolist(),
-            stride=feature_stride(self.config),
-            stretches=heard.stretches.tolist(),
-            blank_id=self.vocabulary.blank_id,
-        )
+        logits = self.network(inputs, attention_mask=mask.long(), **masked).logits
+        return _Output(logits, output_frames(self.config, mask.sum(1)))
 
     def _time_masks(
         self, mask: torch.Tensor, augment: AugmentSection | None, by_clip: Sequence[torch.Generator]
     ) -> torch.Tensor:
-        """(B, T) bool, frames that the network hides from its transformer; never None, or it would draw its own."""
+        """(B, T) bool, frames that are masked before the transformer; never None, or the network would draw its own."""
         return time_masks(
             output_frames(self.config, mask.sum(1)).cpu(),
             by_clip,
@@ -258,7 +216,7 @@ class Learner:
             frame_shift_s=frame_shift_s(self.config),
         ).to(mask.device)
 
-    def _disguised(
+    def _augmented(
         self,
         features: torch.Tensor,
         mask: torch.Tensor,

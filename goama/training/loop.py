@@ -22,7 +22,6 @@ from goama.run.checkpoint import RunState, drop_later, load_everywhere, save_eve
 from goama.run.recipe import EVALUATIONS, AugmentSection, TrainSection
 from goama.training import guard
 from goama.training.culprits import culprits, worst
-from goama.training.guidance import Guide
 from goama.training.learner import Learner, StepResult
 from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import rate_factor, set_rate, weight_scale
@@ -57,14 +56,13 @@ class TrainingLoop:
         monitor: Monitor,
         save_model: Callable[[str, RunState], None],
         diagnose: Callable[[RunState, bool], None],
-        guide: Guide | None = None,
         knows_letters: bool = False,
     ):
         """`knows_letters`: the network may be able to write before it is trained, which it should not forget."""
         self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
         self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
         self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
-        self.diagnose, self.guide, self.processes = diagnose, guide, learner.processes
+        self.diagnose, self.processes = diagnose, learner.processes
         self.knows_letters = knows_letters
         self.page = RunPage(run, monitor.say, writes=self.processes.is_main)
         self._pace = ""
@@ -87,7 +85,6 @@ class TrainingLoop:
             self._evaluate_now(self._progress())
         with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stopping:
-                self._maybe_align_again()
                 before, step_started = self._progress(), time.monotonic()
                 place, parts = self.processes.together(lambda: self._next(stream))
                 result = self._step(self._sound(parts), before)
@@ -147,31 +144,12 @@ class TrainingLoop:
             seed=(self.train.seed * 1_000_003 + self.state.step) % 2**63,
             clip=self.train.clip,
             augment=self.augment,
-            alignment=self.guide.alignment if self.guide else None,
-            guidance=self._guidance(progress),
             consistency=self.train.consistency,
         )
 
-    def _guidance(self, progress: float) -> float:
-        return self.guide.weight(progress) if self.guide else 0.0
-
-    def _maybe_align_again(self) -> None:
-        progress, realigned = self._progress(), self.state.realigned
-        if self.guide is None or not self.guide.is_due(progress, realigned):
-            return
-        network = self.learner.whole_network()
-        network.eval()
-        try:
-            self.guide.align_again(network, self.learner.front_end, progress, realigned + 1)
-        finally:
-            network.train()
-        self.state = replace(self.state, realigned=realigned + 1)
-
     def _guard(self, result: StepResult, parts: list[Batch]) -> None:
         """Remember the step; explain one that was skipped or odd; undo a spike, or stop when that helps no more."""
-        objective = (result.guidance, self.state.realigned)
-        self.state = replace(self.state, guard=guard.with_objective(self.state.guard, objective))
-        is_odd = not result.skipped and result.guidance < 1 and guard.is_odd(self.state.guard, result.loss)
+        is_odd = not result.skipped and guard.is_odd(self.state.guard, result.loss)
         scaled = self.learner.accelerator.scaler is not None
         self.state = replace(self.state, guard=guard.after_step(self.state.guard, result.loss, skipped=result.skipped))
         if is_odd or (result.skipped and not scaled):
@@ -228,8 +206,6 @@ class TrainingLoop:
                 f"step {self.state.step}: {why}; back to the weights of step {restored.step}, "
                 f"at {cut:g} times the learning rate"
             )
-            if self.guide is not None and restored.realigned < self.state.realigned:
-                self.guide.go_back(restored.realigned, self.state.realigned)
             self.state = replace(self.state, guard=after)
             self._save()
         else:
@@ -251,9 +227,6 @@ class TrainingLoop:
         return max(shares)
 
     def _is_evaluation_due(self, before: float, now: float) -> bool:
-        """While frame labels alone are learnt there is nothing to evaluate: CTC cannot write yet."""
-        if self._guidance(before) == 1.0 and now < 1.0:
-            return False
         if self.train.eval_every is not None:
             due = self.state.step % self.train.eval_every == 0
         else:
@@ -366,8 +339,6 @@ class TrainingLoop:
                 "gradient_norm": max(r.gradient_norm for r in taken),
                 "weight_growth": guard.growth(self.state.guard),
                 "blank_share": sum(r.blank_share for r in recent) / len(recent),
-                "guidance": round(recent[0].guidance, 4),
-                **_mean_of(recent, "frames_right"),
                 **_mean_of(recent, "disagreement"),
                 "padding_share": padding,
                 "audio_s_per_s": audio / seconds,
@@ -385,8 +356,6 @@ class TrainingLoop:
         progress = min(1.0, self._progress())
         left = self.state.elapsed_s * (1 - progress) / progress if progress > 0.01 else None
         line = f"step {self.state.step}  loss {result.loss:.3f}  blank {100 * result.blank_share:.0f} %"
-        if result.frames_right is not None:
-            line += f"  frames right {100 * result.frames_right:.0f} %"
         self.monitor.show(progress, left, line)
 
 

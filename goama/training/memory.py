@@ -49,12 +49,10 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
-def rehearse(
-    learner: Learner, seconds: float, longest_s: float, *, tempo: float = 0.0, views: int = 1, is_guided: bool = False
-) -> None:
+def rehearse(learner: Learner, seconds: float, longest_s: float, *, tempo: float = 0.0, views: int = 1) -> None:
     """Compute, and forget, the gradient of a batch of noise: clips of `longest_s`, together at most `seconds`.
 
-    Each is longer by the share `tempo`, as training may make it; `is_guided`: with the frame head.
+    Each is longer by the share `tempo`, as training may make it.
     """
     kept = [
         torch.empty_like(parameter)
@@ -67,7 +65,5 @@ def rehearse(
     samples = generator.standard_normal((count, round((1.0 + tempo) * longest_s * SAMPLE_RATE))).astype(np.float32)
     labels = (tuple(learner.vocabulary.encode(learner.vocabulary.units[0])),) * count
     names = tuple(map(str, range(count)))
-    learner.rehearse(
-        Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views, is_guided=is_guided
-    )
+    learner.rehearse(Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views)
     del kept

@@ -305,11 +305,6 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     head_rate = max(rate, 5e-4) if encoder != SCRATCH else rate
     chooser.choose("train", "head_learning_rate", head_rate, new)
     chooser.choose("train", "layer_decay", 1.0, "no layer is held back: with 0.9 the starter learnt no better")
-    if chooser.recipe.train.flat_start not in ("auto", 0) and hears_waveforms(config):
-        raise GoamaError(f"{encoder} hears waveforms: train.flat_start aligns log-mel frames; set it to 0")
-    flat = 0.45 if encoder == SCRATCH else 0.0
-    why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
-    chooser.choose("train", "flat_start", flat, why)
 
 
 def _is_small(config: PreTrainedConfig) -> bool:
@@ -370,7 +365,7 @@ def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, ho
     """Steps are what the user asked for; minutes are a bound that a small pretrained encoder may not need."""
     train = chooser.recipe.train
     if train.eval_every is None:
-        why = f"{EVALUATIONS} evaluations" if not train.flat_start else "from where CTC begins"
+        why = f"{EVALUATIONS} evaluations"
         if train.minutes is not None:
             why += ", fewer where they would take over a tenth of the minutes"
         chooser.choices.append(Choice("train.eval_every", "a twelfth of the run", why))

@@ -30,7 +30,6 @@ from goama.model.encoder import (
     read_config,
 )
 from goama.model.folder import SpeechModel, save_model_folder
-from goama.model.frame_head import FRAME_HEAD, add_frame_head
 from goama.model.fsdp import Shards
 from goama.model.trainable import choose_trainable
 from goama.reports.run_page import REPORT_FILE
@@ -40,7 +39,6 @@ from goama.run.recipe import Recipe, read_recipe
 from goama.text.vocabulary import CharacterReport, Vocabulary
 from goama.training.diagnosis import diagnose, save_diagnoses
 from goama.training.facts import gather_facts
-from goama.training.guidance import Guide
 from goama.training.learner import Learner
 from goama.training.loop import Outcome, TrainingLoop
 from goama.training.memory import is_out_of_memory, parts_that_fit, rehearse
@@ -128,14 +126,12 @@ def train(
         processes.on_main(lambda: write_run(run, corpora, encoder, plan, loaded))
     _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
 
-    if recipe.train.flat_start:
-        add_frame_head(loaded.network)
     shards = _spread(console, processes, loaded.network) if sharded else None
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
-        new_parameters=(*loaded.new_parameters, FRAME_HEAD),
+        new_parameters=loaded.new_parameters,
         layer_decay=float(recipe.train.layer_decay),
         betas=recipe.train.betas,
         weight_decay=recipe.train.weight_decay,
@@ -185,10 +181,6 @@ def train(
             for diagnosis in found if at_end else new:
                 monitor.say(str(diagnosis))
 
-        guide = None
-        if recipe.train.flat_start and not state.finished:
-            guide = _guide(run, corpora, vocabulary, plan, monitor, processes)
-            guide.begin(state.realigned)
         loop = TrainingLoop(
             learner,
             batches,
@@ -202,7 +194,6 @@ def train(
             monitor,
             save_model,
             lambda state, at_end: processes.on_main(lambda: explain(state, at_end)),
-            guide,
             knows_letters=carried > 0,
         )
         try:
@@ -265,22 +256,6 @@ def _carried_head(loaded: LoadedEncoder) -> int:
     return 0 if is_parted else loaded.carried_over.characters
 
 
-def _guide(
-    run: Path, corpora: Mixture, vocabulary: Vocabulary, plan: Plan, monitor: Monitor, processes: Processes
-) -> Guide:
-    parts = [(name, _trained_on(cuts, plan).to_eager()) for name, cuts in corpora.parts("train")]
-    train = plan.recipe.train
-    return Guide(
-        run,
-        [(name, cuts) for name, cuts in parts if len(cuts)],
-        vocabulary,
-        monitor,
-        share=float(train.flat_start),
-        realign=train.realign,
-        processes=processes,
-    )
-
-
 def _split_to_fit(run: Path, console: Console, plan: Plan, learner: Learner) -> Plan:
     """Try out how much of a step the GPUs hold at once; the plan, and the run's recipe, with the parts it needs."""
     train = plan.recipe.train
@@ -291,7 +266,6 @@ def _split_to_fit(run: Path, console: Console, plan: Plan, learner: Learner) -> 
         longest_s=plan.longest_s,
         tempo=float(plan.recipe.augment.tempo),
         views=2 if train.consistency else 1,
-        is_guided=bool(train.flat_start),
     )
     fit = learner.processes.together(lambda: parts_that_fit(try_seconds, batch_s, plan.longest_s))
     parts = max(learner.processes.gathered([fit]))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.reports.curves import MOST_POINTS, Axes, Mark, Phase, Trace, curve, thin
+from goama.reports.curves import MOST_POINTS, Axes, Mark, Trace, curve, thin
 
 VALUES = st.lists(st.none() | st.floats(-1e9, 1e9), min_size=1, max_size=3000)
 
@@ -67,11 +67,10 @@ def test_everything_is_drawn_inside_the_chart_and_has_a_scale(values: list[float
     assert all(-1e-6 <= tick.at <= 1 + 1e-6 for tick in (*drawn.x_ticks, *drawn.y_ticks))
 
 
-def test_marks_bands_and_the_best_stand_where_they_happened() -> None:
-    axes = Axes(100, (Phase("labels", 0, 25), Phase("CTC", 25, 100)), (Mark(50, "went back", "warning", 1),), 75)
+def test_marks_and_the_best_stand_where_they_happened() -> None:
+    axes = Axes(100, (Mark(50, "went back", "warning", 1),), 75)
     drawn = curve("Loss", [Trace("loss", [(step, 100.0 - step) for step in range(0, 101, 25)])], axes, say=say)
     assert drawn is not None
-    assert [(band.name, band.left, band.width) for band in drawn.bands] == [("labels", 0, 75), ("CTC", 75, 225)]
     (mark,) = drawn.marks
     on_curve = dict(places(drawn.traces[0].path))
     assert on_curve[mark.x] == mark.y and mark.x == 150

@@ -260,17 +260,6 @@ def test_a_thousand_odd_batches_leave_what_changed_the_run(run: Path) -> None:
     assert "… and 961 more" in text
 
 
-def test_phases_of_a_guided_run_are_named(run: Path) -> None:
-    guided = [
-        logged(step, frames_right=0.5, guidance=weight)
-        for step, weight in ((10, 1.0), (20, 1.0), (30, 0.8), (40, 0.5), (50, 0.3), (60, 0.3))
-    ]
-    log(run, guided)
-    assert (
-        "frame labels until step 20, CTC fades in until step 40, CTC and frame labels until step 60" in read(run).text
-    )
-
-
 # --- the diagnosis
 
 

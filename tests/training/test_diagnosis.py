@@ -16,7 +16,6 @@ FACTS = Facts(
     from_scratch=True,
     learning_rate=1e-3,
     head_learning_rate=1e-3,
-    flat_start=0.0,
     adapter=False,
     hears_waveforms=False,
     disguises_left=("tempo", "reverb"),
@@ -38,8 +37,8 @@ def real(name: str) -> list[dict]:
     return [json.loads(line) for line in (METRICS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def logged(step: int, loss: float, blank: float = 0.6, rate: float = 1e-3, guidance: float = 0.0) -> dict:
-    return {"step": step, "loss": loss, "blank_share": blank, "learning_rate": rate, "guidance": guidance}
+def logged(step: int, loss: float, blank: float = 0.6, rate: float = 1e-3) -> dict:
+    return {"step": step, "loss": loss, "blank_share": blank, "learning_rate": rate}
 
 
 def evaluated(step: int, cer: float, loss: float | None = None, **more) -> dict:
@@ -93,21 +92,9 @@ def test_a_real_run_on_the_blank_plateau_hears_until_when_that_is_normal():
     assert only(lines).name == "ended-on-the-blank-plateau"
     late = [logged(60, 3.0), *(line | {"step": line["step"] + 1500} for line in lines)]  # the rate peaked long ago
     assert only(late, at_end=False).name == "stuck-on-the-blank-plateau"
-    assert "flat_start" in only(late).remedy
+    assert "--encoder starter" in only(late).remedy
     tuned = replace(FACTS, from_scratch=False)
     assert "--encoder" not in only(late, tuned).remedy
-
-
-def test_the_plateau_of_a_run_that_learns_frame_labels_first_is_counted_from_where_ctc_begins():
-    scratch = replace(FACTS, flat_start=0.45)
-    labels = [logged(10 * n, 2.0, 1.0, rate=1e-4 * min(n, 50), guidance=1.0) for n in range(1, 151)]
-    assert names(labels, scratch, at_end=False) == [], "CTC has not begun to write"
-    ctc = [logged(10 * n, 3.0, 0.99, rate=1e-3, guidance=0.3) | {"frames_right": 0.7} for n in range(151, 281)]
-    soon = only([*labels, *ctc[:40], evaluated(1900, 1.0)], scratch, at_end=False)
-    assert soon.name == "blank-plateau" and "normal until about step 2500" in soon.sentence
-    assert "70.0 % have the right frame label" in soon.evidence
-    late = only([*labels, *ctc, evaluated(2800, 1.0)], scratch, at_end=False)
-    assert late.name == "stuck-on-the-blank-plateau" and "flat_start" not in late.remedy
 
 
 def test_the_plateau_of_a_new_head_is_counted_from_where_the_encoder_begins_to_learn():
@@ -266,10 +253,6 @@ def test_a_loss_that_creeps_up_for_hundreds_of_steps_shows_a_rate_too_high():
     creeping = [3.0, *[2.0 - 0.02 * n for n in range(29)], *[1.4 + 0.03 * n for n in range(30)]]
     lines = run(creeping, [0.6, 0.5, 0.45, 0.5, 0.6, 0.7])
     assert names(lines) == ["learning-rate-too-high"]
-    guided = [line | {"guidance": 1.0 if line["step"] <= 450 else 0.3} if "loss" in line else line for line in lines]
-    assert "learning-rate-too-high" not in names(guided), "frame labels have another loss than CTC"
-    fading = [line | {"guidance": 1 - line["step"] / 1000} if "loss" in line else line for line in lines]
-    assert "learning-rate-too-high" not in names(fading)
 
 
 def test_a_guard_that_stopped_the_run_is_said_first():

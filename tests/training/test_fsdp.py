@@ -83,14 +83,11 @@ def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder
     assert 0 < first_moments <= first and 0 < second_moments <= second
 
 
-GUIDED = [*STEPS, "train.flat_start=0.4", "train.realign=1"]
-
-
 @pytest.fixture(scope="module")
 def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
-    """Eight steps of one process that begin with frame labels."""
+    """Eight steps of one process."""
     folder = tmp_path_factory.mktemp("runs") / "alone"
-    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder, GUIDED)))
+    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder)))
     return folder
 
 
@@ -98,7 +95,7 @@ def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
 def sharded_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
     """The same of two processes that share the network."""
     folder = tmp_path_factory.mktemp("runs") / "sharded"
-    results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder, GUIDED))))
+    results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder))))
     assert results[0] == results[1] and results[0][:2] == (8, False)
     return folder
 

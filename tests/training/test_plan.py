@@ -57,7 +57,7 @@ def test_every_choice_has_a_reason_and_the_users_own_stand(corpus, tiny_encoder)
     assert reasons["train.learning_rate"] == (3e-4, "set in the recipe")
     assert made.recipe.model.adapter is False
     assert all(reason for _, reason in reasons.values())
-    told = {"epochs", "warmup", "thaw", "layer_decay", "eval_every", "head_learning_rate", "flat_start", "precision"}
+    told = {"epochs", "warmup", "thaw", "layer_decay", "eval_every", "head_learning_rate", "precision"}
     told = {f"train.{key}" for key in told} | {"augment.time_masks_per_s", "augment.tempo", "data.batch_seconds"}
     assert told <= reasons.keys()
 
@@ -76,11 +76,6 @@ def test_the_frames_per_label_are_those_of_the_frames_that_are_chosen(corpus, ti
     assert whole == pytest.approx([2 * ratio for ratio in halved], rel=0.05)
     (reason,) = [choice.reason for choice in plan(corpus, str(tiny_encoder)).choices if choice.key == "model.adapter"]
     assert f"{halved[1]:.1f} frames per label in the middle, {halved[0]:.2f} in the tightest" in reason
-
-
-def test_only_a_network_from_scratch_is_guided_by_frame_labels(corpus, tiny_encoder):
-    assert plan(corpus, SCRATCH).recipe.train.flat_start == 0.45
-    assert plan(corpus, str(tiny_encoder)).recipe.train.flat_start == 0.0
 
 
 def test_fast_speech_turns_the_adapter_down(corpus, tiny_encoder, tmp_path):

@@ -33,7 +33,6 @@ def recipe(*more: str, rate: float = RATE, steps: int = 60):
         f"train.steps={steps}",
         f"train.eval_every={max(2, steps // 6)}",
         "data.batch_seconds=10",
-        "train.flat_start=0.2",
         "train.precision=no",
     ]
     return read_recipe(None, [*rates, *length, *more])

@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 from itertools import islice
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -21,16 +20,12 @@ from goama.data.batches import Batch, DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import load_for_training, output_frames
-from goama.model.frame_head import add_frame_head
 from goama.recognition.recogniser import Recogniser
 from goama.run.folder import settle
 from goama.run.recipe import AugmentSection, read_recipe
 from goama.sound.augmentation import change_tempo, generators
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
-from goama.training import gaussians
-from goama.training.alignment import Alignment
-from goama.training.guidance import guidance
 from goama.training.learner import Learner
 from goama.training.monitor import read_metrics
 from goama.training.optimiser import make_optimiser
@@ -43,7 +38,6 @@ def make_learner(accelerator, encoder, corpus, *, plain_descent: bool = False, a
     torch.manual_seed(0)
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
     loaded = load_for_training(str(encoder), vocabulary, adapter=adapter)
-    add_frame_head(loaded.network)
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=1e-3,
@@ -68,17 +62,6 @@ def clips(corpus: Corpus, vocabulary: Vocabulary) -> list[Batch]:
     return single[:32]
 
 
-def spread(batches: list[Batch]) -> Alignment:
-    """Labels spread evenly over whole clips."""
-    return Alignment(
-        {
-            clip: np.linspace(0, len(waveform) / 160, len(labels) + 1).astype(int)
-            for batch in batches
-            for clip, waveform, labels in zip(batch.ids, batch.waveforms, batch.labels, strict=True)
-        }
-    )
-
-
 def joined(batches: list[Batch]) -> Batch:
     return Batch(*(tuple(value for b in batches for value in getattr(b, name)) for name in Batch.__dataclass_fields__))
 
@@ -89,16 +72,15 @@ def gradient_of_a_step(accelerator, tiny_encoder, corpus, size: int, **options):
     singles = clips(corpus, learner.vocabulary)
     before = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
     parts = [joined(singles[start : start + size]) for start in range(0, 32, size)]
-    outcome = learner.step(parts, seed=0, clip=1e9, alignment=spread(singles), **options)
+    outcome = learner.step(parts, seed=0, clip=1e9, **options)
     return outcome, before - torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"guidance": 0.3},
+        {},
         {
-            "guidance": 0.3,
             "consistency": 0.5,
             "augment": AugmentSection(time_masks_per_s=0.5, frequency_masks=2, tempo=0.1, vocal_tract=0, reverb=0),
         },
@@ -148,7 +130,7 @@ def test_four_sentences_are_learnt_by_heart(accelerator, tiny_encoder, corpus):
     learner = make_learner(accelerator, tiny_encoder, corpus)
     four = joined(clips(corpus, learner.vocabulary)[:4])
     for step in range(150):
-        learner.step([four], seed=step, clip=1.0, alignment=spread([four]), guidance=guidance(step / 150, 0.2))
+        learner.step([four], seed=step, clip=1.0)
     from goama.evaluation.scores import score, score_clip
     from goama.recognition.emission import emissions
     from goama.recognition.greedy import greedy_text
@@ -459,37 +441,15 @@ def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, fri
     assert_same_weights(tmp_path / "whole", tmp_path / "resumed")
 
 
-def test_a_run_guided_by_frame_labels_resumes_to_the_same_weights(mixture, tiny_encoder, tmp_path, monkeypatch, capsys):
-    """Also where the network had aligned them again since, and the checkpoint knows of the first time only."""
-    monkeypatch.setattr(gaussians, "FEWEST_S", 10.0)
-    recipe = read_recipe(
-        None, [*FEW_STEPS, "train.flat_start=0.5", "train.realign=2", "train.keep=9", *AUGMENTED, "data.accumulate=2"]
-    )
+def test_a_run_with_all_augmentation_resumes_to_the_same_weights(mixture, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, [*FEW_STEPS, "train.keep=9", *AUGMENTED, "data.accumulate=2"])
     whole = tmp_path / "whole"
     train(mixture, whole, encoder=str(tiny_encoder), recipe=recipe)
-    printed = capsys.readouterr().out
-    assert "letters aligned in 16 clips" in printed
-    assert printed.count("the network has aligned the letters again") == 2
-    assert {path.name for path in whole.glob("alignment-*")} == {f"alignment-{n}.npz" for n in range(3)}
-    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "dev_cer" in line] == [8], "frame labels alone teach nobody to write"
-    assert any("frames_right" in line for line in lines)
-    for forgotten in ((8, 6, 4), (8, 6)):
-        resumed = tmp_path / f"resumed-{len(forgotten)}"
-        shutil.copytree(whole, resumed)
-        for step in forgotten:
-            shutil.rmtree(resumed / f"checkpoint-{step}")
-        train(mixture, resumed, encoder=str(tiny_encoder), resume=True)
-        assert_same_weights(whole, resumed)
-
-
-def test_a_run_whose_frame_labels_are_gone_says_so(mixture, tiny_encoder, tmp_path):
-    recipe = read_recipe(None, [*FEW_STEPS, "train.flat_start=0.5", "train.realign=1"])
-    train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
-    shutil.rmtree(tmp_path / "run" / "checkpoint-8")
-    (tmp_path / "run" / "alignment-1.npz").unlink()
-    with pytest.raises(GoamaError, match=r"alignment-1\.npz: gone or damaged"):
-        train(mixture, tmp_path / "run", encoder=str(tiny_encoder), resume=True)
+    resumed = shutil.copytree(whole, tmp_path / "resumed")
+    for step in (8, 6):
+        shutil.rmtree(resumed / f"checkpoint-{step}")
+    train(mixture, resumed, encoder=str(tiny_encoder), resume=True)
+    assert_same_weights(whole, resumed)
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,6 @@ def test_the_plan_says_what_learns_and_refuses_what_needs_mel_bins(corpus, wavef
     for override, said in (
         ("augment.tempo=0.1", r"augment\.tempo"),
         ("model.adapter=true", "Wav2Vec2-BERT's"),
-        ("train.flat_start=0.3", "aligns log-mel frames"),
     ):
         with pytest.raises(GoamaError, match=said):
             plan("hubert-base", override)

@@ -89,7 +89,7 @@ def rate(history: History) -> Iterable[Diagnosis]:
             )
             return
     else:
-        drift = _drift([(line["step"], line["loss"]) for line in history.by_ctc])
+        drift = _drift([(line["step"], line["loss"]) for line in history.with_loss])
         if drift is None or _still_gains(history):
             return
         low_step, low, now = drift
@@ -165,12 +165,9 @@ def plateau(history: History) -> Iterable[Diagnosis]:
         return
     facts = history.facts
     usual = _NORMAL_PLATEAU_STEPS["scratch" if facts.from_scratch else "pretrained"]
-    normal_until = max(history.ctc_begins + usual, history.thaw_steps + usual, 2 * history.peak_step)
+    normal_until = max(history.thaw_steps + usual, 2 * history.peak_step)
     share = 100 * history.least_blank
     evidence = f"at least {share:.0f} % of the frames are blank, dev CER {percent(history.evaluations[-1]['dev_cer'])}"
-    right = history.steps[-1].get("frames_right")
-    if right is not None:
-        evidence += f"; of the letters' frames {percent(right)} have the right frame label"
     if history.step <= normal_until and not history.at_end:
         yield Diagnosis(
             "blank-plateau",
@@ -192,8 +189,7 @@ def plateau(history: History) -> Iterable[Diagnosis]:
             f"At step {history.step} the network still writes next to nothing; CTC's blank plateau is normal "
             f"until about step {normal_until}.",
             evidence,
-            "train from a pretrained encoder (--encoder), or"
-            f" {'longer' if facts.flat_start else 'on frame labels first (-s train.flat_start=0.45)'}"
+            "train from a pretrained encoder (--encoder starter), or longer"
             if facts.from_scratch
             else f"check that texts belong to their sounds; lower the learning rate ({_lower(facts, 3)})",
         )
@@ -261,5 +257,5 @@ def under_training(history: History) -> Iterable[Diagnosis]:
 
 def _loss_around(history: History, step: int) -> float | None:
     """The middle training loss of the ten logged lines up to a step."""
-    losses = [line["loss"] for line in history.by_ctc if line["step"] <= step][-10:]
+    losses = [line["loss"] for line in history.with_loss if line["step"] <= step][-10:]
     return median(losses) if len(losses) >= 3 else None

@@ -51,20 +51,9 @@ class History:
         return max((int(line["step"]) for line in (*self.steps, *self.evaluations, *self.events)), default=0)
 
     @property
-    def by_ctc(self) -> list[Mapping[str, Any]]:
-        """The logged steps whose loss measures what that of the last one does; none while CTC has no part in it.
-
-        Frame labels alone, CTC fading in and what comes after have losses that cannot be compared.
-        """
-        guidance = guidance_of(self.steps[-1]) if self.steps else 1.0
-        if guidance == 1.0:
-            return []
-        return [line for line in self.steps if guidance_of(line) == guidance and line["loss"] is not None]
-
-    @property
-    def ctc_begins(self) -> int:
-        """The step after which CTC has a part in the loss: the last one of frame labels alone."""
-        return max((int(line["step"]) for line in self.steps if guidance_of(line) == 1.0), default=0)
+    def with_loss(self) -> list[Mapping[str, Any]]:
+        """The logged steps whose loss is finite."""
+        return [line for line in self.steps if line["loss"] is not None]
 
     @property
     def peak_step(self) -> int:
@@ -90,8 +79,8 @@ class History:
 
     @property
     def least_blank(self) -> float | None:
-        """The least share of blank frames in the last fifty steps; None before CTC had a part in so many."""
-        last = [line["blank_share"] for line in self.steps if guidance_of(line) < 1.0][-5:]
+        """The least share of blank frames in the last fifty steps; None before there are so many."""
+        last = [line["blank_share"] for line in self.steps[-5:]]
         return min(last) if len(last) >= 3 else None
 
     @property
@@ -102,11 +91,6 @@ class History:
 
     def of(self, event: str) -> list[Mapping[str, Any]]:
         return [line for line in self.events if line["event"] == event]
-
-
-def guidance_of(line: Mapping[str, Any]) -> float:
-    """The share of the frame labels in a logged step's loss; a run without them need not say so."""
-    return float(line.get("guidance", 0.0))
 
 
 def ids_of(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
