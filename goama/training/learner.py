@@ -159,7 +159,7 @@ class Learner:
         return loss_share, disagreement_share, int(blanks.sum()), int(valid.sum())
 
     def _backward_without_clips(self, views: int) -> None:
-        """Compute a gradient of zero: FSDP gathers each layer's parameters from all processes, also one without clips."""
+        """Compute a gradient of zero, since FSDP gathers each layer's parameters from all processes."""
         noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
         output = self._forward(Batch(("",), (noise,), ((),), ("",), (None,)), None, 0, views)
         self.accelerator.backward(0.0 * output.logits.sum())
