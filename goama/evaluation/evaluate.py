@@ -13,9 +13,9 @@ from torch import nn
 from goama.corpus.corpus import Corpus
 from goama.data.batches import ordered_batches
 from goama.evaluation.scores import ClipScore, Score, score, score_clip
+from goama.model.ctc import ctc_loss
 from goama.recognition.emission import emissions
 from goama.recognition.greedy import greedy_text
-from goama.recognition.likelihood import ctc_loss
 from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd

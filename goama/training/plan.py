@@ -24,6 +24,7 @@ from goama.model.encoder import (
     input_frames,
     output_frames,
 )
+from goama.model.precision import choose_precision
 from goama.run.recipe import EVALUATIONS, Recipe
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.log_mel import FRAME_SHIFT_S
@@ -342,23 +343,6 @@ def _choose_batches(
     if chooser.recipe.train.precision == "auto":
         precision, why = choose_precision(device)
         chooser.choose("train", "precision", precision, why)
-
-
-def choose_precision(device: torch.device) -> tuple[str, str]:
-    """bf16 where the processor computes in it, fp16 on older GPUs, else float32."""
-    if device.type == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bf16", "this GPU computes in bfloat16"
-        return "fp16", "this GPU has no bfloat16"
-    if device.type == "cpu" and _cpu_computes_in_bf16():
-        return "bf16", "this CPU computes in bfloat16, about twice as fast as float32"
-    return "no", f"float32 on this {device.type.upper()}"
-
-
-def _cpu_computes_in_bf16() -> bool:
-    """AVX-512 BF16 or AMX; elsewhere torch emulates bfloat16, slower than float32."""
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, probe, bool)() for probe in probes)
 
 
 def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
