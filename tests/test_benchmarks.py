@@ -13,9 +13,9 @@ import pytest
 
 from goama.corpus.corpus import Corpus
 from goama.corpus.prepare import prepare
-from goama.run.checkpoint import RunState
+from goama.run.state import GuardState, RunState
 from goama.sources.source import SourceClip
-from goama.training.guard import GuardState
+from goama.run.state import GuardState
 from goama.training.loop import Outcome
 from goama.training.train import Trained
 

@@ -31,7 +31,7 @@ from goama.text import Vocabulary
 from goama.training import loop
 from goama.training.learner import Learner
 from goama.training.optimiser import make_optimiser
-from goama.training.processes import Processes
+from goama.run.processes import Processes
 from goama.training.train import train
 
 LIMIT_S = 240
@@ -139,7 +139,7 @@ STEPS = [
     "train.save_every=2",
     "data.batch_seconds=20",
     "train.warmup=0.1",
-    "train.thaw=0",
+    "train.head_only=0",
     "train.precision=no",
 ]
 

@@ -18,9 +18,9 @@ FACTS = Facts(
     head_learning_rate=1e-3,
     adapter=False,
     hears_waveforms=False,
-    disguises_left=("tempo", "reverb"),
+    augmentation_left=("tempo", "reverb"),
     warmup=0.1,
-    thaw=0.0,
+    head_only=0.0,
     steps_per_epoch=50,
     planned_steps=600,
     steps=None,
@@ -99,9 +99,9 @@ def test_a_real_run_on_the_blank_plateau_hears_until_when_that_is_normal():
 
 def test_the_plateau_of_a_new_head_is_counted_from_where_the_encoder_begins_to_learn():
     lines = [logged(10 * n, 3.0, 0.99, rate=1e-5 * min(n, 10)) for n in range(1, 61)] + [evaluated(600, 1.0)]
-    frozen = replace(STEPS, from_scratch=False, steps=5000, planned_steps=5000, thaw=0.12)
+    frozen = replace(STEPS, from_scratch=False, steps=5000, planned_steps=5000, head_only=0.12)
     assert only(lines, frozen, at_end=False).sentence.endswith("normal until about step 900.")
-    assert only(lines, replace(frozen, thaw=0.0), at_end=False).name == "stuck-on-the-blank-plateau"
+    assert only(lines, replace(frozen, head_only=0.0), at_end=False).name == "stuck-on-the-blank-plateau"
 
 
 def test_a_network_that_writes_is_on_no_plateau_however_blank_its_frames():
@@ -149,7 +149,7 @@ def test_a_dev_set_that_gets_worse_while_training_gets_better_is_over_fitting():
     assert by_cer.name == "over-fitting" and "since step 300" in by_cer.sentence
     assert "39.0 % -> 47.0 %" in by_cer.evidence and "augment.tempo" in by_cer.remedy
     assert "(-s augment.tempo=0.1 -s augment.reverb=0.3), a shorter run" in by_cer.remedy
-    disguised = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]), replace(FACTS, disguises_left=()))
+    disguised = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]), replace(FACTS, augmentation_left=()))
     assert "most; else a shorter run" in disguised.remedy and "augment" not in disguised.remedy
     waveforms = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]), replace(FACTS, hears_waveforms=True))
     assert "augment.tempo" not in waveforms.remedy and "augment.time_masks_per_s" in waveforms.remedy

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from goama.data.batches import Batch
 from goama.errors import GoamaError
-from goama.training.processes import asks_for_shards
+from goama.run.processes import fsdp_requested
 from tests.training.several import (
     STEPS,
     assert_same_run,
@@ -74,7 +74,7 @@ def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder
         labels = (tuple(learner.vocabulary.encode(cut.supervisions[0].text)),)
         learner.step([Batch((cut.id,), (cut.load_audio()[0],), labels, ("",), (None,))], seed=0, clip=1.0)
         weights = list(learner.network.parameters())
-        moments = [learner.bare_optimiser.state[p].get("exp_avg", torch.zeros(0)) for p in weights]
+        moments = [learner.optimiser.state[p].get("exp_avg", torch.zeros(0)) for p in weights]
         here = [sum(getattr(t, "_local_tensor", t).numel() for t in tensors) for tensors in (weights, moments)]
         return *here, sum(p.numel() for p in learner.whole_network().parameters())
 
@@ -176,13 +176,13 @@ def test_what_accelerate_offers_and_goama_does_not_is_refused(corpus, tiny_encod
     with pytest.raises(GoamaError, match="--fsdp_version 2"):
         run_training(corpus, tiny_encoder, tmp_path / "run")()
     monkeypatch.setenv("FSDP_VERSION", "2")
-    assert not asks_for_shards()  # one process
+    assert not fsdp_requested()  # one process
     monkeypatch.setenv("FSDP_OFFLOAD_PARAMS", "true")
     with pytest.raises(GoamaError, match="--fsdp_offload_params false"):
-        asks_for_shards()
+        fsdp_requested()
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with pytest.raises(GoamaError, match="DEEPSPEED does not train a goama run"):
-        asks_for_shards()
+    with pytest.raises(GoamaError, match="goama does not support DEEPSPEED"):
+        fsdp_requested()
     assert not (tmp_path / "run").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from goama.data.batches import Batch
 from goama.training import guard
-from goama.training.guard import GuardState
+from goama.run.state import GuardState
 
 
 def after(losses, start=None) -> GuardState:
@@ -116,16 +116,16 @@ def test_weights_that_grow_slowly_are_none():
 
 def test_a_network_that_forgets_what_it_could_write_is_trouble():
     """As the starter at ten times its rate: 80 % before training, nothing after 48 steps."""
-    knew = guard.after_hearing(GuardState(), 0, cer=0.80, written=0.31)
-    state = guard.after_hearing(knew, 48, cer=1.0, written=0.0)
+    knew = guard.after_recognition(GuardState(), 0, cer=0.80, written=0.31)
+    state = guard.after_recognition(knew, 48, cer=1.0, written=0.0)
     found = guard.trouble(state)
     assert found is not None and found.kind == "forgotten" and found.steps == 48 and not guard.is_calm(state)
     assert str(found) == "dev CER 80 % 48 steps ago, and next to nothing is written now"
     back = guard.after_rollback(state, knew, 48, guard.cut(found))
     assert guard.trouble(back) is None and back.rate == pytest.approx(0.1)
-    better = guard.after_hearing(knew, 96, cer=0.6, written=0.7)
-    assert guard.trouble(guard.after_hearing(better, 144, cer=0.98, written=0.2)).steps == 48
-    assert guard.trouble(guard.after_hearing(knew, 48, cer=0.9, written=0.1)).steps == 48
+    better = guard.after_recognition(knew, 96, cer=0.6, written=0.7)
+    assert guard.trouble(guard.after_recognition(better, 144, cer=0.98, written=0.2)).steps == 48
+    assert guard.trouble(guard.after_recognition(knew, 48, cer=0.9, written=0.1)).steps == 48
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_network_that_forgets_what_it_could_write_is_trouble():
 def test_a_network_that_has_not_yet_written_or_still_writes_has_forgotten_nothing(heard):
     state = GuardState()
     for number, (cer, written) in enumerate(heard):
-        state = guard.after_hearing(state, 48 * number, cer=cer, written=written)
+        state = guard.after_recognition(state, 48 * number, cer=cer, written=written)
         assert guard.trouble(state) is None and guard.is_calm(state)
 
 
@@ -163,7 +163,7 @@ def test_patience_counts_evaluations_without_gain_but_not_those_of_the_plateau()
         state = guard.after_evaluation(state, cer=cer, is_best=is_best)
     assert state.without_gain == 2
     assert guard.after_evaluation(state, cer=0.5, is_best=True).without_gain == 0
-    silent = guard.after_hearing(guard.after_hearing(state, 50, cer=0.5, written=0.9), 100, cer=0.9, written=0.1)
+    silent = guard.after_recognition(guard.after_recognition(state, 50, cer=0.5, written=0.9), 100, cer=0.9, written=0.1)
     assert guard.after_evaluation(silent, cer=0.9, is_best=False).without_gain == 2
     back = guard.after_rollback(silent, GuardState(without_gain=1), 100)
     assert back.without_gain == 1, "what was undone was not waited for"

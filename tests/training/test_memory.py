@@ -42,9 +42,9 @@ def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
 
 def test_trying_a_part_out_changes_nothing(tiny_encoder, corpus) -> None:
     learner = make_learner(Accelerator(), tiny_encoder, corpus)
-    before = copy.deepcopy(learner.bare_network.state_dict())
+    before = copy.deepcopy(learner.network.state_dict())
     heard = []
-    learner.bare_network.register_forward_pre_hook(
+    learner.network.register_forward_pre_hook(
         lambda _, __, given: heard.append(tuple(given["attention_mask"].shape)), with_kwargs=True
     )
     rehearse(learner, 10.0, 2.5, views=2)
@@ -52,6 +52,6 @@ def test_trying_a_part_out_changes_nothing(tiny_encoder, corpus) -> None:
     rehearse(learner, 10.0, 2.5, tempo=0.5)
     assert [clips for clips, _ in heard] == [8, 1, 4]
     assert heard[2][1] == pytest.approx(1.5 * heard[0][1], rel=0.02)
-    assert all(torch.equal(before[name], value) for name, value in learner.bare_network.state_dict().items())
-    assert all(parameter.grad is None for parameter in learner.bare_network.parameters())
-    assert not learner.bare_optimiser.state
+    assert all(torch.equal(before[name], value) for name, value in learner.network.state_dict().items())
+    assert all(parameter.grad is None for parameter in learner.network.parameters())
+    assert not learner.optimiser.state

@@ -13,7 +13,7 @@ from goama.model.encoder import SCRATCH, read_config
 from goama.run.recipe import Recipe, read_recipe
 from goama.sources.source import SourceClip
 from goama.text import Vocabulary
-from goama.training.plan import DISGUISES, FEW_PASSES, make_plan, with_beginning
+from goama.training.plan import AUGMENTATION, FEW_PASSES, make_plan, with_beginning
 
 CPU, GPU = torch.device("cpu"), torch.device("mps")
 
@@ -108,14 +108,14 @@ def test_a_small_pretrained_encoder_does_not_use_up_its_minutes_on_little_speech
 
 def test_a_new_head_learns_alone_at_first_and_one_that_knows_letters_does_not(corpus, tiny_encoder):
     def thaw(*settings: str, encoder=tiny_encoder, **facts) -> float:
-        return beginning(corpus, encoder, *settings, **facts).recipe.train.thaw
+        return beginning(corpus, encoder, *settings, **facts).recipe.train.head_only
 
     assert thaw() == thaw(known=0.4) == 0.12
     assert thaw(steps=100) == 0.3
     assert thaw("train.minutes=5", steps=None) == thaw("train.minutes=5") == 0.2  # where nobody knows the steps
     assert thaw("train.minutes=5", steps=400) == 0.3
     assert thaw(known=0.9) == thaw(encoder=SCRATCH) == thaw("model.lora=4") == 0
-    assert thaw("train.thaw=0.05") == 0.05
+    assert thaw("train.head_only=0.05") == 0.05
 
 
 def test_little_speech_is_disguised_for_a_small_pretrained_encoder(corpus, tiny_encoder):
@@ -123,8 +123,8 @@ def test_little_speech_is_disguised_for_a_small_pretrained_encoder(corpus, tiny_
         augment = plan(corpus, encoder, read_recipe(None, settings)).recipe.augment
         return [augment.tempo, augment.vocal_tract, augment.reverb]
 
-    assert worn(str(tiny_encoder)) == [*DISGUISES.values()]
-    assert worn(str(tiny_encoder), "augment.tempo=0") == [0, *[*DISGUISES.values()][1:]]
+    assert worn(str(tiny_encoder)) == [*AUGMENTATION.values()]
+    assert worn(str(tiny_encoder), "augment.tempo=0") == [0, *[*AUGMENTATION.values()][1:]]
     assert worn(SCRATCH) == [0, 0, 0]
 
 

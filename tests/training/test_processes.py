@@ -23,7 +23,7 @@ import goama.cli.terminal
 from goama.corpus.corpus import Corpus
 from goama.data.batches import Batch
 from goama.errors import GoamaError
-from goama.training.processes import Processes, one_voice
+from goama.run.processes import Processes, one_error_message
 from tests.training.several import (
     LIMIT_S,
     STEPS,
@@ -173,7 +173,7 @@ def commanded(work: Callable[[], Any], folder: Path) -> Callable[[], tuple[int, 
         status = 0
 
         def app(**_: Any) -> None:
-            with one_voice():
+            with one_error_message():
                 work()
 
         goama.cli.app.app = app

@@ -70,10 +70,10 @@ def gradient_of_a_step(accelerator, tiny_encoder, corpus, size: int, **options):
     """32 clips in parts of `size`: the step's outcome and its gradient."""
     learner = make_learner(accelerator, tiny_encoder, corpus, plain_descent=True)
     singles = clips(corpus, learner.vocabulary)
-    before = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+    before = torch.cat([p.detach().flatten() for p in learner.network.parameters()])
     parts = [joined(singles[start : start + size]) for start in range(0, 32, size)]
     outcome = learner.step(parts, seed=0, clip=1e9, **options)
-    return outcome, before - torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+    return outcome, before - torch.cat([p.detach().flatten() for p in learner.network.parameters()])
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_two_views_are_disguised_each_in_its_own_way_and_learn_to_agree(accelera
 def test_a_step_without_finite_gradients_changes_nothing(accelerator, tiny_encoder, corpus):
     learner = make_learner(accelerator, tiny_encoder, corpus)
     (clip,) = clips(corpus, learner.vocabulary)[:1]
-    before = {n: p.detach().clone() for n, p in learner.bare_network.named_parameters()}
+    before = {n: p.detach().clone() for n, p in learner.network.named_parameters()}
     broken = Batch(clip.ids, (clip.waveforms[0] * float("nan"),), clip.labels, clip.texts, clip.speakers)
     assert learner.step([broken], seed=0, clip=1.0).skipped
-    assert all(torch.equal(before[n], p) for n, p in learner.bare_network.named_parameters())
+    assert all(torch.equal(before[n], p) for n, p in learner.network.named_parameters())
 
 
 def test_four_sentences_are_learnt_by_heart(accelerator, tiny_encoder, corpus):
@@ -135,7 +135,7 @@ def test_four_sentences_are_learnt_by_heart(accelerator, tiny_encoder, corpus):
     from goama.recognition.emission import emissions
     from goama.recognition.greedy import greedy_text
 
-    network = learner.bare_network.eval()
+    network = learner.network.eval()
     heard = [greedy_text(e, learner.vocabulary) for e in emissions(network, learner.front_end, four.waveforms)]
     result = score([score_clip(i, r, h) for i, r, h in zip(four.ids, four.texts, heard, strict=True)])
     assert result.cer < 0.1, list(zip(four.texts, heard, strict=True))
@@ -367,7 +367,7 @@ def test_a_fraction_of_a_pass_is_a_step_and_a_new_head_is_planned_for(mixture, t
         recipe = read_recipe(None, ["train.epochs=0.002", f"model.adapter={adapter}"])
         trained = train(mixture, tmp_path / name, encoder=str(encoder), recipe=recipe)
         assert trained.outcome.state.step == 1
-        assert read_recipe(trained.run / "recipe.toml").train.thaw == thaw
+        assert read_recipe(trained.run / "recipe.toml").train.head_only == thaw
 
 
 def test_an_alphabet_without_letters_is_refused(mixture, tiny_encoder, tmp_path):

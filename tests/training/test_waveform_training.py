@@ -55,9 +55,9 @@ def test_eight_clips_at_once_and_one_by_one_are_the_same_step(accelerator, wavef
     for size in (8, 1):
         learner = descending(accelerator, waveform_encoders[name], corpus)
         singles = some_clips(corpus, learner.vocabulary, 8)
-        before = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+        before = torch.cat([p.detach().flatten() for p in learner.network.parameters()])
         outcome = learner.step([joined(singles[i : i + size]) for i in range(0, 8, size)], seed=0, clip=1e9)
-        after = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+        after = torch.cat([p.detach().flatten() for p in learner.network.parameters()])
         gradients.append((outcome.loss, before - after))
     (loss, gradient), (its_loss, its_gradient) = gradients
     assert its_loss == pytest.approx(loss, rel=1e-5)
