@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.data.batches import DataPlace, TrainingBatches, deal, ordered_batches
+from goama.data.batches import DataPlace, TrainingBatches, ordered_batches, split_over_ranks
 from goama.data.mixture import Mixture
 from goama.sound.audio import SAMPLE_RATE
 from goama.text import Vocabulary
@@ -81,19 +81,19 @@ def test_an_epoch_of_several_languages_is_drawn_anew_each_time_and_resumes_the_s
 
 @dataclass(frozen=True)
 class Clip:
-    """As much of a cut as dealing looks at."""
+    """The fields of a cut that `split_over_ranks` reads."""
 
     id: int
     duration: float
 
 
 @given(st.lists(st.floats(0.1, 60.0), max_size=40), st.integers(1, 9))
-def test_every_clip_is_dealt_to_one_process_and_none_has_much_more_than_another(durations, players):
+def test_every_clip_goes_to_one_rank_and_all_ranks_get_about_the_same_seconds(durations, ranks):
     clips = [Clip(number, duration) for number, duration in enumerate(durations)]
-    hands = deal(clips, players)
-    assert sorted(clip.id for hand in hands for clip in hand) == list(range(len(clips)))
-    assert all([clip.id for clip in hand] == sorted(clip.id for clip in hand) for hand in hands)
-    seconds = [sum(clip.duration for clip in hand) for hand in hands]
+    parts = split_over_ranks(clips, ranks)
+    assert sorted(clip.id for part in parts for clip in part) == list(range(len(clips)))
+    assert all([clip.id for clip in part] == sorted(clip.id for clip in part) for part in parts)
+    seconds = [sum(clip.duration for clip in part) for part in parts]
     assert max(seconds) - min(seconds) <= max(durations, default=0.0) + 1e-6
 
 
