@@ -95,7 +95,7 @@ class Mixture:
         return [(name, corpus.cuts(split).map(partial(_named, name))) for corpus, name in named if corpus.clips(split)]
 
     def require_sound(self, *splits: str) -> None:
-        """Raises `GoamaError` if audio files are missing (it names the clips), or if a split is empty in all corpora."""
+        """Raises `GoamaError` if audio of a split is missing (naming the clips), or if no corpus has the split."""
         for split in splits:
             self.cuts(split)
             for corpus in self.corpora:

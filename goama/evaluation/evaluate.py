@@ -1,4 +1,4 @@
-"""A model against a corpus: every clip recognised once, counted and forgotten; logits are never kept."""
+"""Evaluation of a model on a split: each clip is recognised and scored once; logits are not kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EVALUATION_BATCH_S = 60.0
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A score and the clips it is made of."""
+    """The score of a model on a split, and the scores of its clips."""
 
     model: str
     corpus: str
@@ -35,11 +35,11 @@ class Evaluation:
     clips: tuple[ClipScore, ...]
 
     def worst(self, count: int = 10) -> list[ClipScore]:
-        """The clips with the most character errors: where looking pays most."""
+        """The clips with the most character errors, worst first."""
         return sorted(self.clips, key=lambda clip: (-clip.character_errors, clip.id))[:count]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `evaluate --json` writes: the score, and every clip with its texts, worst first."""
+        """The content of `evaluate --json`: the score, and every clip with its texts, worst first."""
         return {
             "model": self.model,
             "corpus": self.corpus,
@@ -50,7 +50,7 @@ class Evaluation:
 
 
 def _json(clip: ClipScore) -> dict[str, Any]:
-    """JSON knows no infinity."""
+    """The score as a dictionary; an infinite loss becomes None, because JSON has no infinity."""
     return asdict(clip) | {"loss": clip.loss if clip.loss is not None and math.isfinite(clip.loss) else None}
 
 
@@ -62,7 +62,10 @@ def evaluate(
     model: Path | str = "",
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Score a recogniser, greedy, on a split; `progress` is called with the clips done so far."""
+    """The evaluation of a recogniser on a split, with greedy decoding.
+
+    `progress` is called with the number of clips done. Raises `GoamaError` if the split is empty or audio is missing.
+    """
     corpus.require_sound(split)
     cuts = corpus.cuts(split)
     clips = []
@@ -85,7 +88,10 @@ def score_batches(
     rank: int = 0,
     world_size: int = 1,
 ) -> Iterator[ClipScore]:
-    """Recognise cuts in batches of 60 s, or one process's share of these batches, and compare each with its text."""
+    """Yields the score of each clip, recognised in batches of 60 s; with several processes, of this rank's batches.
+
+    Raises `GoamaError` if a clip cannot be read.
+    """
     for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S, rank=rank, world_size=world_size):
         recognised = emissions(network, front_end, batch.waveforms)
         for index, emission in enumerate(recognised):
