@@ -10,10 +10,8 @@ from torch import nn
 
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.front_end import FrontEnd
-from goama.model.encoder import frame_shift_s, output_frames
-
-WINDOW_S, CONTEXT_S = 30.0, 3.0
-"""Longer recordings are recognised in windows of 30 s that overlap by 3 s on either side."""
+from goama.model.encoder import longest_s, output_frames
+from goama.recognition.windows import windows
 
 
 @torch.inference_mode()
@@ -21,8 +19,11 @@ def emissions(network: nn.Module, front_end: FrontEnd, waveforms: Sequence[np.nd
     """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, all at once.
 
     Padding never reaches a clip: the result is that of each clip alone. Clips too short for a frame are
-    padded with silence to one frame.
+    padded with silence to one frame; those longer than the network hears at once are recognised in windows.
     """
+    longest = longest_s(network.config)
+    if longest is not None and any(len(waveform) > longest * SAMPLE_RATE for waveform in waveforms):
+        return [long_emission(network, front_end, waveform) for waveform in waveforms]
     shortest = front_end.shortest_samples
     clips = [w if len(w) >= shortest else np.pad(w, (0, shortest - len(w))) for w in waveforms]
     inputs, mask = front_end(clips)
@@ -37,15 +38,8 @@ def long_emission(network: nn.Module, front_end: FrontEnd, waveform: np.ndarray)
     Each window's context is cut off at whole frames and the middles are joined, so that the frame at time
     t is frame t / frame shift of the result.
     """
-    if len(waveform) <= (WINDOW_S + 2 * CONTEXT_S) * SAMPLE_RATE:
-        return emissions(network, front_end, [waveform])[0]
-    shift = round(frame_shift_s(network.config) * SAMPLE_RATE)
-    window, context = (int(seconds * SAMPLE_RATE) // shift * shift for seconds in (WINDOW_S, CONTEXT_S))
     pieces = []
-    for start in range(0, len(waveform), window):
-        first, last = max(0, start - context), min(len(waveform), start + window + context)
-        emission = emissions(network, front_end, [waveform[first:last]])[0]
-        skipped = (start - first) // shift
-        is_final = start + window >= len(waveform)
-        pieces.append(emission[skipped:] if is_final else emission[skipped : skipped + window // shift])
+    for window in windows(len(waveform), network.config):
+        emission = emissions(network, front_end, [waveform[window.first : window.last]])[0]
+        pieces.append(emission[window.skipped :][: window.kept])
     return torch.cat(pieces)

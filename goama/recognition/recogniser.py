@@ -11,9 +11,10 @@ import torch
 from goama.acoustics.audio import SAMPLE_RATE, read_audio
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
-from goama.recognition.emission import CONTEXT_S, WINDOW_S, emissions, long_emission
+from goama.recognition.emission import emissions, long_emission
 from goama.recognition.greedy import greedy_segments, greedy_text
 from goama.recognition.transcript import Transcript
+from goama.recognition.windows import longest_window_s
 
 
 class Recogniser:
@@ -44,7 +45,8 @@ class Recogniser:
     ) -> Iterator[Transcript]:
         """Transcripts of waveforms (N,) float32 at 16 kHz, in their order; short ones share one batch."""
         names = names or [f"waveform {number}" for number in range(len(waveforms))]
-        short = [i for i, w in enumerate(waveforms) if len(w) <= (WINDOW_S + 2 * CONTEXT_S) * SAMPLE_RATE]
+        longest = longest_window_s(self.network.config) * SAMPLE_RATE
+        short = [i for i, w in enumerate(waveforms) if len(w) <= longest]
         batched = dict(
             zip(short, emissions(self.network, self.front_end, [waveforms[i] for i in short]), strict=True)
             if short
