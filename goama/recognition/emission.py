@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from goama.model.encoder import frame_shift_s, output_frames
+from goama.model.encoder import frame_shift_s, longest_s, output_frames
 from goama.model.precision import Precision, autocast
-from goama.recognition.windows import Window, cut_windows
+from goama.recognition.windows import WINDOW_S, Window, cut_windows
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd
 
@@ -37,10 +37,9 @@ def emissions_by_length(
 
     Clips of similar length share a batch of at most `BATCH_S`, so that little is padding.
     """
-    shift = _frame_shift(network)
     pieces: dict[int, list[torch.Tensor]] = {}
     order = sorted(range(len(waveforms)), key=lambda index: len(waveforms[index]))
-    windows = ((index, window) for index in order for window in cut_windows([waveforms[index]], shift))
+    windows = ((index, window) for index in order for window in _windows(network, [waveforms[index]]))
     for batch in _batches(windows):
         emitted = _used_frames(network, front_end, [window for _, window in batch], precision)
         for (index, window), emission in zip(batch, emitted, strict=True):
@@ -57,13 +56,15 @@ def emission_stream(
     `blocks` (n,) float32 at 16 kHz are the recording's sound, read as needed. The frame at time t is frame
     t / frame shift of all pieces joined.
     """
-    for batch in _batches((0, window) for window in cut_windows(blocks, _frame_shift(network))):
+    for batch in _batches((0, window) for window in _windows(network, blocks)):
         yield from _used_frames(network, front_end, [window for _, window in batch], precision)
 
 
-def _frame_shift(network: nn.Module) -> int:
-    """Samples between two logits."""
-    return round(frame_shift_s(network.config) * SAMPLE_RATE)
+def _windows(network: nn.Module, blocks: Iterable[np.ndarray]) -> Iterator[Window]:
+    """The windows of a recording; Whisper's encoders have positions for so many seconds only."""
+    limit_s = longest_s(network.config)
+    window_s = WINDOW_S if limit_s is None else min(WINDOW_S, limit_s)
+    return cut_windows(blocks, round(frame_shift_s(network.config) * SAMPLE_RATE), window_s)
 
 
 def _batches(windows: Iterable[tuple[int, Window]]) -> Iterator[list[tuple[int, Window]]]:

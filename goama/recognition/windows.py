@@ -10,11 +10,10 @@ import numpy as np
 from goama.sound.audio import SAMPLE_RATE
 
 WINDOW_S = 30.0
-"""The longest piece a network gets at once. Whisper's encoders have positions for no more, and the memory of attention
-grows with the square of the length."""
+"""The longest piece a network gets at once: the memory of attention grows with the square of the length."""
 
-CONTEXT_S = 3.0
-"""Neighbouring windows overlap by twice this; the frames within it are computed, but taken from the other window."""
+CONTEXT_SHARE = 0.1
+"""Neighbouring windows overlap by twice this share; frames at a window's edges are taken from its neighbour."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,15 @@ class Window:
     """How many frames are used; None in a recording's last window: all that follow."""
 
 
-def cut_windows(blocks: Iterable[np.ndarray], frame_shift: int) -> Iterator[Window]:
-    """Windows of at most `WINDOW_S` over the blocks (n,) float32 of one recording, in their order; at least one.
+def cut_windows(blocks: Iterable[np.ndarray], frame_shift: int, window_s: float = WINDOW_S) -> Iterator[Window]:
+    """Windows of at most `window_s` over the blocks (n,) float32 of one recording, in their order; at least one.
 
     Windows begin at whole frames, `frame_shift` samples each, so that the used frames of all windows in a row are the
-    frames of the recording. A recording of at most `WINDOW_S` is one window. At most one window and one block are in
+    frames of the recording. A recording of at most `window_s` is one window. At most one window and one block are in
     memory.
     """
-    context = int(CONTEXT_S * SAMPLE_RATE) // frame_shift * frame_shift
-    longest = int(WINDOW_S * SAMPLE_RATE) // frame_shift * frame_shift
+    context = int(CONTEXT_SHARE * window_s * SAMPLE_RATE) // frame_shift * frame_shift
+    longest = int(window_s * SAMPLE_RATE) // frame_shift * frame_shift
     step = longest - 2 * context
     pending: list[np.ndarray] = []
     length, before = 0, 0

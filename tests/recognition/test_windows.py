@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goama.recognition.windows import CONTEXT_S, WINDOW_S, cut_windows
+from goama.recognition.windows import CONTEXT_SHARE, WINDOW_S, cut_windows
 from goama.sound.audio import SAMPLE_RATE
 
 LONGEST = int(WINDOW_S * SAMPLE_RATE)
@@ -37,7 +37,7 @@ def test_a_recording_of_at_most_a_window_is_not_cut():
 
 
 def test_frames_between_windows_have_context_on_both_sides():
-    context = int(CONTEXT_S * SAMPLE_RATE)
+    context = int(CONTEXT_SHARE * WINDOW_S * SAMPLE_RATE)
     windows = list(cut_windows([np.zeros(5 * LONGEST, np.float32)], 320))
     for window in windows[1:]:
         assert window.first_frame * 320 == context
@@ -58,4 +58,4 @@ def test_windows_are_cut_while_the_recording_is_read():
     given_s = 0.0
     for window in cut_windows(blocks(), 320):
         given_s += (window.frames or 0) * 320 / SAMPLE_RATE
-        assert window.frames is None or read / SAMPLE_RATE - given_s <= 2 * CONTEXT_S + 1
+        assert window.frames is None or read / SAMPLE_RATE - given_s <= 2 * CONTEXT_SHARE * WINDOW_S + 1
