@@ -1,37 +1,27 @@
-"""One optimiser step: batches in, sound changed at random, a network's answer, the gradient, new weights."""
+"""One optimiser step: batches in, the gradient of the loss over all of them, new weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from torch import nn
 from transformers import PreTrainedModel
 
 from goama.data.batches import Batch
-from goama.model.encoder import frame_shift_s, output_frames
 from goama.model.fsdp import Shards, whole
+from goama.model.precision import Precision, autocast
+from goama.run.processes import Processes
 from goama.run.recipe import AugmentSection
 from goama.sound.audio import SAMPLE_RATE
-from goama.sound.augmentation import (
-    change_tempo,
-    generators,
-    limit_band,
-    reverberate,
-    spec_augment,
-    time_masks,
-    warp_bands,
-)
 from goama.sound.front_end import FrontEnd
-from goama.sound.log_mel import LogMel
 from goama.text.vocabulary import Vocabulary
+from goama.training.inputs import InputMaker, NetworkInput
 from goama.training.objective import ctc_sum, disagreement_sum
-from goama.training.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -48,50 +38,43 @@ class StepResult:
     skipped: bool
 
 
-@dataclass(frozen=True)
-class _Output:
-    """The network's output for a batch; with two views, the second follows the first along the first dimension."""
-
-    logits: torch.Tensor
-    """(B, T, V)"""
-    lengths: torch.Tensor
-    """(B,) valid frames of `logits`."""
-
-
 class Learner:
-    """A network, its front end and its optimiser: computes steps, keeps no history."""
+    """A network, its front end and its optimiser: computes steps, keeps no history.
+
+    What changes is the network, the optimiser and, in fp16, the gradient scaler.
+    """
 
     def __init__(
         self,
-        accelerator: Accelerator,
         network: PreTrainedModel,
         optimiser: torch.optim.Optimizer,
         front_end: FrontEnd,
         vocabulary: Vocabulary,
+        *,
+        precision: Precision = "no",
         shards: Shards | None = None,
     ):
-        """`shards`: what the network was spread into before its optimiser was made, if it was."""
-        self.accelerator, self.vocabulary = accelerator, vocabulary
-        self.bare_optimiser = optimiser
-        self.front_end = front_end.on(accelerator.device)
-        self.network = accelerator.prepare_model(network, evaluation_mode=True)  # not in DDP: see sum_gradients
-        self.optimiser = accelerator.prepare_optimizer(optimiser)
+        """`shards`: what the network was sharded into before its optimiser was made, if it was."""
         self.processes = Processes()
+        self.device = self.processes.device
+        self.network, self.optimiser, self.vocabulary = network, optimiser, vocabulary
+        self.front_end = front_end.on(self.device)
+        self.config = network.config
+        self.precision: Precision = precision
+        self.scaler = torch.amp.GradScaler(self.device.type) if precision == "fp16" else None
+        self._inputs = InputMaker(self.front_end, network.config, vocabulary)
         self._shards = shards
         if shards is None:
+            self.network.to(self.device)  # type: ignore[arg-type]
             self.processes.same_weights(self.network)
-        self.config = network.config
-
-    @property
-    def bare_network(self) -> nn.Module:
-        return self.accelerator.unwrap_model(self.network)
 
     def whole_network(self) -> PreTrainedModel:
-        """The network to recognise with, or a plain one with its weights where it is spread over the processes.
+        """The network to recognise with; if it is sharded, a plain copy with all weights. Every process must call."""
+        return self.network if self._shards is None else self._shards.whole()
 
-        Every process must ask for it.
-        """
-        return self.bare_network if self._shards is None else self._shards.whole()
+    def autocast(self) -> AbstractContextManager[None]:
+        """A context in which networks compute in the precision of training."""
+        return autocast(self.device, self.precision)
 
     def step(
         self,
@@ -101,14 +84,16 @@ class Learner:
         clip: float,
         augment: AugmentSection | None = None,
         consistency: float = 0.0,
+        head_only: bool = False,
     ) -> StepResult:
-        """The outcome of one optimiser step over `batches`, which are computed one after the other.
+        """The result of one optimiser step over `batches`, which are computed one after the other.
 
         The loss is the sum over all clips of all batches (of all processes) divided by their labels, so that
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
         With `consistency` > 0 the network sees each clip in two views, augmented independently, and `consistency` is
-        the weight of their disagreement beside CTC. A step whose loss or gradients are not finite, or that has no
-        clip, is skipped.
+        the weight of their disagreement beside CTC. With `head_only` the pretrained parameters are frozen: they get no
+        gradient, and no graph is kept for them. A step whose loss or gradients are not finite, or that has no clip, is
+        skipped.
         """
         torch.manual_seed(seed)
         label_total, sample_total = self.processes.sums(
@@ -118,20 +103,19 @@ class Learner:
             return StepResult(nan, nan, 0.0, None, 0.0, 0.0, skipped=True)
         views = 2 if consistency else 1
         totals = np.zeros(4)  # loss, disagreement, blank frames, frames
-        for batch in batches:
-            if batch.ids:
-                output = self._forward(batch, augment, seed, views)
-                totals += self._backward(batch, output, views, max(1.0, label_total), consistency)
-            elif self._shards is not None:  # fewer clips than processes
-                self._backward_without_clips(views)
-        norm = self._clipped_norm(clip)
+        with self._frozen(head_only):
+            for batch in batches:
+                if batch.ids:
+                    inputs = self._inputs(batch, augment, seed=seed, views=views)
+                    totals += self._backward(batch, inputs, views, max(1.0, label_total), consistency)
+                elif self._shards is not None:  # fewer clips than processes
+                    self._backward_without_clips(views)
+            norm = self._clip_gradients(clip)
         loss, disagreement, blanks, frames, padded = self.processes.sums(
             *totals, sum(b.padded_samples for b in batches)
         )
         skipped = not (isfinite(norm) and isfinite(loss))
-        if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
-            self.optimiser.step()
-        self.optimiser.zero_grad()
+        self._update(skipped)
         return StepResult(
             loss=loss,
             gradient_norm=norm,
@@ -142,18 +126,38 @@ class Learner:
             skipped=skipped,
         )
 
+    def load_scaler(self, saved: dict[str, Any]) -> None:
+        """Restore the fp16 gradient scaler of a checkpoint; in other precisions there is none."""
+        if self.scaler is not None and saved:
+            self.scaler.load_state_dict(saved)
+
+    def rehearse(self, batch: Batch, *, views: int = 1) -> None:
+        """Compute a batch's gradient and discard it: needs the memory that a step needs, and changes nothing."""
+        try:
+            inputs = self._inputs(batch, None, seed=0, views=views)
+            labels = [*batch.labels] * views
+            self._add_gradients(ctc_sum(self._logits(inputs), inputs.lengths, labels, self.vocabulary.blank_id).sum())
+        finally:
+            self.optimiser.zero_grad()
+
+    def _logits(self, inputs: NetworkInput) -> torch.Tensor:
+        """(B, T, V)"""
+        masked = {} if inputs.time_masks is None else {"mask_time_indices": inputs.time_masks}
+        with self.autocast():
+            return self.network(inputs.values, attention_mask=inputs.mask.long(), **masked).logits
+
     def _backward(
-        self, batch: Batch, output: _Output, views: int, label_total: float, consistency: float
+        self, batch: Batch, inputs: NetworkInput, views: int, label_total: float, consistency: float
     ) -> tuple[float, float, int, int]:
         """Add a batch's gradients; returns its shares of loss and disagreement, its blank frames, and its frames."""
-        logits, lengths, blank_id = output.logits, output.lengths, self.vocabulary.blank_id
+        logits, lengths, blank_id = self._logits(inputs), inputs.lengths, self.vocabulary.blank_id
         loss = ctc_sum(logits, lengths, [*batch.labels] * views, blank_id).sum() / (views * label_total)
         loss_share, disagreement_share = float(loss.detach()), 0.0
         if views == 2:
             disagreement = disagreement_sum(logits, lengths).sum() / (views * label_total)
             loss = loss + consistency * disagreement.to(loss.device)
             disagreement_share = float(disagreement.detach())
-        self.accelerator.backward(loss)
+        self._add_gradients(loss)
         valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
         blanks = (logits.detach().argmax(-1) == blank_id) & valid
         return loss_share, disagreement_share, int(blanks.sum()), int(valid.sum())
@@ -161,87 +165,43 @@ class Learner:
     def _backward_without_clips(self, views: int) -> None:
         """Compute a gradient of zero, since FSDP gathers each layer's parameters from all processes."""
         noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
-        output = self._forward(Batch(("",), (noise,), ((),), ("",), (None,)), None, 0, views)
-        self.accelerator.backward(0.0 * output.logits.sum())
+        inputs = self._inputs(Batch(("",), (noise,), ((),), ("",), (None,)), None, seed=0, views=views)
+        self._add_gradients(0.0 * self._logits(inputs).float().sum())
 
-    def _clipped_norm(self, clip: float) -> float:
+    def _add_gradients(self, loss: torch.Tensor) -> None:
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+
+    @contextmanager
+    def _frozen(self, head_only: bool) -> Iterator[None]:
+        """Within, with `head_only`, pretrained parameters need no gradient; checkpoints see them trained as before."""
+        pretrained = [
+            parameter
+            for group in self.optimiser.param_groups
+            if head_only and not group["is_new"]
+            for parameter in group["params"]
+        ]
+        for parameter in pretrained:
+            parameter.requires_grad = False
+        try:
+            yield
+        finally:
+            for parameter in pretrained:
+                parameter.requires_grad = True
+
+    def _clip_gradients(self, clip: float) -> float:
         """The norm of the gradients, summed over all processes, before it is clipped to `clip`."""
         if self._shards is None:
             self.processes.sum_gradients(self.network.parameters())
-        return float(whole(self.accelerator.clip_grad_norm_(self.network.parameters(), clip)))
+        if self.scaler is not None:
+            self.scaler.scale(torch.zeros((), device=self.device))  # a process without clips has not used it yet
+            self.scaler.unscale_(self.optimiser)
+        return float(whole(torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)))
 
-    def load_scaler(self, saved: dict[str, Any]) -> None:
-        """Go on with the fp16 gradient scaler of a checkpoint; other precisions have none, and nothing is `saved`."""
-        if self.accelerator.scaler is not None and saved:
-            self.accelerator.scaler.load_state_dict(saved)
-
-    def rehearse(self, batch: Batch, *, views: int = 1) -> None:
-        """Compute a batch's gradient and discard it: needs the memory that a step needs, and changes nothing."""
-        try:
-            output = self._forward(batch, None, 0, views)
-            labels = [*batch.labels] * views
-            self.accelerator.backward(ctc_sum(output.logits, output.lengths, labels, self.vocabulary.blank_id).sum())
-        finally:
-            self.optimiser.zero_grad()
-
-    def _forward(self, batch: Batch, augment: AugmentSection | None, seed: int, views: int) -> _Output:
-        """Logits of `views` copies of the batch. All have the same reverberation and tempo, each its own masks."""
-        waveforms, by_clip = batch.waveforms, generators(seed, batch.ids)
-        if augment is not None and augment.reverb:
-            waveforms = reverberate(waveforms, by_clip, float(augment.reverb))
-        inputs, mask = self.front_end(waveforms)
-        if augment is not None and augment.tempo and isinstance(self.front_end, LogMel):
-            needed = self._frames_needed(batch, inputs.shape[1])
-            inputs, mask = change_tempo(inputs, mask, by_clip, float(augment.tempo), needed)
-        by_view = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
-        masked = {}
-        if isinstance(self.front_end, LogMel):
-            inputs = torch.cat([self._augmented(inputs, mask, augment, by_clip) for by_clip in by_view])
-        else:
-            inputs = inputs.repeat(views, 1)
-            masked["mask_time_indices"] = torch.cat([self._time_masks(mask, augment, by_clip) for by_clip in by_view])
-        mask = mask.repeat(views, 1)
-        logits = self.network(inputs, attention_mask=mask.long(), **masked).logits
-        return _Output(logits, output_frames(self.config, mask.sum(1)))
-
-    def _time_masks(
-        self, mask: torch.Tensor, augment: AugmentSection | None, by_clip: Sequence[torch.Generator]
-    ) -> torch.Tensor:
-        """(B, T) bool, frames that are masked before the transformer; never None, or the network would draw its own."""
-        return time_masks(
-            output_frames(self.config, mask.sum(1)).cpu(),
-            by_clip,
-            time_masks_per_s=float(augment.time_masks_per_s) if augment is not None else 0.0,
-            longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
-            frame_shift_s=frame_shift_s(self.config),
-        ).to(mask.device)
-
-    def _augmented(
-        self,
-        features: torch.Tensor,
-        mask: torch.Tensor,
-        augment: AugmentSection | None,
-        by_clip: Sequence[torch.Generator],
-    ) -> torch.Tensor:
-        if augment is None:
-            return features
-        if augment.vocal_tract:
-            features = warp_bands(features, by_clip, float(augment.vocal_tract))
-        if augment.band_limit:
-            features = limit_band(features, mask, by_clip, augment.band_limit)
-        return spec_augment(
-            features,
-            mask,
-            by_clip,
-            time_masks_per_s=float(augment.time_masks_per_s),
-            longest_time_mask_s=augment.longest_time_mask_s,
-            frequency_masks=int(augment.frequency_masks),
-            widest_frequency_mask=augment.widest_frequency_mask,
-            frame_shift_s=self.front_end.frame_shift_s,
-        )
-
-    def _frames_needed(self, batch: Batch, frames: int) -> torch.Tensor:
-        """(B,) input frames, of at most `frames`, that leave CTC as many logits as each clip's labels need."""
-        logits = output_frames(self.config, torch.arange(frames + 1))
-        required = torch.tensor([self.vocabulary.required_frames(labels) for labels in batch.labels])
-        return torch.searchsorted(logits, required)
+    def _update(self, skipped: bool) -> None:
+        """New weights, unless the step is skipped; the fp16 scaler decides that by itself, and adapts."""
+        if self.scaler is not None:
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
+        elif not skipped:
+            self.optimiser.step()
+        self.optimiser.zero_grad()
