@@ -334,8 +334,8 @@ def goama_writes(corpus: Path, out: Path, minutes: float, seed: int) -> dict[str
 
     from goama.corpus.corpus import Corpus
     from goama.data.mixture import Mixture
+    from goama.run.metrics import read_metrics
     from goama.run.recipe import read_recipe
-    from goama.training.monitor import read_metrics
     from goama.training.train import train
 
     opened = Corpus.open(corpus)
@@ -344,7 +344,7 @@ def goama_writes(corpus: Path, out: Path, minutes: float, seed: int) -> dict[str
     clips = score_best(trained, opened, "test")
     return {
         "steps": trained.outcome.state.step,
-        "peak_learning_rate": max(line.get("learning_rate") or 0.0 for line in read_metrics(out)),
+        "peak_learning_rate": max(line.get("learning_rate") or 0.0 for line in read_metrics(out).lines),
         "clips": None if clips is None else [counts(clip) for clip in clips],
     }
 

@@ -24,6 +24,7 @@ from goama.model.encoder import (
     input_frames,
     output_frames,
 )
+from goama.run.folder import Choice, ExcludedClip
 from goama.run.recipe import EVALUATIONS, Recipe
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.log_mel import FRAME_SHIFT_S
@@ -55,23 +56,6 @@ _SMALL_ENCODER = 100e6  # parameters; larger ones are pretrained giants that a h
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One decision and why."""
-
-    key: str
-    value: object
-    reason: str
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A training clip that is not trained on, and why."""
-
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Plan:
     """A recipe, why it is so, which training clips are left out, and how often the others are heard.
 
@@ -80,9 +64,9 @@ class Plan:
 
     recipe: Recipe
     choices: tuple[Choice, ...]
-    unfit: tuple[LeftOut, ...]
+    unfit: tuple[ExcludedClip, ...]
     """Clips whose text needs more frames than their sound has: CTC's loss would be infinite."""
-    too_long: tuple[LeftOut, ...]
+    too_long: tuple[ExcludedClip, ...]
     """Clips longer than the recipe's `data.longest_s`."""
     hours: float
     """Training speech, without the clips that are left out."""
@@ -94,7 +78,7 @@ class Plan:
     """Language to how often an epoch holds each of its clips; empty where that is once for all."""
 
     @property
-    def left_out(self) -> tuple[LeftOut, ...]:
+    def left_out(self) -> tuple[ExcludedClip, ...]:
         return self.unfit + self.too_long
 
 
@@ -160,26 +144,30 @@ def _measured(corpora: Mixture, vocabulary: Vocabulary, config: PreTrainedConfig
     ]
 
 
-def _of_length(measured: Sequence[_Measured], longest_s: float | None) -> tuple[list[_Measured], tuple[LeftOut, ...]]:
+def _of_length(
+    measured: Sequence[_Measured], longest_s: float | None
+) -> tuple[list[_Measured], tuple[ExcludedClip, ...]]:
     if longest_s is None:
         return list(measured), ()
     kept = [clip for clip in measured if clip.seconds <= longest_s]
     too_long = tuple(
-        LeftOut(clip.id, f"{clip.seconds:.2f} s, longer than data.longest_s = {longest_s:g}")
+        ExcludedClip(clip.id, f"{clip.seconds:.2f} s, longer than data.longest_s = {longest_s:g}")
         for clip in measured
         if clip.seconds > longest_s
     )
     return kept, too_long
 
 
-def _fitting(config: PreTrainedConfig, measured: Sequence[_Measured]) -> tuple[list[_Measured], tuple[LeftOut, ...]]:
+def _fitting(
+    config: PreTrainedConfig, measured: Sequence[_Measured]
+) -> tuple[list[_Measured], tuple[ExcludedClip, ...]]:
     available = output_frames(config, torch.tensor([clip.frames for clip in measured])).tolist()
     fitting, unfit = [], []
     for clip, frames in zip(measured, available, strict=True):
         if frames >= clip.needed:
             fitting.append(clip)
         else:
-            unfit.append(LeftOut(clip.id, f"its text needs {clip.needed} frames, its sound has {frames}"))
+            unfit.append(ExcludedClip(clip.id, f"its text needs {clip.needed} frames, its sound has {frames}"))
     return fitting, tuple(unfit)
 
 

@@ -35,18 +35,20 @@ from goama.model.fsdp import Shards
 from goama.model.trainable import choose_trainable
 from goama.reports.run_page import REPORT_FILE
 from goama.run.checkpoint import RunState, load_everywhere
-from goama.run.folder import RECIPE_FILE, RUN_FILE, open_run, run_id, settle, write_run
+from goama.run.diagnosis import save_diagnosis
+from goama.run.folder import RECIPE_FILE, RUN_FILE, Choice, RunFacts, open_run, run_id, settle, write_run
+from goama.run.metrics import read_metrics
 from goama.run.recipe import Recipe, read_recipe
 from goama.text.vocabulary import CharacterReport, Vocabulary
-from goama.training.diagnosis import diagnose, save_diagnoses
+from goama.training.diagnosis import diagnose
 from goama.training.facts import gather_facts
 from goama.training.guidance import Guide
 from goama.training.learner import Learner
 from goama.training.loop import Outcome, TrainingLoop
 from goama.training.memory import is_out_of_memory, parts_that_fit, rehearse
-from goama.training.monitor import Monitor, clock, read_metrics
+from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import make_optimiser
-from goama.training.plan import Choice, Plan, make_plan, with_beginning
+from goama.training.plan import Plan, make_plan, with_beginning
 from goama.training.processes import Processes, asks_for_shards
 from goama.training.trackers import require_trackers, start_trackers
 
@@ -125,7 +127,9 @@ def train(
     if known is None:
         plan = with_beginning(plan, encoder=encoder, known=carried, steps=_total_steps(recipe, batches))
         recipe = plan.recipe
-        processes.on_main(lambda: write_run(run, corpora, encoder, plan, loaded))
+        parameters = sum(p.numel() for p in loaded.network.parameters())
+        facts_of_run = RunFacts(encoder, corpora, plan.choices, plan.left_out, parameters)
+        processes.on_main(lambda: write_run(run, plan.recipe, facts_of_run))
     _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
 
     if recipe.train.flat_start:
@@ -181,9 +185,9 @@ def train(
 
         def explain(state: RunState, at_end: bool) -> None:
             found = diagnose(read_metrics(run), facts, at_end=at_end)
-            new = save_diagnoses(run, found, finished=state.finished, reason=state.guard.reason)
-            for diagnosis in found if at_end else new:
-                monitor.say(str(diagnosis))
+            new = save_diagnosis(run, found, finished=state.finished, reason=state.guard.reason)
+            for finding in found if at_end else new:
+                monitor.say(str(finding))
 
         guide = None
         if recipe.train.flat_start and not state.finished:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from goama.data.mixture import Mixture
 from goama.evaluation.scores import error_rates
-from goama.run.files import read_dev_clips
+from goama.run.dev_clips import read_dev_clips
 from goama.run.recipe import read_recipe
 from goama.training.train import train
 

@@ -23,7 +23,8 @@ from goama.errors import GoamaError
 from goama.model.encoder import load_for_training, output_frames
 from goama.model.frame_head import add_frame_head
 from goama.recognition.recogniser import Recogniser
-from goama.run.folder import settle
+from goama.run.folder import Choice, settle
+from goama.run.metrics import read_metrics
 from goama.run.recipe import AugmentSection, read_recipe
 from goama.sound.augmentation import change_tempo, generators
 from goama.sound.log_mel import LogMel
@@ -32,9 +33,7 @@ from goama.training import gaussians
 from goama.training.alignment import Alignment
 from goama.training.guidance import guidance
 from goama.training.learner import Learner
-from goama.training.monitor import read_metrics
 from goama.training.optimiser import make_optimiser
-from goama.training.plan import Choice
 from goama.training.train import train
 
 
@@ -278,7 +277,7 @@ def test_an_evaluation_that_ctrl_c_came_before_is_made_when_the_run_goes_on(corp
     process.send_signal(signal.SIGINT)
     process.wait(60)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert [line["step"] for line in read_metrics(run) if "dev_cer" in line] == list(range(1, 9))
+    assert [line["step"] for line in read_metrics(run).evaluations] == list(range(1, 9))
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_once_there_is_room(
@@ -332,7 +331,7 @@ def test_minutes_bound_a_run(mixture, tiny_encoder, tmp_path):
 def test_few_minutes_are_not_spent_on_evaluations(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.minutes=0.15", "data.batch_seconds=5", "train.epochs=10000"])
     state = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state
-    before_last = [line for line in read_metrics(tmp_path / "run") if "dev_cer" in line][:-1]
+    before_last = read_metrics(tmp_path / "run").evaluations[:-1]
     assert (len(before_last) - 1) * 9 * 0.2 * state.evaluation_s <= state.elapsed_s  # the longest was one of them
 
 
@@ -447,7 +446,7 @@ def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, fri
     ]
     (reason,) = [choice["reason"] for choice in facts["choices"] if choice["key"] == "data.balance"]
     assert re.search(r"nl \d+ % -> \d+ %, fy \d+ % -> \d+ %", reason)
-    evaluations = [line for line in read_metrics(tmp_path / "whole") if "dev_cer" in line]
+    evaluations = read_metrics(tmp_path / "whole").evaluations
     assert evaluations and all(set(line["corpora"]) == {"corpus", "frisian"} for line in evaluations)
     model = Recogniser.load(tmp_path / "whole")
     assert model.normaliser("Één") == "Één", "it writes no language's spelling rules of its own"
