@@ -33,7 +33,9 @@ class TrainSection(_Section):
     epochs: Positive | Auto = Field("auto", description="passes over the training split")
     seed: int = Field(0, ge=0, description="the same seed, corpus and machine give the same weights")
     learning_rate: Positive | Auto = Field("auto", description="peak learning rate of AdamW")
-    head_learning_rate: Positive | Auto = Field("auto", description="peak learning rate of randomly initialised parameters")
+    head_learning_rate: Positive | Auto = Field(
+        "auto", description="peak learning rate of randomly initialised parameters"
+    )
     warmup: Share | Auto = Field("auto", description="learning-rate warm-up, as a share of training")
     layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = Field(
         "auto", description="learning rate of an encoder layer, divided by that of the layer above it"
@@ -45,14 +47,18 @@ class TrainSection(_Section):
     consistency: float = Field(0.0, ge=0, description="weight of the CR-CTC loss")
     precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="auto, no (float32), bf16 or fp16")
     eval_every: int | None = Field(
-        None, gt=0, description="steps between evaluations; default: twelve evaluations, fewer in few minutes"
+        None, gt=0, description="steps between evaluations; default: twelve in a run, fewer in few minutes"
     )
     save_every: int | None = Field(
-        None, gt=0, description="steps between checkpoints, besides one with each best model; default: twelve checkpoints"
+        None,
+        gt=0,
+        description="steps between checkpoints, besides one with each best model; default: twelve",
     )
     keep: int = Field(2, ge=1, description="newest checkpoints kept, besides up to three that the guard may need")
     rollbacks: int = Field(3, ge=0, description="roll-backs allowed before the guard stops the run")
-    patience: int | None = Field(None, ge=1, description="evaluations without a better dev CER after which the run stops")
+    patience: Annotated[int, Field(ge=0)] | Auto = Field(
+        "auto", description="early stopping: evaluations without a better dev CER; 0: off"
+    )
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field(
         ("tensorboard",), description="tensorboard, wandb, mlflow, trackio"
     )
@@ -88,9 +94,13 @@ class ModelSection(_Section):
 class AugmentSection(_Section):
     """What is done to training clips and their features."""
 
-    time_masks_per_s: Annotated[float, Field(ge=0)] | Auto = Field("auto", description="SpecAugment time masks per second")
+    time_masks_per_s: Annotated[float, Field(ge=0)] | Auto = Field(
+        "auto", description="SpecAugment time masks per second"
+    )
     longest_time_mask_s: float = Field(0.4, gt=0)
-    frequency_masks: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="SpecAugment frequency masks per clip")
+    frequency_masks: Annotated[int, Field(ge=0)] | Auto = Field(
+        "auto", description="SpecAugment frequency masks per clip"
+    )
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
     tempo: Annotated[float, Field(ge=0, le=0.5)] | Auto = Field(
         "auto", description="largest relative change of tempo, drawn for each clip"

@@ -47,7 +47,7 @@ _PLATEAU_CER = 0.95  # over this the network writes next to nothing, and patienc
 
 @dataclass(frozen=True)
 class Trouble:
-    """A reason to roll back that began `steps` steps ago; `usual` and `now` are losses, scales of weights, or dev CERs."""
+    """A reason to roll back that began `steps` steps ago; `usual`, `now`: losses, scales of weights, or dev CERs."""
 
     kind: Literal["spike", "not finite", "grown weights", "forgotten"]
     steps: int

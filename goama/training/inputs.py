@@ -1,4 +1,4 @@
-"""A batch becomes the network's input: front end and augmentation, every draw fixed by the step's seed and the clip id."""
+"""A batch becomes the network's input: front end and augmentation, drawn by the step's seed and the clip id alone."""
 
 from __future__ import annotations
 

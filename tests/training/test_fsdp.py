@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from goama.data.batches import Batch
 from goama.errors import GoamaError
-from goama.run.processes import fsdp_requested
+from goama.run.processes import fsdp_requested, load_whole_weights
 from tests.training.several import (
     STEPS,
     assert_same_run,
@@ -31,7 +31,7 @@ from tests.training.several import (
     with_not_a_number,
 )
 
-LAUNCHED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+LAUNCHED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}
 
 
 def sharded(work: Callable[[], Any]) -> Callable[[], Any]:
@@ -39,6 +39,7 @@ def sharded(work: Callable[[], Any]) -> Callable[[], Any]:
 
     def launched() -> Any:
         os.environ |= LAUNCHED
+        load_whole_weights()  # as `goama train` does
         return work()
 
     return launched
@@ -83,11 +84,14 @@ def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder
     assert 0 < first_moments <= first and 0 < second_moments <= second
 
 
+HALF_FROZEN = [*STEPS, "train.head_only=0.5"]
+
+
 @pytest.fixture(scope="module")
 def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
-    """Eight steps of one process."""
+    """Eight steps of one process; the encoder is frozen in the first four."""
     folder = tmp_path_factory.mktemp("runs") / "alone"
-    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder)))
+    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder, HALF_FROZEN)))
     return folder
 
 
@@ -95,7 +99,7 @@ def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
 def sharded_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
     """The same of two processes that share the network."""
     folder = tmp_path_factory.mktemp("runs") / "sharded"
-    results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder))))
+    results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder, HALF_FROZEN))))
     assert results[0] == results[1] and results[0][:2] == (8, False)
     return folder
 
@@ -177,6 +181,11 @@ def test_what_accelerate_offers_and_goama_does_not_is_refused(corpus, tiny_encod
         run_training(corpus, tiny_encoder, tmp_path / "run")()
     monkeypatch.setenv("FSDP_VERSION", "2")
     assert not fsdp_requested()  # one process
+    with monkeypatch.context() as launched:
+        launched.setenv("WORLD_SIZE", "2")
+        launched.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "true")
+        with pytest.raises(GoamaError, match="every process of a goama run loads all weights"):
+            fsdp_requested()
     monkeypatch.setenv("FSDP_OFFLOAD_PARAMS", "true")
     with pytest.raises(GoamaError, match="--fsdp_offload_params false"):
         fsdp_requested()
@@ -200,5 +209,5 @@ def test_accelerate_launches_it(corpus, tiny_encoder, tmp_path):
         command += ["-s", override]
     said = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert said.returncode == 0, said.stderr
-    assert "spread over 2 processes (FSDP)" in said.stdout
+    assert "sharded over 2 processes (FSDP)" in said.stdout
     assert (tmp_path / "run" / "best" / "model.safetensors").is_file()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from goama.data.batches import Batch
-from goama.training import guard
 from goama.run.state import GuardState
+from goama.training import guard
 
 
 def after(losses, start=None) -> GuardState:
@@ -163,7 +163,8 @@ def test_patience_counts_evaluations_without_gain_but_not_those_of_the_plateau()
         state = guard.after_evaluation(state, cer=cer, is_best=is_best)
     assert state.without_gain == 2
     assert guard.after_evaluation(state, cer=0.5, is_best=True).without_gain == 0
-    silent = guard.after_recognition(guard.after_recognition(state, 50, cer=0.5, written=0.9), 100, cer=0.9, written=0.1)
+    wrote = guard.after_recognition(state, 50, cer=0.5, written=0.9)
+    silent = guard.after_recognition(wrote, 100, cer=0.9, written=0.1)
     assert guard.after_evaluation(silent, cer=0.9, is_best=False).without_gain == 2
     back = guard.after_rollback(silent, GuardState(without_gain=1), 100)
     assert back.without_gain == 1, "what was undone was not waited for"

@@ -6,7 +6,6 @@ import copy
 
 import pytest
 import torch
-from accelerate import Accelerator
 
 from goama.errors import GoamaError
 from goama.training.memory import parts_that_fit, rehearse
@@ -41,7 +40,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
 
 
 def test_trying_a_part_out_changes_nothing(tiny_encoder, corpus) -> None:
-    learner = make_learner(Accelerator(), tiny_encoder, corpus)
+    learner = make_learner(tiny_encoder, corpus)
     before = copy.deepcopy(learner.network.state_dict())
     heard = []
     learner.network.register_forward_pre_hook(

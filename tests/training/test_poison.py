@@ -24,7 +24,7 @@ from goama.training.train import Trained, train
 from goama.voices import get_voice
 
 RATE = 3e-3
-"""What the tiny network learns these clips by heart with."""
+"""The learning rate at which the tiny network overfits these clips."""
 
 
 def recipe(*more: str, rate: float = RATE, steps: int = 60):
@@ -39,7 +39,7 @@ def recipe(*more: str, rate: float = RATE, steps: int = 60):
 
 
 WRONG = 7
-"""The training clip that a poison spoils: it is not in dev, where what is learnt by heart shows."""
+"""The training clip that a poison spoils: it is not in dev, which has the other training clips."""
 
 
 @pytest.fixture(scope="module")
