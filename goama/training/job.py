@@ -200,10 +200,8 @@ def _is_not_in(excluded: frozenset[str], cut: Any) -> bool:  # not a lambda: lho
     return cut.id not in excluded
 
 
-def make_job(draft: Draft, plan: Plan, loaded: LoadedEncoder, processes: Processes) -> Job:
-    """The job of a complete plan."""
-    parts = int(plan.recipe.data.accumulate)
-    batches = training_batches(draft, plan, processes, parts=parts)
+def make_job(draft: Draft, plan: Plan, loaded: LoadedEncoder, batches: TrainingBatches) -> Job:
+    """The job of a complete plan; `batches` are parts of its steps."""
     return Job(
         draft.run,
         draft.corpora,
@@ -214,7 +212,7 @@ def make_job(draft: Draft, plan: Plan, loaded: LoadedEncoder, processes: Process
         loaded,
         batches,
         draft.corpora.cuts("dev").to_eager(),
-        total_steps(plan.recipe, batches.in_first_epoch / parts),
+        total_steps(plan.recipe, batches.in_first_epoch / int(plan.recipe.data.accumulate)),
         known_characters(loaded, draft.vocabulary),
         draft.is_resumed,
     )

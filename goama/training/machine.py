@@ -38,7 +38,8 @@ def fit_to_machine(
     learner = _learner(draft, plan, loaded, processes, say)
     if plan.recipe.data.accumulate == "auto":
         plan = _with_parts(plan, learner)
-    return make_job(draft, plan, loaded, processes), learner
+        batches = training_batches(draft, plan, processes, parts=int(plan.recipe.data.accumulate))
+    return make_job(draft, plan, loaded, batches), learner
 
 
 def _learner(
