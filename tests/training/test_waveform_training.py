@@ -17,7 +17,7 @@ from goama.run.recipe import AugmentSection, read_recipe
 from goama.sound.augmentation import generators, time_masks
 from goama.text import Vocabulary
 from goama.training.learner import Learner
-from goama.training.plan import make_plan
+from goama.training.plan import complete_plan, make_plan
 from goama.training.train import train
 
 
@@ -172,7 +172,8 @@ def test_the_plan_says_what_learns_and_refuses_what_needs_mel_bins(corpus, wavef
     def plan(name: str, *overrides: str):
         encoder = str(waveform_encoders[name])
         recipe, config = read_recipe(None, overrides), read_config(encoder)
-        return make_plan(recipe, Mixture((corpus,)), a_vocabulary(corpus), encoder, config, torch.device("cpu"))
+        made = make_plan(recipe, Mixture((corpus,)), a_vocabulary(corpus), encoder, config, torch.device("cpu"))
+        return complete_plan(made, encoder=encoder, config=config, known=0.0, steps_per_epoch=8)
 
     chosen = {choice.key: choice.value for choice in plan("mms").choices}
     assert chosen["model.freeze_encoder"] is True and chosen["train.learning_rate"] == 1e-3
