@@ -20,8 +20,9 @@ from transformers import (
 from goama import whisper_ctc
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
-from goama.model.encoder import front_end, load_for_inference, quiet_transformers
+from goama.model.encoder import front_end
 from goama.model.frame_head import FRAME_HEAD
+from goama.model.loading import load_for_inference, quiet_transformers
 from goama.model.trainable import merged_state
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd

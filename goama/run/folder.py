@@ -25,7 +25,7 @@ from goama.corpus.corpus import Corpus
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.files import recover_folder, write_beside
-from goama.model.encoder import LoadedEncoder
+from goama.model.loading import LoadedEncoder
 from goama.run.recipe import Recipe
 from goama.training.plan import Choice, Plan
 

@@ -17,7 +17,6 @@ from goama.data.balance import language_of, repeats
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import (
-    SCRATCH,
     feature_stride,
     frame_shift_s,
     hears_waveforms,
@@ -27,6 +26,7 @@ from goama.model.encoder import (
     output_frames,
 )
 from goama.model.precision import choose_precision
+from goama.model.shipped import SCRATCH
 from goama.run.recipe import EVALUATIONS, Recipe
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.log_mel import FRAME_SHIFT_S

@@ -21,18 +21,12 @@ from goama.data.batches import TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.card import model_card
-from goama.model.encoder import (
-    LoadedEncoder,
-    default_encoder,
-    frame_shift_s,
-    front_end,
-    is_whisper,
-    load_for_training,
-    read_config,
-)
+from goama.model.default import default_encoder
+from goama.model.encoder import frame_shift_s, front_end, is_whisper, read_config
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
 from goama.model.fsdp import Shards
+from goama.model.loading import LoadedEncoder, load_for_training
 from goama.model.trainable import choose_trainable
 from goama.reports.run_page import REPORT_FILE
 from goama.run.checkpoint import RunState, load_everywhere

@@ -10,9 +10,10 @@ import torch
 from safetensors import safe_open
 
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, load_for_training
 from goama.model.folder import SpeechModel, load_model_folder, save_model_folder
 from goama.model.frame_head import FRAME_HEAD, add_frame_head
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.recognition.recogniser import Recogniser
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from goama.data.batches import ordered_batches
-from goama.model.encoder import load_for_training
 from goama.model.frame_head import FRAME_HEAD, add_frame_head, frame_logits
+from goama.model.loading import load_for_training
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 from goama.training.alignment import Alignment, frame_targets

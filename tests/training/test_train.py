@@ -20,8 +20,9 @@ from goama.corpus.corpus import Corpus
 from goama.data.batches import Batch, DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import load_for_training, output_frames
+from goama.model.encoder import output_frames
 from goama.model.frame_head import add_frame_head
+from goama.model.loading import load_for_training
 from goama.recognition.recogniser import Recogniser
 from goama.run.folder import settle
 from goama.run.recipe import AugmentSection, read_recipe
