@@ -13,9 +13,10 @@ from torch import nn
 from goama.corpus.corpus import Corpus
 from goama.data.batches import ordered_batches
 from goama.evaluation.scores import ClipScore, Score, score, score_clip
+from goama.model.ctc import ctc_loss
+from goama.model.precision import Precision
 from goama.recognition.emission import emissions
 from goama.recognition.greedy import greedy_text
-from goama.recognition.likelihood import ctc_loss
 from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd
@@ -50,7 +51,7 @@ class Evaluation:
 
 
 def _json(clip: ClipScore) -> dict[str, Any]:
-    """The score as a dictionary; an infinite loss becomes None, because JSON has no infinity."""
+    """The clip's fields; an infinite loss becomes None, as JSON has no infinity."""
     return asdict(clip) | {"loss": clip.loss if clip.loss is not None and math.isfinite(clip.loss) else None}
 
 
@@ -69,9 +70,15 @@ def evaluate(
     corpus.require_sound(split)
     cuts = corpus.cuts(split)
     clips = []
-    for clip in score_batches(
-        recogniser.network, recogniser.front_end, recogniser.vocabulary, cuts, recogniser.normaliser
-    ):
+    scored = score_batches(
+        recogniser.network,
+        recogniser.front_end,
+        recogniser.vocabulary,
+        cuts,
+        recogniser.normaliser,
+        precision=recogniser.precision,
+    )
+    for clip in scored:
         clips.append(clip)
         if progress:
             progress(len(clips))
@@ -85,22 +92,26 @@ def score_batches(
     cuts: Any,
     normalise: Callable[[str], str] = str,
     *,
+    precision: Precision = "no",
     rank: int = 0,
     world_size: int = 1,
 ) -> Iterator[ClipScore]:
     """Yields the score of each clip, recognised in batches of 60 s; with several processes, of this rank's batches.
 
-    Raises `GoamaError` if a clip cannot be read.
+    The reference, and the labels of the loss, are the clip's text after `normalise`. Raises `GoamaError` if a clip
+    cannot be read.
     """
     for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S, rank=rank, world_size=world_size):
-        recognised = emissions(network, front_end, batch.waveforms)
+        recognised = emissions(network, front_end, batch.waveforms, precision=precision)
         for index, emission in enumerate(recognised):
+            reference = normalise(batch.texts[index])
+            labels = vocabulary.encode(reference)
             yield score_clip(
                 batch.ids[index],
-                normalise(batch.texts[index]),
+                reference,
                 greedy_text(emission, vocabulary),
                 seconds=len(batch.waveforms[index]) / SAMPLE_RATE,
                 speaker=batch.speakers[index],
-                loss=ctc_loss(emission, batch.labels[index], vocabulary.blank_id),
-                labels=len(batch.labels[index]),
+                loss=ctc_loss(emission, labels, vocabulary.blank_id),
+                labels=len(labels),
             )

@@ -67,62 +67,78 @@ def change_tempo(
     generators: Sequence[torch.Generator],
     widest: float,
     needed: torch.Tensor,
+    bins: int = MEL_BINS,
+    most: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Features and mask with the tempo of each clip changed by up to ±`widest`, at the same pitch.
 
-    features (B, T, 80·stride), mask (B, T) bool; the result has another T. `needed` (B,): frames that the labels of
-    each clip need; no clip becomes shorter than that.
+    features (B, T, bins·stride), mask (B, T) bool; the result has another T. `needed` (B,): frames that the labels of
+    each clip need; no clip becomes shorter than that, and none longer than `most` frames.
     """
     width = features.shape[2]
     lengths = mask.sum(1).tolist()
     clips = []
     for clip, length, fewest, generator in zip(features, lengths, needed.tolist(), generators, strict=True):
         drawn = round(length * (1.0 + widest * (2.0 * float(torch.rand((), generator=generator)) - 1.0)))
-        changed = max(drawn, min(int(fewest), length), 1)
-        by_frame = clip[:length].reshape(1, -1, MEL_BINS).transpose(1, 2)
-        stretched = torch.nn.functional.interpolate(by_frame, size=changed * (width // MEL_BINS), mode="linear")
+        changed = max(min(drawn, most or drawn), min(int(fewest), length), 1)
+        by_frame = clip[:length].reshape(1, -1, bins).transpose(1, 2)
+        stretched = torch.nn.functional.interpolate(by_frame, size=changed * (width // bins), mode="linear")
         clips.append(stretched.transpose(1, 2).reshape(changed, width))
     kept = torch.tensor([len(clip) for clip in clips], device=features.device)
     padded = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
     return padded, torch.arange(padded.shape[1], device=features.device) < kept[:, None]
 
 
-def warp_bands(features: torch.Tensor, generators: Sequence[torch.Generator], widest: float) -> torch.Tensor:
+def warp_bands(
+    features: torch.Tensor, generators: Sequence[torch.Generator], widest: float, hertz: np.ndarray | None = None
+) -> torch.Tensor:
     """Features with the frequencies of each clip scaled by a random factor within 1 ± `widest`.
 
-    features (B, T, 80·stride). This is vocal tract length perturbation (Jaitly and Hinton 2013) on the mel bins.
+    features (B, T, bins·stride); `hertz` (bins,): centres of the bins, by default those of `LogMel`. This is vocal
+    tract length perturbation (Jaitly and Hinton 2013) on the mel bins.
     """
     batch, frames, width = features.shape
     drawn = torch.cat([torch.rand(1, 1, generator=generator) for generator in generators])
     factors = 1.0 + widest * (2.0 * drawn - 1.0)
-    hertz = hertz_of_bins()
-    lowest, highest = mel(hertz[0]), mel(hertz[-1])
-    position = torch.from_numpy((mel(hertz * factors.numpy()) - lowest) / (highest - lowest)) * (MEL_BINS - 1)
-    position = position.clamp(0, MEL_BINS - 1).float()  # (B, 80): the old bin that each new bin reads
-    weights = (1.0 - (position[:, None, :] - torch.arange(MEL_BINS)[None, :, None]).abs()).clamp_min(0.0)
-    by_frame = features.reshape(batch, frames * (width // MEL_BINS), MEL_BINS)
+    hertz = hertz_of_bins() if hertz is None else hertz
+    bins = len(hertz)
+    places = np.interp(mel(hertz * factors.numpy()), mel(hertz), np.arange(bins))
+    position = torch.from_numpy(places).float()  # (B, bins): the old bin that each new bin reads
+    weights = (1.0 - (position[:, None, :] - torch.arange(bins)[None, :, None]).abs()).clamp_min(0.0)
+    by_frame = features.reshape(batch, frames * (width // bins), bins)
     return (by_frame @ weights.to(features.device)).reshape(batch, frames, width)
 
 
 def limit_band(
-    features: torch.Tensor, mask: torch.Tensor, generators: Sequence[torch.Generator], share: float
+    features: torch.Tensor,
+    mask: torch.Tensor,
+    generators: Sequence[torch.Generator],
+    share: float,
+    hertz: np.ndarray | None = None,
+    silence: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Features in which a random `share` of the clips is low-pass filtered at a cut-off between 3.4 and 7.6 kHz.
 
-    features (B, T, 80·stride), already normalised by clip and bin. Below the cut-off, filtering after the normalisation
-    changes nothing, because each bin is normalised by itself. Above it, a real recording at a lower rate has either
-    conversion noise, which the normalisation scales to a deviation of 1, or digital silence, which stays 0. So these
-    bins are replaced by noise with a random deviation between 0 and 1.
+    features (B, T, bins·stride), already normalised by clip and bin. Below the cut-off, filtering after the
+    normalisation changes nothing, because each bin is normalised by itself. Above it, a real recording at a lower rate
+    has either conversion noise, which the normalisation scales to a deviation of 1, or digital silence, which stays 0.
+    So these bins are replaced by noise with a random deviation between 0 and 1.
+
+    Features that are not normalised by bin (Whisper) need `silence` (B,), the value of each clip for digital silence;
+    `hertz` (bins,): centres of the bins, by default those of `LogMel`.
     """
     width = features.shape[2]
-    hertz = torch.from_numpy(hertz_of_bins())
+    centres = torch.from_numpy(hertz_of_bins() if hertz is None else hertz)
     limited = features.clone()
-    for clip, length, generator in zip(limited, mask.sum(1).tolist(), generators, strict=True):
+    for row, (clip, length, generator) in enumerate(zip(limited, mask.sum(1).tolist(), generators, strict=True)):
         chance, height, deviation = torch.rand(3, generator=generator).tolist()
         if chance >= share:
             continue
         cut_off = _LOWEST_CUT_OFF_HZ + (_HIGHEST_CUT_OFF_HZ - _LOWEST_CUT_OFF_HZ) * height
-        above = (hertz > cut_off).repeat(width // MEL_BINS)
+        above = (centres > cut_off).repeat(width // len(centres))
+        if silence is not None:
+            clip[:length, above.to(features.device)] = silence[row]
+            continue
         noise = torch.randn(length, int(above.sum()), generator=generator) * deviation
         clip[:length, above.to(features.device)] = noise.to(features.device)
     return limited
@@ -138,8 +154,9 @@ def spec_augment(
     frequency_masks: int,
     widest_frequency_mask: int,
     frame_shift_s: float,
+    bins: int = MEL_BINS,
 ) -> torch.Tensor:
-    """Features (B, T, 80·stride) with masked parts set to 0, the mean of every bin (SpecAugment, Park et al. 2019).
+    """Features (B, T, bins·stride) with masked parts set to 0, the mean of every bin (SpecAugment, Park et al. 2019).
 
     The number of time masks is proportional to the clip's length, and no mask is longer than a fifth of it, so that
     short clips keep most of their frames.
@@ -147,14 +164,14 @@ def spec_augment(
     batch, frames, width = features.shape
     lengths = mask.sum(1).cpu()
     masked_frames = torch.zeros(batch, frames, dtype=torch.bool)
-    masked_bins = torch.zeros(batch, MEL_BINS, dtype=torch.bool)
+    masked_bins = torch.zeros(batch, bins, dtype=torch.bool)
     per_frame, longest = time_masks_per_s * frame_shift_s, longest_time_mask_s / frame_shift_s
     for clip, (length, generator) in enumerate(zip(lengths.tolist(), generators, strict=True)):
         for start, size in _time_spans(length, per_frame, longest, generator):
             masked_frames[clip, start : start + size] = True
-        for start, size in _spans(frequency_masks, MEL_BINS, widest_frequency_mask, generator):
+        for start, size in _spans(frequency_masks, bins, widest_frequency_mask, generator):
             masked_bins[clip, start : start + size] = True
-    masked_bins = masked_bins.repeat(1, width // MEL_BINS)[:, None, :]
+    masked_bins = masked_bins.repeat(1, width // bins)[:, None, :]
     return features.masked_fill((masked_frames[..., None] | masked_bins).to(features.device), 0.0)
 
 

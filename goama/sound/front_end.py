@@ -1,6 +1,6 @@
-"""The input of the network: log-mel features (Wav2Vec2-BERT) or the raw waveform (wav2vec 2.0, HuBERT, WavLM).
+"""The input of the network: log-mel features (Wav2Vec2-BERT, Whisper) or waveforms (wav2vec 2.0, HuBERT, WavLM).
 
-Both front ends turn clips into the padded input and its mask, and give the input length of a clip.
+All front ends turn clips into the padded input and its mask, and give the input length of a clip.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.log_mel import LogMel
+from goama.sound.whisper_mel import WhisperMel
 
 _SMALLEST_VARIANCE = 1e-7
 
@@ -60,7 +61,7 @@ class RawWaveforms:
         return values.to(self.device, non_blocking=True), mask.to(self.device, non_blocking=True)
 
 
-FrontEnd = LogMel | RawWaveforms
+FrontEnd = LogMel | WhisperMel | RawWaveforms
 
 
 def _standardised(clip: torch.Tensor) -> torch.Tensor:

@@ -34,6 +34,7 @@ class LogMel(torch.nn.Module):
 
     window: torch.Tensor
     mel: torch.Tensor
+    bins = MEL_BINS
 
     def __init__(self, stride: int = 2, dtype: torch.dtype = torch.float64):
         super().__init__()
@@ -50,6 +51,10 @@ class LogMel(torch.nn.Module):
     def frame_shift_s(self) -> float:
         """Seconds between two output frames."""
         return FRAME_SHIFT_S * self.stride
+
+    def hertz(self) -> np.ndarray:
+        """(80,) float64, the centre of each mel bin."""
+        return hertz_of_bins()
 
     @property
     def shortest_samples(self) -> int:
