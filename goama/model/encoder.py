@@ -33,7 +33,7 @@ from goama.model.carry_over import CarriedOver, carry_over
 from goama.model.shipped import SCRATCH, STARTER
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd, RawWaveforms
-from goama.sound.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel
+from goama.sound.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel, stacked_frames
 from goama.text.vocabulary import Vocabulary
 
 GIANT = "facebook/w2v-bert-2.0"
@@ -172,7 +172,7 @@ def front_end(encoder: str, config: PreTrainedConfig) -> FrontEnd:
 
 def input_frames(config: PreTrainedConfig, samples: int) -> int:
     """The length of the network's input for a clip of that many samples."""
-    return samples if hears_waveforms(config) else LogMel(feature_stride(config)).frames(samples)
+    return samples if hears_waveforms(config) else stacked_frames(samples, feature_stride(config))
 
 
 def feature_stride(config: PreTrainedConfig) -> int:
