@@ -34,7 +34,7 @@ from goama.model.carry_over import CarriedOver, carry_over
 from goama.model.shipped import SCRATCH, STARTER
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd, RawWaveforms
-from goama.sound.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel
+from goama.sound.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel, stacked_frames
 from goama.sound.whisper_mel import WhisperMel
 from goama.text.vocabulary import Vocabulary
 from goama.whisper_ctc import WhisperCTCConfig, logit_frames
@@ -196,7 +196,7 @@ def input_frames(config: PreTrainedConfig, samples: int) -> int:
     """The length of the network's input for a clip of that many samples."""
     if is_whisper(config):
         return WhisperMel(config.num_mel_bins).frames(samples)
-    return samples if hears_waveforms(config) else LogMel(feature_stride(config)).frames(samples)
+    return samples if hears_waveforms(config) else stacked_frames(samples, feature_stride(config))
 
 
 def feature_stride(config: PreTrainedConfig) -> int:
