@@ -22,7 +22,7 @@ from goama.model import attention, waveform_layers
 from goama.model.hub import CONFIGURATION_FILES, local_folder
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import RawWaveforms
-from goama.sound.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel
+from goama.sound.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel, stacked_frames
 from goama.sound.whisper_mel import WhisperMel
 from goama.whisper_ctc import WhisperCTCConfig, logit_frames
 
@@ -63,7 +63,7 @@ class Wav2Vec2BertFamily:
 
     def input_frames(self, samples: int) -> int:
         """Input frames of a clip of that many samples."""
-        return LogMel(self.stride).frames(samples)
+        return stacked_frames(samples, self.stride)
 
     def output_frames(self, frames: torch.Tensor) -> torch.Tensor:
         """Logits for that many input frames, any integer shape."""

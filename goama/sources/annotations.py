@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from goama.errors import GoamaError
-from goama.sound.audio import SOUND_SUFFIXES, similar_name
+from goama.sound.paths import SOUND_SUFFIXES, similar_name
 from goama.sources.clip import Choices, Source, SourceClip
 from goama.sources.columns import stem_of
 from goama.sources.sound_files import SoundFiles
@@ -160,6 +160,7 @@ def read_annotations(
             *_notes(surveyed, taken, bool(choices.tiers)),
             *_notes_on_recordings(of_several, [file for file in wanted if not wanted[file]], choices.recording),
         ),
+        count=_texts_in(surveyed, taken) + len(faults),
     )
 
 

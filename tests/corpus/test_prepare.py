@@ -15,9 +15,11 @@ import pytest
 import soundfile
 
 from goama.corpus.corpus import SPLITS, Corpus
-from goama.corpus.prepare import LONGEST_S, LeftOut, Prepared, by_reason, prepare
+from goama.corpus.left_out import LeftOut, by_reason
+from goama.corpus.prepare import Prepared, prepare
 from goama.errors import GoamaError
 from goama.sound.audio import read_audio
+from goama.sources.judge import LONGEST_S
 from goama.sources.source import SourceClip, read_source
 from goama.text.replacements import Replacement
 
@@ -120,7 +122,9 @@ def test_pieces_of_one_long_recording_are_cut_out(sentences: list[dict[str, Any]
 
 
 def test_a_corpus_prepared_again_is_the_same(corpus: Corpus, tmp_path: Path) -> None:
-    again = prepare(read_source(str(corpus.folder)), tmp_path / "again", source="tests/fixtures/nl", language="nl").corpus
+    again = prepare(
+        read_source(str(corpus.folder)), tmp_path / "again", source="tests/fixtures/nl", language="nl"
+    ).corpus
     assert again.fingerprint() == corpus.fingerprint()
     before, after = files(corpus.folder), files(again.folder)
     del before["cuts.jsonl.gz"], after["cuts.jsonl.gz"]  # gzip writes the time into its header
