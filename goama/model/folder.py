@@ -21,7 +21,6 @@ from goama import whisper_ctc
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
 from goama.model.encoder import front_end
-from goama.model.frame_head import FRAME_HEAD
 from goama.model.loading import load_for_inference, quiet_transformers
 from goama.model.trainable import merged_state
 from goama.sound.audio import SAMPLE_RATE
@@ -55,11 +54,7 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     if isinstance(model.network, whisper_ctc.WhisperForCTC):  # transformers has no such class: the folder brings it
         model.network.config.auto_map = whisper_ctc.AUTO_MAP
         shutil.copyfile(whisper_ctc.__file__, partial / "whisper_ctc.py")
-    state = {
-        name: value.detach().cpu().contiguous()
-        for name, value in merged_state(model.network).items()
-        if not name.startswith(f"{FRAME_HEAD}.")
-    }
+    state = {name: value.detach().cpu().contiguous() for name, value in merged_state(model.network).items()}
     state["lm_head.bias"] = state["lm_head.bias"].clone()
     state["lm_head.bias"][model.vocabulary.unk_id] = _NEVER
     try:
