@@ -182,16 +182,6 @@ def tiny_model(corpus: Corpus, tiny_encoder: Path, tmp_path_factory: pytest.Temp
     return folder
 
 
-@pytest.fixture
-def accelerator():
-    """A fresh accelerator on the CPU in float32."""
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state()
-    return Accelerator(cpu=True, mixed_precision="no")
-
-
 @pytest.fixture(scope="session")
 def sentences(speech: Path) -> list[dict[str, Any]]:
     """The rows of `speech`'s metadata, with absolute file names: to write manifests of."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from goama.evaluation.scores import ClipScore
 from goama.files import write_beside
 from goama.reports.dev_results import (
     GROUPS_SHOWN,
@@ -25,9 +24,10 @@ from goama.reports.formatting import percent
 from goama.reports.page import language_attribute, render
 from goama.reports.run_charts import best_evaluation, run_charts
 from goama.reports.run_summary import about, commands, tiles, verdict
-from goama.run.dev_clips import DEV_FILE, HYPOTHESES_FILE, append_hypotheses, write_dev_clips
 from goama.run.files import RunFiles, read_run
 from goama.run.metrics import number
+from goama.run.state import RunState
+from goama.training.watchers import DevEvaluation, Watcher
 
 REPORT_FILE = "report.html"
 RELOAD_S = 60
@@ -37,52 +37,42 @@ MOST_LISTED = 200  # rows of a table of excluded clips; run.json has all of them
 _QUIET_S = 300.0  # a run without a new line for so long, or ten times its usual interval, counts as dead
 
 
-class RunPage:
-    """Watches a run in the process that trains it, and keeps its page.
+class RunPage(Watcher):
+    """Keeps the page of a run in the process that trains it.
 
-    `say` is told when a file cannot be written; that never ends the training. With `writes=False` it does nothing: of
-    several processes only the main one writes. Its state: the encoded sounds, and when the page was written.
+    `say` is told when the page cannot be written; that never ends the training. Its state: the encoded sounds, and when
+    the page was written.
     """
 
-    def __init__(self, run: Path, say: Callable[[str], None], *, writes: bool = True):
-        self._run, self._say, self._writes = run, say, writes
+    def __init__(self, run: Path, say: Callable[[str], None]):
+        self._run, self._say = run, say
         self._sounds: DevSounds | None = None
         self._written_at = float("-inf")
         self._took_s = 0.0
 
-    def remember(self, step: int, clips: Sequence[ClipScore], *, is_best: bool) -> None:
-        """Keep the hypotheses of an evaluation, and all scores where it is the best so far."""
-        if not self._writes:
-            return
-        with self._harmless(HYPOTHESES_FILE):
-            append_hypotheses(self._run, step, clips)
-        if is_best:
-            with self._harmless(DEV_FILE):
-                write_dev_clips(self._run, step, clips)
-
-    def keep_fresh(self) -> None:
+    def logged(self, step: int, values: dict[str, Any]) -> None:
         """Write the page if the last one is a minute old, and a hundred times as old as writing takes."""
         if time.monotonic() - self._written_at >= max(RELOAD_S, 100 * self._took_s):
-            self.write()
+            self._write(going=True)
 
-    def write(self, *, going: bool = True) -> None:
-        """Write the page of the run as it stands; `going` is False when the run has ended."""
-        if not self._writes:
-            return
+    def evaluated(self, evaluation: DevEvaluation) -> None:
+        """Write the page with the new evaluation."""
+        self._write(going=True)
+
+    def ended(self, state: RunState) -> None:
+        """Write the last page."""
+        self._write(going=False)
+
+    def _write(self, *, going: bool) -> None:
         started = time.monotonic()
-        with self._harmless(REPORT_FILE):
+        try:
             files = read_run(self._run)
             self._sounds = self._sounds or DevSounds(files.facts["corpora"])
             write_page(files, self._sounds, going=going)
+        except Exception as error:  # whatever it is: hours of training are worth more than a page
+            self._say(f"{self._run / REPORT_FILE} could not be written ({error}); the training is not affected")
         self._written_at = time.monotonic()
         self._took_s = self._written_at - started
-
-    @contextmanager
-    def _harmless(self, file: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # whatever it is: hours of training are worth more than a page
-            self._say(f"{self._run / file} could not be written ({error}); the training is not affected")
 
 
 @dataclass(frozen=True)

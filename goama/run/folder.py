@@ -116,14 +116,6 @@ def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
     _write_facts(run, content)
 
 
-def settle(run: Path, recipe: Recipe, choice: Choice) -> None:
-    """Add a choice that was made after the run began, and write the recipe that holds it."""
-    write_beside(run / RECIPE_FILE, recipe.to_toml())
-    facts = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
-    facts["choices"].append(asdict(choice))
-    _write_facts(run, facts)
-
-
 def run_id(run: Path) -> str:
     """The id under which trackers know the run; a resumed run keeps it."""
     return str(json.loads((run / RUN_FILE).read_text(encoding="utf-8")).get("id", "old"))

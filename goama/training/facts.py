@@ -16,7 +16,8 @@ from goama.data.mixture import Mixture
 from goama.model.encoder import SCRATCH, hears_waveforms
 from goama.run.recipe import AugmentSection
 from goama.text.vocabulary import Vocabulary
-from goama.training.plan import DISGUISES, Plan
+from goama.training.choices import AUGMENTATION
+from goama.training.plan import Plan
 
 MEASURED_CLIPS = 100
 """Clips of a split, evenly spread over it, whose level is measured."""
@@ -85,7 +86,7 @@ def gather_facts(
     planned_steps: int | None,
 ) -> Facts:
     """The facts; reads all texts and the sound of up to 100 clips a split. `config` is that of the trained network."""
-    excluded = {clip.id for clip in plan.left_out}
+    excluded = {clip.id for clip in plan.excluded}
     cuts = [cut for cut in corpora.cuts("train") if cut.id not in excluded]
     recipe = plan.recipe
     return Facts(
@@ -96,7 +97,7 @@ def gather_facts(
         takes_waveforms=hears_waveforms(config),
         augmentation_off=() if hears_waveforms(config) else _left_at_0(recipe.augment),
         warmup=float(recipe.train.warmup),
-        head_only=float(recipe.train.thaw),
+        head_only=float(recipe.train.head_only),
         steps_per_epoch=steps_per_epoch,
         planned_steps=planned_steps,
         steps=recipe.train.steps,
@@ -110,7 +111,7 @@ def gather_facts(
 
 
 def _left_at_0(augment: AugmentSection) -> tuple[str, ...]:
-    return tuple(key for key in DISGUISES if not getattr(augment, key))
+    return tuple(key for key in AUGMENTATION if not getattr(augment, key))
 
 
 def _split(cuts: Sequence[Any], vocabulary: Vocabulary) -> SplitFacts:

@@ -1,4 +1,4 @@
-"""What training minimises: CTC, agreement of two views of a clip, and from scratch first labels of frames."""
+"""What training minimises: CTC, and the disagreement of two views of a clip (CR-CTC)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from goama.training.alignment import NO_LABEL
+from goama.model.ctc import ctc_losses
 
 
 def ctc_sum(
@@ -18,19 +18,9 @@ def ctc_sum(
     logits (B, T, V), lengths (B,) of valid frames. Clips are summed over their labels, not averaged: the
     caller divides by all labels of the step, so that accumulation and several devices change nothing.
     """
-    if logits.device.type == "mps":  # torch has no CTC for Apple's GPUs; gradients find their way back
+    if logits.device.type == "mps":  # torch has no CTC loss for Apple's GPUs
         logits = logits.cpu()
-    targets = torch.tensor([label for row in labels for label in row], device=logits.device)
-    target_lengths = torch.tensor([len(row) for row in labels], device=logits.device)
-    return functional.ctc_loss(
-        logits.float().log_softmax(-1).transpose(0, 1),
-        targets,
-        lengths.to(logits.device),
-        target_lengths,
-        blank=blank_id,
-        reduction="none",
-        zero_infinity=True,
-    )
+    return ctc_losses(logits.float().log_softmax(-1), lengths, labels, blank_id, zero_infinity=True)
 
 
 def disagreement_sum(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -45,14 +35,3 @@ def disagreement_sum(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tenso
     per_frame = functional.kl_div(said, other, reduction="none", log_target=True).sum(-1)
     valid = torch.arange(said.shape[1], device=said.device) < lengths.to(said.device)[:, None]
     return per_frame.masked_fill(~valid, 0.0).sum(1)
-
-
-def frame_sum(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of frame labels, (B,) float32 nats summed over each clip's frames.
-
-    logits (B, T, V); targets (B, T) int64, `NO_LABEL` where a frame is padding.
-    """
-    losses = functional.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=NO_LABEL
-    )
-    return losses.unflatten(0, targets.shape).sum(1)

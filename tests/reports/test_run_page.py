@@ -29,6 +29,7 @@ from goama.run.dev_clips import (
 )
 from goama.run.files import read_run
 from goama.run.metrics import parse_metrics
+from goama.run.state import RunState
 from tests.reports.looking import PHONE, PLAYED, WEAK_TEXTS, Reader, opened, until
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -151,7 +152,7 @@ def test_a_run_that_goes_says_how_far_it_is_and_loads_itself_again(run: Path) ->
 
 def test_a_run_that_ended_before_its_end_says_how_to_go_on(run: Path, corpus: Corpus) -> None:
     (run / "checkpoint-400" / "state.json").write_text('{"step": 400, "finished": false}')
-    RunPage(run, pytest.fail).write(going=False)
+    RunPage(run, pytest.fail).ended(RunState())
     page = Reader((run / "report.html").read_text(encoding="utf-8"))
     assert "Stopped at step 400" in page.text
     assert f"goama train {corpus.folder} -o {run} --resume" in page.text
@@ -302,9 +303,8 @@ def test_dev_clips_are_kept_and_read_back_as_they_were(tmp_path: Path, recognise
 
 
 def test_a_clip_shows_its_hypotheses_at_earlier_steps(run: Path, recognised: list[ClipScore]) -> None:
-    page = RunPage(run, pytest.fail)
     for step, said in ((0, ""), (100, "zeg maar"), (200, "zoek de vis")):
-        page.remember(step, [replace(clip, hypothesis=said) for clip in recognised], is_best=False)
+        append_hypotheses(run, step, [replace(clip, hypothesis=said) for clip in recognised])
     text = read(run).text
     assert text.count("at earlier steps") == len(recognised)
     assert text.count("zeg maar") == text.count("zoek de vis") == len(recognised)
@@ -435,9 +435,9 @@ def test_the_page_of_a_hundred_thousand_steps_is_small_and_quick(run: Path) -> N
     rows += [evaluated(step, 0.5) for step in range(1000, 100_001, 1000)]
     log(run, rows)
     page = RunPage(run, pytest.fail)
-    page.write()
+    page.ended(RunState())
     started = time.process_time()
-    page.write()
+    page.ended(RunState())
     assert time.process_time() - started < 2.0  # 0.3 s on an idle core
     assert (run / "report.html").stat().st_size < 1_500_000
 
@@ -467,19 +467,16 @@ def test_the_longest_clips_stay_below_the_limit() -> None:
 def test_a_page_that_cannot_be_written_is_told_and_ends_nothing(run: Path) -> None:
     told: list[str] = []
     (run / "report.html.partial").mkdir()
-    RunPage(run, told.append).write()
+    RunPage(run, told.append).ended(RunState())
     assert len(told) == 1 and "could not be written" in told[0] and "the training is not affected" in told[0]
 
 
-def test_a_fresh_page_is_left_alone_and_other_processes_write_none(run: Path) -> None:
+def test_a_fresh_page_is_left_alone(run: Path) -> None:
     page = RunPage(run, pytest.fail)
-    page.keep_fresh()
+    page.logged(100, {})
     first = (run / "report.html").stat().st_mtime_ns
-    page.keep_fresh()
+    page.logged(100, {})
     assert (run / "report.html").stat().st_mtime_ns == first
-    (run / "report.html").unlink()
-    RunPage(run, pytest.fail, writes=False).write()
-    assert not (run / "report.html").exists()
 
 
 def test_the_newest_checkpoint_says_whether_a_run_is_finished(run: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from goama.audit.findings import Finding
 from goama.run.diagnosis import read_diagnosis, save_diagnosis
 from goama.run.metrics import Metrics
+from goama.training.choices import TIGHTEST_WITH_ADAPTER
 from goama.training.diagnosis import diagnose
 from goama.training.facts import Facts, SplitFacts, Spread, gather_facts
-from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
 METRICS = Path(__file__).parents[1] / "fixtures" / "metrics"
 SPLIT = SplitFacts(500, {"a": 900, "e": 1500, "ë": 2, "|": 600}, Spread(8.0, 12.0, 16.0), Spread(-30.0, -25.0, -20.0))
@@ -396,12 +396,12 @@ def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:
     from goama.model.encoder import read_config
     from goama.run.recipe import read_recipe
     from goama.text import Vocabulary
-    from goama.training.plan import make_plan, with_beginning
+    from goama.training.plan import complete_plan, make_plan
 
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
     config = read_config(str(encoder))
     plan = make_plan(read_recipe(None, settings), mixture, vocabulary, str(encoder), config, torch.device("cpu"))
-    plan = with_beginning(plan, encoder=str(encoder), known=1.0, steps=80)
+    plan = complete_plan(plan, encoder=str(encoder), config=config, known=1.0, steps_per_epoch=8)
     return gather_facts(mixture, vocabulary, plan, config, encoder=str(encoder), steps_per_epoch=8, planned_steps=80)
 
 

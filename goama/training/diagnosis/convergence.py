@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from goama.audit.findings import Finding
+from goama.training.choices import AUGMENTATION
 from goama.training.diagnosis.history import History, clip_count, counted, ids_of, percent, some_of
 from goama.training.facts import Facts
-from goama.training.plan import DISGUISES, LONGEST_AT_FIRST, WARMUP_STEPS
+from goama.training.schedule import LONGEST_BEGINNING, WARMUP_STEPS
 
 _NORMAL_PLATEAU_STEPS = {"scratch": 1000, "pretrained": 300}
 """Until when CTC's blank plateau is normal; ours ended after 340 steps from scratch, 90 with a pretrained encoder."""
@@ -133,12 +134,12 @@ def _longer_warmup(history: History) -> str:
     if total is None:
         return f"Let the rate rise over {WARMUP_STEPS} steps, a larger share of the run (train.warmup)."
     share = math.ceil(1000 * WARMUP_STEPS / total) / 1000
-    if share <= LONGEST_AT_FIRST:
+    if share <= LONGEST_BEGINNING:
         return f"Let the rate rise over {WARMUP_STEPS} of the {total} steps (-s train.warmup={share:g})."
-    enough = math.ceil(WARMUP_STEPS / LONGEST_AT_FIRST)
+    enough = math.ceil(WARMUP_STEPS / LONGEST_BEGINNING)
     return (
         f"{total} steps have no room for a warm-up of {WARMUP_STEPS}: train for {enough} or more "
-        f"({_to_reach(history, enough)} -s train.warmup={LONGEST_AT_FIRST}), or lower the learning rate "
+        f"({_to_reach(history, enough)} -s train.warmup={LONGEST_BEGINNING}), or lower the learning rate "
         f"({_lower(history.facts, 3)})."
     )
 
@@ -256,7 +257,7 @@ def _more_augmentation(facts: Facts) -> str:
         return "more masking (a higher augment.time_masks_per_s), "
     if not facts.augmentation_off:
         return ""
-    settings = " ".join(f"-s augment.{key}={DISGUISES[key]}" for key in facts.augmentation_off)
+    settings = " ".join(f"-s augment.{key}={AUGMENTATION[key]}" for key in facts.augmentation_off)
     return f"more augmentation ({settings}), "
 
 

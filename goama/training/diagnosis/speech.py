@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from goama.audit.findings import Finding
+from goama.training.choices import TIGHTEST_WITH_ADAPTER
 from goama.training.diagnosis.history import NAMED, History, clip_count, counted, percent, some_of
 from goama.training.facts import Spread
-from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
 _RARE = 5  # a character that training has at most so often is rare
 _DEV_UNLIKE_TRAIN = "The dev set decides which model is kept as the best; it should be like the speech trained on."
