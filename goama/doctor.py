@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_LIBRARIES = ("torch", "transformers", "accelerate", "lhotse", "datasets", "soundfile", "av", "soxr")
+_LIBRARIES = ("torch", "transformers", "accelerate", "lhotse", "datasets", "soundfile", "av", "soxr", "python-calamine")
 _HUB = "https://huggingface.co"
 _LITTLE_DISK_GB = 5.0
 
