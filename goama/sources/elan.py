@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from goama.errors import GoamaError
-from goama.sources.annotations import Annotated, Annotation, Recording, Tier
+from goama.sources.annotation_file import Annotation, AnnotationFile, LinkedRecording, Tier
 from goama.sources.xml import parse_xml
 
 _LARGEST = 128 << 20  # bytes; an hour of speech with ten tiers needs two million
@@ -33,7 +33,7 @@ class _Document:
     slots: dict[str, float | None] = field(default_factory=dict)
     tiers: list[dict[str, str]] = field(default_factory=list)
     annotations: dict[str, _Annotation] = field(default_factory=dict)
-    recordings: list[Recording] = field(default_factory=list)
+    recordings: list[LinkedRecording] = field(default_factory=list)
     words: list[str] | None = None
     """Pieces of the text that is being read."""
     current: _Annotation | None = None
@@ -81,9 +81,9 @@ class _Document:
         shift = self._seconds(attributes.get("TIME_ORIGIN", "0"))
         relative, stored = attributes.get("RELATIVE_MEDIA_URL"), attributes.get("MEDIA_URL")
         if relative:
-            self.recordings.append(Recording(str(self.path.parent / _file_name(relative)), shift))
+            self.recordings.append(LinkedRecording(str(self.path.parent / _file_name(relative)), shift))
         if stored:
-            self.recordings.append(Recording(_file_name(stored), shift))
+            self.recordings.append(LinkedRecording(_file_name(stored), shift))
 
     def _seconds(self, milliseconds: str) -> float:
         if not re.fullmatch(r"-?\d{1,12}", milliseconds):
@@ -95,7 +95,7 @@ class _Document:
             raise GoamaError(f"{self.path}: more annotations than a recording of days has ({most}); not read")
 
 
-def read_elan(path: Path) -> Annotated:
+def read_elan(path: Path) -> AnnotationFile:
     """Tiers in their order; media as they are linked, sound before video.
 
     The annotations of a symbolic tier have the time of the annotation that they refer to; where several refer to
@@ -138,7 +138,7 @@ def read_elan(path: Path) -> Annotated:
         )
         for attributes, annotations in zip(document.tiers, by_tier, strict=True)
     ]
-    return Annotated(tiers, sorted(document.recordings, key=_is_video))
+    return AnnotationFile(tiers, sorted(document.recordings, key=_is_video))
 
 
 def _with_time(document: _Document, identity: str) -> str:
@@ -173,5 +173,5 @@ def _file_name(url: str) -> str:
     return path.replace("\0", "")
 
 
-def _is_video(recording: Recording) -> bool:
-    return recording.name.lower().endswith((".mp4", ".mov", ".mpg", ".mpeg", ".avi", ".mkv", ".webm", ".wmv", ".m4v"))
+def _is_video(recording: LinkedRecording) -> bool:
+    return recording.path.lower().endswith((".mp4", ".mov", ".mpg", ".mpeg", ".avi", ".mkv", ".webm", ".wmv", ".m4v"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from goama.errors import GoamaError
-from goama.sources.annotations import Annotated, Annotation, Tier
+from goama.sources.annotation_file import Annotation, AnnotationFile, Tier
 
 _LARGEST = 128 << 20  # bytes; ten hours with a tier of phones need half of that
 _LONGEST_LINE = 1_000_000  # characters
@@ -22,7 +22,7 @@ _TOKEN = re.compile(r'(?<!\S)(?:"((?:[^"]|"")*)("?)|(<\w+>)(?!\S)|([-+]?\d[\d.]*
 Token = float | str
 
 
-def read_textgrid(path: Path) -> Annotated:
+def read_textgrid(path: Path) -> AnnotationFile:
     """Tiers in their order; a tier of points is there by name, without annotations that a clip could be made of.
 
     Raises `GoamaError` with the line when it is not a TextGrid, or breaks off.
@@ -34,7 +34,7 @@ def read_textgrid(path: Path) -> Annotated:
             tokens = _Tokens(path, file)
             if tokens.text("its type") != "ooTextFile" or tokens.text("its class") != "TextGrid":
                 raise GoamaError(f"{path}: not a TextGrid; save it in Praat as a text file")
-            return Annotated(_tiers(tokens))
+            return AnnotationFile(_tiers(tokens))
     except OSError as error:
         raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeError as error:
@@ -72,7 +72,7 @@ def _tiers(tokens: _Tokens) -> list[Tier]:
             start = tokens.number("the start of an interval")
             end = tokens.number("the end of an interval") if kind == "IntervalTier" else start
             annotations.append(Annotation(start, end, tokens.text("the text of an interval")))
-        tiers.append(Tier(name, annotations, no_intervals=kind != "IntervalTier"))
+        tiers.append(Tier(name, annotations, marks_points=kind != "IntervalTier"))
     return tiers
 
 
