@@ -26,6 +26,7 @@ _LARGEST_OUTPUT = 1 << 30  # bytes of JSON
 _LARGEST_UNPACKED = 256 << 20  # bytes; 100,000 clips with ten columns need 40 MB
 _HIGHEST_COMPRESSION = 200  # times; real workbooks reach 30, a zip bomb 1000
 _ANY_COMPRESSION = 10 << 20  # bytes unpacked below which the compression does not matter
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0"  # also the container of an .xlsx with a password
 _MOST_ROWS = 1_048_576  # Excel's own limit
 
 
@@ -123,7 +124,11 @@ def _refuse_zip_bomb(path: Path) -> None:
 def _not_a_workbook(path: Path, error: BaseException) -> GoamaError:
     with path.open("rb") as file:
         beginning = file.read(4096)
-    if beginning and not beginning.startswith(b"PK") and b"\0" not in beginning and not beginning.startswith(b"\xd0"):
+    if beginning.startswith(_OLD_EXCEL):
+        return GoamaError(
+            f"{path}: a workbook with a password, or a damaged one of an old Excel; save it as .xlsx without password"
+        )
+    if beginning and not beginning.startswith(b"PK") and b"\0" not in beginning:
         return GoamaError(f"{path}: this is text, not a workbook; rename it to .csv or .tsv")
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
     return GoamaError(f"{path}: not a workbook, or a damaged one ({reason}); save it again as .xlsx, or as CSV")

@@ -1,4 +1,4 @@
-"""Subtitles (.srt, .vtt) become one tier without a name: each cue is an annotation."""
+"""Subtitles (.srt, .vtt) become one tier without a name; each cue is an annotation."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _NOT_A_CUE = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
 
 
 def read_subtitles(path: Path) -> AnnotationFile:
-    """Formatting is taken off the texts; a WebVTT voice (`<v Awa>`) is the speaker.
+    """The cues of a file as one tier: texts without formatting; a WebVTT voice (`<v Awa>`) is the speaker.
 
-    Raises `GoamaError` with the line when a time cannot be read, or the file holds none.
+    Raises `GoamaError` with the line when a time cannot be read; also when the file has no cues or exceeds a limit.
     """
     try:
         if path.stat().st_size > _LARGEST:
@@ -45,7 +45,7 @@ def read_subtitles(path: Path) -> AnnotationFile:
 def _cues(path: Path, lines: Iterator[str]) -> Iterator[Annotation]:
     times: tuple[float, float] | None = None
     texts: list[str] = []
-    skipped = False  # within a comment or a style sheet
+    skipped = False  # inside a comment or a style sheet
     cues = 0
     for number, raw in enumerate(lines, start=1):
         if len(raw) > _LONGEST_LINE or cues > _MOST_CUES:

@@ -1,4 +1,4 @@
-"""A Praat TextGrid, long or short, in UTF-8 or UTF-16, becomes tiers of intervals."""
+"""A Praat TextGrid, in the long or the short format, in UTF-8 or UTF-16, becomes tiers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LONGEST_LINE = 1_000_000  # characters
 _LONGEST_TEXT = 100_000  # characters in one interval
 _MOST_INTERVALS = 1_000_000
 
-# Praat reads only what stands free between spaces: numbers, "texts" and <flags>. The rest of the long format,
-# `intervals [1]:` or `xmin =`, is there for people; without it the file is a short one.
+# Praat reads only free-standing numbers, "texts" and <flags>. The rest of the long format, such as `intervals [1]:`
+# and `xmin =`, is there for people; without it the file is in the short format.
 _TOKEN = re.compile(r'(?<!\S)(?:"((?:[^"]|"")*)("?)|(<\w+>)(?!\S)|([-+]?\d[\d.]*(?:[eE][-+]?\d+)?)%?(?!\S)|(!))')
 
 Token = float | str
 
 
 def read_textgrid(path: Path) -> AnnotationFile:
-    """Tiers in their order; a tier of points is there by name, without annotations that a clip could be made of.
+    """The tiers in the order of the file; the annotations of a tier of points have no duration.
 
-    Raises `GoamaError` with the line when it is not a TextGrid, or breaks off.
+    Raises `GoamaError` with the line when the file is not a TextGrid, is incomplete, or exceeds a limit.
     """
     try:
         if path.stat().st_size > _LARGEST:
@@ -77,7 +77,7 @@ def _tiers(tokens: _Tokens) -> list[Tier]:
 
 
 class _Tokens:
-    """The numbers, texts and flags of a TextGrid, one after the other."""
+    """The numbers, texts and flags of a TextGrid in their order; `what`, in errors, is what should come next."""
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self._path, self._file, self._line = path, file, 0
@@ -141,7 +141,7 @@ class _Tokens:
                     yield text.replace('""', '"')
 
     def _rest_of_text(self, lines: Iterator[str]) -> tuple[str, str, int]:
-        """(what follows of a text that goes over several lines, its last line, where that goes on)."""
+        """(the rest of a text that goes over several lines, its last line, the position after the text)."""
         pieces: list[str] = []
         characters = 0
         for line in lines:

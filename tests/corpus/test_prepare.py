@@ -120,7 +120,9 @@ def test_pieces_of_one_long_recording_are_cut_out(sentences: list[dict[str, Any]
 
 
 def test_a_corpus_prepared_again_is_the_same(corpus: Corpus, tmp_path: Path) -> None:
-    again = prepare(read_source(str(corpus.folder)), tmp_path / "again", source="tests/fixtures/nl", language="nl").corpus
+    again = prepare(
+        read_source(str(corpus.folder)), tmp_path / "again", source="tests/fixtures/nl", language="nl"
+    ).corpus
     assert again.fingerprint() == corpus.fingerprint()
     before, after = files(corpus.folder), files(again.folder)
     del before["cuts.jsonl.gz"], after["cuts.jsonl.gz"]  # gzip writes the time into its header
