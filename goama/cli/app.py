@@ -38,7 +38,7 @@ for _verb in (
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one sentence and status 2, a bug keeps its traceback."""
+    """Run the command line. A user's mistake gives one sentence and exit status 2; a bug keeps its traceback."""
     # Set before torch is loaded. Its idle threads spin briefly, then sleep: fast alone, fair on a shared machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:

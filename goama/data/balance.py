@@ -14,6 +14,7 @@ UNNAMED = "unnamed"
 
 
 def language_of(cut: MonoCut) -> str:
+    """The language of a clip; `UNNAMED` if it has none."""
     return cut.supervisions[0].language or UNNAMED
 
 

@@ -35,10 +35,12 @@ class ClipScore:
 
     @property
     def wer(self) -> float:
+        """Word errors divided by words of the reference; a reference without words counts as one word."""
         return self.word_errors / max(1, self.words)
 
     @property
     def cer(self) -> float:
+        """Character errors divided by characters of the reference; an empty reference counts as one character."""
         return self.character_errors / max(1, self.characters)
 
 

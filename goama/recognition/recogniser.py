@@ -58,5 +58,5 @@ class Recogniser:
             yield Transcript(name, round(len(waveform) / SAMPLE_RATE, 3), segments)
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """Greedy texts of short clips, all in one batch."""
+        """Greedy texts of short clips, (N,) float32 at 16 kHz each; all clips form one batch."""
         return [greedy_text(e, self.vocabulary) for e in emissions(self.network, self.front_end, waveforms)]

@@ -131,7 +131,7 @@ def _normalise(log_mel: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
 
 
 def mel(hertz: np.ndarray | float) -> np.ndarray:
-    """Kaldi's mel scale."""
+    """Kaldi's mel scale, of frequencies (Hz) in any shape; the shape stays."""
     return 1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0)
 
 
