@@ -53,7 +53,7 @@ def _version(package: str) -> str | None:
 def _processor() -> Observation:
     import torch
 
-    from goama.training.plan import choose_precision
+    from goama.model.precision import choose_precision
 
     precision, why = choose_precision(torch.device("cpu"))
     threads = os.environ.get("OMP_NUM_THREADS")

@@ -80,10 +80,6 @@ class WantedSource:
             out.print(note, markup=False)
         return clips
 
-    def count(self, clips: Source) -> int:
-        """The clips of a source on this machine, for the time left; 0 where counting would fetch them."""
-        return sum(1 for _ in clips) if Path(self.where).exists() else 0
-
 
 def takes_source(verb: Callable[..., None]) -> Callable[..., None]:
     """On the command line, the verb's first parameter becomes SOURCE and the options above, after its own."""

@@ -10,7 +10,13 @@ from huggingface_hub import EvalResult, ModelCardData
 from goama import __version__
 
 _TASK = "automatic-speech-recognition"
-_NAMES = {"wav2vec2-bert": "Wav2Vec2-BERT", "wav2vec2": "wav2vec 2.0", "hubert": "HuBERT", "wavlm": "WavLM"}
+_NAMES = {
+    "wav2vec2-bert": "Wav2Vec2-BERT",
+    "wav2vec2": "wav2vec 2.0",
+    "hubert": "HuBERT",
+    "wavlm": "WavLM",
+    "whisper_ctc": "Whisper",
+}
 
 
 def model_card(

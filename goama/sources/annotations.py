@@ -15,6 +15,7 @@ from goama.sources.sound_files import SoundFiles
 from goama.sources.tiers import (
     TierSummary,
     choose_tiers,
+    count_texts,
     describe_choice,
     guess_transcription,
     notes_on_tiers,
@@ -66,6 +67,7 @@ def read_annotations(
             *notes_on_tiers(survey.tiers, taken, bool(choices.tiers)),
             *notes_on_recordings(survey.recordings, wanted, choices.recording, sounds),
         ),
+        count=count_texts(survey.tiers, taken) + len(survey.faults),
     )
 
 

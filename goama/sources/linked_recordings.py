@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from goama.errors import GoamaError
-from goama.sound.audio import SOUND_SUFFIXES, similar_name
+from goama.sound.paths import SOUND_SUFFIXES, similar_name
 from goama.sources.annotation_file import LinkedRecording
 from goama.sources.sound_files import SoundFiles
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.sound.audio import SOUND_SUFFIXES
+from goama.sound.paths import SOUND_SUFFIXES
 from goama.sources.clip import Columns, Source, SourceClip
 from goama.sources.columns import (
     SPLIT_NAMES,

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from goama.errors import GoamaError
-from goama.sound.audio import SOUND_SUFFIXES
+from goama.sound.paths import SOUND_SUFFIXES
 from goama.sources.annotations import read_annotations
 from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import split_in_name
@@ -92,9 +92,8 @@ def read_source(
         _refuse_unused("hub", source, columns, name, choices)
         return read_hub(source, name, columns)
     if kind not in ("parquet", *_ANNOTATIONS):  # those cost too much to read twice, or were read already
-        for _ in opened:
-            pass
-        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()))
+        count = sum(1 for _ in opened)
+        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()), count=count)
     return opened
 
 

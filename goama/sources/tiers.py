@@ -65,12 +65,17 @@ def choose_tiers(surveyed: SummariesByFile, guessed: NamesByFile, wanted: tuple[
     taken = _tiers_named(surveyed, wanted, where) if wanted else _tiers_with_usual_names(surveyed) or guessed
     if surveyed and not any(taken.values()):
         raise GoamaError(f"{where}: no tier holds text with times ({list_tiers(surveyed.values()) or 'no tiers'})")
-    if wanted and surveyed and not any(tier.with_text for tier in _taken_tiers(surveyed, taken)):
+    if wanted and surveyed and not count_texts(surveyed, taken):
         filled = list_tiers([tier for tier in tiers if tier.with_text] for tiers in surveyed.values())
         raise GoamaError(
             f"{where}: no text in {', '.join(map(repr, wanted))}; the tiers with text are: {filled or 'none'}"
         )
     return taken
+
+
+def count_texts(surveyed: SummariesByFile, taken: NamesByFile) -> int:
+    """The number of annotations with text in the taken tiers: the number of clips."""
+    return sum(tier.with_text for tier in _taken_tiers(surveyed, taken))
 
 
 def _taken_tiers(surveyed: SummariesByFile, taken: NamesByFile) -> list[TierSummary]:
@@ -177,7 +182,7 @@ def describe_choice(surveyed: SummariesByFile, taken: NamesByFile) -> str:
     names = list(dict.fromkeys(tier.name for tier in tiers))
     if not tiers:
         return ""
-    texts, empty = sum(tier.with_text for tier in tiers), sum(tier.empty for tier in tiers)
+    texts, empty = count_texts(surveyed, taken), sum(tier.empty for tier in tiers)
     without = f", {empty} without text (silence) are no clips" if empty else ""
     if names == [""]:
         return f"; {texts} annotations{without}"

@@ -15,9 +15,11 @@ import pytest
 import soundfile
 
 from goama.corpus.corpus import SPLITS, Corpus
-from goama.corpus.prepare import LONGEST_S, LeftOut, Prepared, by_reason, prepare
+from goama.corpus.left_out import LeftOut, by_reason
+from goama.corpus.prepare import Prepared, prepare
 from goama.errors import GoamaError
 from goama.sound.audio import read_audio
+from goama.sources.judge import LONGEST_S
 from goama.sources.source import SourceClip, read_source
 from goama.text.replacements import Replacement
 
