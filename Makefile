@@ -1,31 +1,32 @@
-# `make demo` and `make test` set up whatever is missing, then run. They need Python 3.11-3.13 and make.
+# Every target first creates the virtual environment if necessary. Python 3.11 to 3.13 is needed.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-# Two busy thread pools on few cores wait for each other; waiting must not burn the cores. But threads that sleep at
-# once halve the speed of small networks, whose parallel pieces are short: they spin for some ten microseconds first.
+# OpenMP threads that spin while they wait waste cores when two programs share few of them. Threads that sleep at once
+# halve the speed of small networks, whose parallel regions are short. So they spin for some ten microseconds, then sleep.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 10000
 
 .PHONY: help setup demo test lint unit slow benchmark starter clean
 
 help:
-	@echo "make demo       the main job on real speech: fetch, prepare, train, evaluate, transcribe"
-	@echo "make test       lint, types, unit tests"
-	@echo "make slow       the tests that need minutes or many gigabytes"
-	@echo "make benchmark  goama against the notebook's recipe"
-	@echo "make starter    train the small encoder for --encoder starter, from Debian packages"
-	@echo "make setup      only make $(VENV)"
+	@echo "make demo       download Dutch speech, prepare, train, evaluate and transcribe (nine minutes of training)"
+	@echo "make test       linter, type checker, and the tests that take less than ten minutes"
+	@echo "make slow       the tests that need more time or many gigabytes"
+	@echo "make benchmark  speed and memory compared with the notebook's recipe"
+	@echo "make starter    train the encoder for --encoder starter on speech from Debian packages (hours)"
+	@echo "make setup      create $(VENV) with all dependencies"
+	@echo "make clean      remove $(VENV), the demo and the caches"
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "goama needs Python 3.11 to 3.13; name one with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	  { echo "goama needs Python 3.11 to 3.13; choose one with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
-	  { echo "this Python cannot make virtual environments; on Debian: apt-get install python3-venv"; exit 2; }
+	  { echo "this Python cannot create virtual environments; on Debian: apt-get install python3-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'

@@ -1,21 +1,21 @@
-"""Goama's training against the notebook's recipe: same clips, same architecture, same number of clips seen.
+"""goama's training compared with the notebook's recipe: same clips, same architecture, one epoch.
 
     python benchmarks/against_notebook.py [--clips 320] [--rounds 3] [--json FILE|-]
     python benchmarks/against_notebook.py --accuracy [--minutes 9] [--rounds 3] [--sides NAME ...] [-o FILE]
                                           [--json FILE|-]
 
-The two sides run as processes of their own, in turn, on the first clips of the demo's Dutch training split and a
-7.8 M Wav2Vec2-BERT (192 wide, 8 layers, adapter). Only training is timed: neither imports, nor loading, nor the
-notebook's feature extraction, which is shown apart. A third side is goama held to float32, since on processors
-that compute in bfloat16 goama does and the notebook does not. The last line is JSON: `throughput_ratio` (goama's
-audio seconds trained per second over the notebook's) and `memory_ratio` (peak memory of the processes).
+Both sides run in turn, each in its own process, on the first clips of the demo's Dutch training split, with a 7.8 M
+Wav2Vec2-BERT (hidden size 192, 8 layers, adapter). Only training is timed, not imports, loading, or the notebook's
+feature extraction, which is shown separately. A third side is goama in float32, because goama uses bfloat16 on CPUs
+that support it and the notebook does not. The last line is JSON: `throughput_ratio` (audio seconds trained per second,
+goama divided by the notebook) and `memory_ratio` (peak memory of the processes).
 
-`--accuracy`: both fine-tune the starter on all of the Dutch training split for the same minutes of the same machine, a
-seed a round, and write the test split greedily; scored alike. The notebook's minutes begin after its features are
-made, and goama's hold all its evaluations but the one before. The notebook's warm-up of 500 steps is longer than few
-minutes are, so that its rate may never come to 5e-5: the table shows the steps and the peak rate of each side, and a
-third side is the notebook with a warm-up of a tenth of its steps. FILE keeps the result of each run: started again,
-the benchmark goes on from there.
+`--accuracy`: both fine-tune the starter on the whole Dutch training split for the same time on the same machine, one
+seed per round, and decode the test split greedily. The notebook's time starts after its feature extraction; goama's
+time includes its evaluations, except the one before the first step. The notebook's warm-up of 500 steps may take longer
+than the run, so that it never reaches its learning rate of 5e-5. For this reason the table shows the steps and the peak
+learning rate, and a third side is the notebook with a warm-up of a tenth of its steps. FILE stores the result of each
+run; a benchmark that is started again continues from there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does; it serves both sides
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it; both sides profit
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
@@ -49,7 +49,7 @@ ARCHITECTURE = {
     "output_hidden_size": 192,
 }
 CHARACTERS, WORDS = slice(0, 2), slice(2, 4)
-"""Of `portions.counts`."""
+"""Slices of `portions.counts`: errors and totals."""
 SIDES = ("notebook", "goama", "goama float32")
 SHORT_WARM_UP = "notebook, warm-up of a tenth"
 ACCURACY_SIDES = ("notebook", SHORT_WARM_UP, "goama")
@@ -89,22 +89,24 @@ def finish(summary: dict[str, Any], file: str | None) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, default=Path("demo/corpus"), help="made from fillets-nl if it is absent")
+    parser.add_argument(
+        "--corpus", type=Path, default=Path("demo/corpus"), help="created from fillets-nl if it does not exist"
+    )
     parser.add_argument("--clips", type=int, default=320)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", help="also write the last line to this file; - only prints it")
     parser.add_argument("--accuracy", action="store_true", help="error rates after the same time, not speed")
-    parser.add_argument("--minutes", type=float, default=9.0, help="of training, with --accuracy")
+    parser.add_argument("--minutes", type=float, default=9.0, help="training time, with --accuracy")
     parser.add_argument(
         "--sides",
         nargs="+",
         default=ACCURACY_SIDES,
         choices=ACCURACY_SIDES,
         metavar="NAME",
-        help=f"with --accuracy, of: {', '.join(ACCURACY_SIDES)}",
+        help=f"with --accuracy, one or more of: {', '.join(ACCURACY_SIDES)}",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("accuracy.json"), help="results of --accuracy, written after each run"
+        "-o", "--output", type=Path, default=Path("accuracy.json"), help="results of --accuracy, saved after each run"
     )
     parser.add_argument("--side", choices=SIDES[1:], help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
@@ -129,7 +131,7 @@ def write_manifests(corpus: Path, folder: Path, clips: int) -> dict[str, Path]:
 
 
 def write_splits(corpus: Path, folder: Path, counts: dict[str, int | None]) -> dict[str, Path]:
-    """Manifests of the first so many clips of each split, None for all."""
+    """Paths of manifests with the first clips of each split, as many as `counts` says; None: all."""
     from goama.corpus.corpus import Corpus
 
     paths = {}
@@ -159,7 +161,7 @@ def run_side(side: str, corpus: Path, manifests: dict[str, Path], out: Path, cli
 
 
 def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
-    """One pass over the clips with goama's own learner, batches and plan."""
+    """Trains one epoch with goama's learner, batches and plan, and writes result.json."""
     import torch
     from accelerate import Accelerator
     from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
@@ -182,7 +184,7 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     cuts = corpus.cuts("train").subset(first=clips).to_eager()
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in cuts)
     wanted = ["model.adapter=true", "data.batch_seconds=60"]
-    wanted += ["augment.time_masks_per_s=0.5", "augment.frequency_masks=2"]  # the notebook masks, no more
+    wanted += ["augment.time_masks_per_s=0.5", "augment.frequency_masks=2"]
     wanted += ["augment.tempo=0", "augment.vocal_tract=0", "augment.reverb=0"]
     recipe = read_recipe(None, [*wanted, *(["train.precision=no"] if "float32" in side else [])])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -218,21 +220,21 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
         "loss": losses[-1],
         "steps": steps,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,  # the processes that read audio count too
+        + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,  # including the processes that read audio
         "peak_gpu_mb": torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None,
     }
     (out / "result.json").write_text(json.dumps(facts))
 
 
 def accuracy(corpus: Path, minutes: float, rounds: int, wanted: Sequence[str], kept: Path) -> dict[str, Any]:
-    """Each wanted side's run on each seed, those in `kept` as they are there, and what they come to."""
+    """Error rates of each wanted side over all seeds; runs whose results are in the file `kept` are not repeated."""
     from goama.corpus.corpus import Corpus
     from goama.files import write_beside
 
-    writers: dict[str, Callable[..., dict[str, Any]]] = {
-        "notebook": notebook_writes,
-        SHORT_WARM_UP: partial(notebook_writes, warm_up=0.1),
-        "goama": goama_writes,
+    run_side_of: dict[str, Callable[..., dict[str, Any]]] = {
+        "notebook": notebook_accuracy,
+        SHORT_WARM_UP: partial(notebook_accuracy, warm_up=0.1),
+        "goama": goama_accuracy,
     }
     results: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     trained_on = Corpus.open(corpus).fingerprint()[:8]
@@ -242,28 +244,29 @@ def accuracy(corpus: Path, minutes: float, rounds: int, wanted: Sequence[str], k
             name = f"{side}, {minutes:g} min of {trained_on}, seed {seed}"
             if name not in results:
                 with tempfile.TemporaryDirectory(prefix="goama-benchmark-") as folder:
-                    results[name] = writers[side](corpus, Path(folder) / "run", minutes, seed)
+                    results[name] = run_side_of[side](corpus, Path(folder) / "run", minutes, seed)
                 write_beside(kept, json.dumps(results) + "\n")
             runs[side].append(results[name])
-            print(f"seed {seed}  {side:{len(SHORT_WARM_UP)}}  {told(results[name])}", flush=True)
+            print(f"seed {seed}  {side:{len(SHORT_WARM_UP)}}  {describe_accuracy(results[name])}", flush=True)
     print(f"\n{minutes:g} minutes of training, {rounds} seeds")
     summary = compare(runs)
     print(accuracy_table(summary) + "\n")
     return {"minutes": minutes, "seeds": rounds, **summary}
 
 
-def told(run: dict[str, Any]) -> str:
+def describe_accuracy(run: dict[str, Any]) -> str:
     import numpy as np
     from portions import STOPPED, rate
 
-    found = STOPPED if run["clips"] is None else f"CER {rate(np.array([run['clips']])[..., CHARACTERS])}"
-    return f"{found}  {run['steps']} steps, peak rate {run['peak_learning_rate']:.1e}"
+    result = STOPPED if run["clips"] is None else f"CER {rate(np.array([run['clips']])[..., CHARACTERS])}"
+    return f"{result}  {run['steps']} steps, peak learning rate {run['peak_learning_rate']:.1e}"
 
 
 def compare(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Error rates of each side, and goama's against the others; 95 % intervals over seeds and clips.
+    """Error rates of each side, and goama's relative to the others; 95 % intervals over seeds and clips.
 
-    A run that the guard stopped is counted and in no rate; a comparison is of the seeds that ended on both sides.
+    Runs that the guard stopped are counted but have no error rate; a comparison uses the seeds that both sides
+    completed.
     """
     import numpy as np
     from portions import change, rate
@@ -294,7 +297,7 @@ def compare(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 def accuracy_table(summary: dict[str, Any]) -> str:
     from portions import STOPPED
 
-    lines = ["| | steps | peak rate | test CER | test WER |", "|---|---|---|---|---|"]
+    lines = ["| | steps | peak learning rate | test CER | test WER |", "|---|---|---|---|---|"]
     for name, row in summary.items():
         stopped = f"{name}; {row['stopped']} {STOPPED}" if row.get("stopped") else name
         pace = f"{row['steps']:.0f} | {row['peak_learning_rate']:.1e}" if "steps" in row else " | "
@@ -302,7 +305,8 @@ def accuracy_table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def notebook_writes(corpus: Path, out: Path, minutes: float, seed: int, warm_up: float = 500) -> dict[str, Any]:
+def notebook_accuracy(corpus: Path, out: Path, minutes: float, seed: int, warm_up: float = 500) -> dict[str, Any]:
+    """Steps, peak learning rate and error counts per test clip of one run of the notebook's recipe."""
     from portions import counts
 
     from goama.evaluation.scores import score_clip
@@ -329,7 +333,8 @@ def notebook_writes(corpus: Path, out: Path, minutes: float, seed: int, warm_up:
     }
 
 
-def goama_writes(corpus: Path, out: Path, minutes: float, seed: int) -> dict[str, Any]:
+def goama_accuracy(corpus: Path, out: Path, minutes: float, seed: int) -> dict[str, Any]:
+    """Steps, peak learning rate and error counts per test clip of one run of goama; None if the guard stopped it."""
     from portions import counts, score_best
 
     from goama.corpus.corpus import Corpus
@@ -352,7 +357,7 @@ def goama_writes(corpus: Path, out: Path, minutes: float, seed: int) -> dict[str
 def describe(result: dict[str, Any]) -> str:
     return (
         f"{result['audio_s'] / result['train_s']:6.1f} audio-s/s  {result['peak_memory_mb']:6.0f} MB  "
-        f"loss {result['loss']:.2f} after {result['steps']} steps  features before training {result['map_s']:.0f} s"
+        f"loss {result['loss']:.2f} after {result['steps']} steps  feature extraction {result['map_s']:.0f} s"
     )
 
 

@@ -1,10 +1,10 @@
-"""What `goama check` finds of planted defects, and how fast it is.
+"""How many planted defects `goama check` finds, and how fast it is.
 
     python benchmarks/audit.py SPEECH [--hours 10] [--manifest-hours 100] [--clips 200] [--json FILE]
 
-SPEECH is an audiofolder of real speech, such as `goama voices get fillets-nl` makes. Prints precision and recall of
-each finding on a corpus with planted defects (see planted_defects.py), the seconds and the memory that an audit of
-so many hours of 16 kHz FLAC takes, and the seconds of the checks that read no sound. `--hours 0` leaves speed out.
+SPEECH is an audiofolder of real speech, such as `goama voices get fillets-nl` writes. Prints precision and recall of
+each finding on a corpus with planted defects (see planted_defects.py), time and memory for `--hours` of 16 kHz FLAC,
+and time for the checks that read no audio on `--manifest-hours`. `--hours 0` skips the measurement of speed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from planted_defects import BRINGS, plant
+from planted_defects import ALSO_TRUE, plant
 
 from goama.audit.audit import audit
 from goama.audit.findings import Audit
@@ -31,7 +31,7 @@ from goama.sources.source import read_source
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("speech", type=Path)
-    parser.add_argument("--clips", type=int, default=200, help="clean clips beside the planted ones")
+    parser.add_argument("--clips", type=int, default=200, help="clean clips besides the planted defects")
     parser.add_argument("--hours", type=float, default=10.0)
     parser.add_argument("--manifest-hours", type=float, default=100.0)
     parser.add_argument("--json", type=Path)
@@ -54,35 +54,35 @@ def timed(source: Path, *, read_sound: bool = True) -> tuple[Audit, float]:
 
 
 def speed(speech: Path, folder: Path, hours: float) -> dict:
-    """Hours of FLAC made of the clips at other gains; wall and processor time, and the peak of memory."""
-    place = folder / "hours"
-    place.mkdir()
+    """Time and peak memory of an audit of hours of FLAC, made from the clips with random shifts and gains."""
+    speech_folder = folder / "hours"
+    speech_folder.mkdir()
     rows = _rows(speech)
     generator = np.random.default_rng(0)
     made = 0.0
-    with (place / "metadata.jsonl").open("w", encoding="utf-8") as file:
+    with (speech_folder / "metadata.jsonl").open("w", encoding="utf-8") as file:
         for number, row in enumerate(itertools.cycle(rows)):
             if made >= hours * 3600:
                 break
             samples = read_audio(speech / row["file_name"]).samples
             samples = np.roll(samples, int(generator.integers(len(samples)))) * generator.uniform(0.5, 1.0)
-            write_flac(place / f"{number}.flac", samples)
+            write_flac(speech_folder / f"{number}.flac", samples)
             made += len(samples) / SAMPLE_RATE
             file.write(json.dumps({"file_name": f"{number}.flac", "text": f"{row['text']} {_word(number)}"}) + "\n")
     processor = time.process_time()
-    found, seconds = timed(place)
+    found, seconds = timed(speech_folder)
     processor = time.process_time() - processor
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{made / 3600:.1f} h of FLAC, {len(found.clips)} clips: {seconds:.1f} s, {processor:.1f} s of processor time "
-        f"({made / processor:.0f} times as fast as speech on one core), {megabytes:.0f} MB at most",
+        f"{made / 3600:.1f} h of FLAC, {len(found.clips)} clips: {seconds:.1f} s, {processor:.1f} s of CPU time "
+        f"({made / processor:.0f} times real time on one core), peak memory {megabytes:.0f} MB",
         flush=True,
     )
     return {"hours": made / 3600, "seconds": seconds, "processor_s": processor, "megabytes": megabytes}
 
 
 def manifest_speed(speech: Path, folder: Path, hours: float) -> dict:
-    """Rows alone: no file is opened."""
+    """Time of an audit of manifest rows; no audio file is opened."""
     manifest = folder / "rows.jsonl"
     texts = [row["text"] for row in _rows(speech)]
     clips = int(hours * 3600 / 5)
@@ -95,14 +95,14 @@ def manifest_speed(speech: Path, folder: Path, hours: float) -> dict:
     _, seconds = timed(manifest, read_sound=False)
     processor = time.process_time() - processor
     print(
-        f"{hours:.0f} h of rows, {clips} clips, sound not read: {seconds:.1f} s, {processor:.1f} s of processor time",
+        f"{hours:.0f} h of rows, {clips} clips, audio not read: {seconds:.1f} s, {processor:.1f} s of CPU time",
         flush=True,
     )
     return {"hours": hours, "clips": clips, "seconds": seconds, "processor_s": processor}
 
 
 def accuracy(speech: Path, folder: Path, clips: int) -> dict:
-    """Precision and recall of each finding; what else is true of a defect is neither."""
+    """Precision and recall of each finding; other findings that are true of a defect count as neither."""
     planted = plant(speech, folder / "planted", clean=clips)
     found, seconds = timed(planted.folder)
     clips_of = {finding.name: set(finding.clips) for finding in found.findings if finding.clips}
@@ -111,7 +111,7 @@ def accuracy(speech: Path, folder: Path, clips: int) -> dict:
     print(f"{'finding':28}{'planted':>8}{'found':>7}{'false':>7}{'recall':>9}{'precision':>11}")
     for name in sorted({*planted.expected, *clips_of}):
         expected, named = planted.expected.get(name, set()), clips_of.get(name, set())
-        true_too = {clip for clip, names in BRINGS.items() if name in names}
+        true_too = {clip for clip, names in ALSO_TRUE.items() if name in names}
         right, false = len(expected & named), len(named - expected - true_too)
         recall = right / len(expected) if expected else None
         precision = right / (right + false) if right + false else None
@@ -128,7 +128,7 @@ def _rows(speech: Path) -> list[dict]:
 
 
 def _word(number: int) -> str:
-    """A word of its own for every clip, so that no text is another's copy."""
+    """A different word for every clip, so that no text is a duplicate."""
     return "".join("abdegklmno"[int(digit)] for digit in str(number))
 
 

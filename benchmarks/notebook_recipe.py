@@ -1,19 +1,20 @@
-"""The notebook "Fine-tune W2V2-BERT for low-resource ASR" on today's libraries: the baseline of every comparison.
+"""The notebook "Fine-tune W2V2-BERT for low-resource ASR" with current libraries: the baseline of all comparisons.
 
-Kept: features made by `Dataset.map` and stored as Arrow lists, vocabulary of train and dev together, 16 clips x 2
-accumulated, grouped by length, gradient checkpointing, adapter, dropout off, learning rate 5e-5, warm-up 500 steps,
-greedy decoding of logits gathered on the host. Changed because the libraries did: audio is decoded with soundfile,
-WER is jiwer's, and the Trainer's loss is divided by the accumulation steps again, as it was in 2024.
+As in the notebook: features are computed by `Dataset.map` and stored as Arrow lists, the vocabulary is that of train
+and dev together, 16 clips x 2 accumulation steps, batches grouped by length, gradient checkpointing, adapter, no
+dropout, learning rate 5e-5, warm-up of 500 steps, greedy decoding of logits collected on the host. Changed because the
+libraries changed: audio is decoded with soundfile, WER comes from jiwer, and the Trainer's loss is divided by the
+accumulation steps, as it was in 2024.
 
     python benchmarks/notebook_recipe.py --train train.jsonl --dev dev.jsonl --out run [--model FOLDER]
                                          [--epochs 10 | --minutes 9] [--warm-up 500] [--test test.jsonl]
 
-Manifests are JSONL with `audio` and `text`. The result is run/result.json; of the test manifest, what the last model
-writes is run/hypotheses.json, in its order. `--minutes` gives as many steps as that time is enough for, as the first
-ones show, and the rate falls to zero with the last of them. Where they are fewer than the warm-up's 500 it never falls:
-it is still rising when training ends, and 5e-5 is never reached; result.json has `peak_learning_rate`. `--warm-up 0.1`
-makes the warm-up a tenth of the steps. An encoder whose frames are longer than 20 ms gets no adapter:
-twice as long, they would be too few for the letters.
+Manifests are JSONL with `audio` and `text`. Results are run/result.json, and run/hypotheses.json: the transcripts of
+the test manifest by the last model, in the order of the manifest. With `--minutes`, the number of steps that fit is
+estimated from the first steps, and the learning rate falls to zero at the last one. If there are fewer steps than the
+warm-up's 500, the learning rate is still rising when training ends and never reaches 5e-5; result.json has
+`peak_learning_rate`. `--warm-up 0.1` makes the warm-up a tenth of the steps. An encoder with frames longer than 20 ms
+gets no adapter, because frames of twice that length would be too few for the characters.
 """
 
 from __future__ import annotations
@@ -45,7 +46,11 @@ STEPS_TIMED = 4
 
 
 class NotebookTrainer(Trainer):
-    loss_is_scaled_for_ga = False  # Wav2Vec2BertForCTC takes **kwargs, so Trainer would not divide the loss
+    """The Trainer with the loss scaling of 2024."""
+
+    loss_is_scaled_for_ga = (
+        False  # Trainer does not divide the loss of models that take **kwargs, such as Wav2Vec2BertForCTC
+    )
 
 
 def main() -> None:
@@ -99,7 +104,7 @@ def make_trainer(
 
 
 def steps_in(options: argparse.Namespace, train: Dataset, dev: Dataset, processor: Wav2Vec2BertProcessor) -> int:
-    """How many steps the minutes are enough for: those of a trainer that is thrown away say."""
+    """Number of steps that fit into the minutes, estimated with a few steps of a trainer that is not used again."""
     started = time.perf_counter()
     make_trainer(options, train, dev, processor, STEPS_TIMED).train()
     return max(1, round(60 * options.minutes * STEPS_TIMED / (time.perf_counter() - started)))
@@ -110,12 +115,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--dev", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", help="encoder folder or Hub id; default: random weights of --config")
+    parser.add_argument("--model", help="encoder folder or Hub id; default: random weights with --config")
     parser.add_argument("--config", default="{}", help="JSON of Wav2Vec2BertConfig values")
     parser.add_argument("--epochs", type=float, default=10)
-    parser.add_argument("--minutes", type=float, help="of training, in the place of --epochs")
-    parser.add_argument("--warm-up", type=float, default=500, help="steps; below 1, a share of them")
-    parser.add_argument("--test", type=Path, help="manifest to write hypotheses of")
+    parser.add_argument("--minutes", type=float, help="training time, instead of --epochs")
+    parser.add_argument("--warm-up", type=float, default=500, help="steps; below 1, a share of all steps")
+    parser.add_argument("--test", type=Path, help="manifest to transcribe after training")
     parser.add_argument("--seed", type=int, default=42)
     return parser.parse_args()
 

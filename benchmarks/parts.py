@@ -1,11 +1,11 @@
-"""The parts that goama computes its own way, each against what it replaces, interleaved in one process.
+"""Speed of goama's components, each compared with the implementation that it replaces, interleaved in one process.
 
     python benchmarks/parts.py [--rounds 7] [--threads N] [--json FILE]
 
-Log-mel against `SeamlessM4TFeatureExtractor`, relative-key attention and the convolution module against transformers'
-own (forward and backward), a training step with goama's layers against one with transformers', bfloat16 against float32
-for a training step, the fused AdamW against the plain one. Each line is a ratio of medians over interleaved runs, and
-its spread. `--threads 1` holds torch to one core.
+Log-mel features against `SeamlessM4TFeatureExtractor`; relative-key attention and the convolution module against those
+of transformers (forward and backward); a training step with goama's layers against transformers' layers, and in
+bfloat16 against float32; fused against unfused AdamW. Each line is the median ratio over interleaved runs, with its
+range. `--threads 1` limits torch to one core.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does; it serves both sides
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it; both sides profit
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ VOCABULARY = Vocabulary.from_texts(["de kat zit op de mat"], min_count=1)[0]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, help="cores for torch; default: all")
+    parser.add_argument("--threads", type=int, help="threads of torch; default: all cores")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.threads:
@@ -47,7 +47,7 @@ def main() -> None:
         results[name] = compare(theirs, ours, options.rounds)
         low, high = results[name]["spread"]
         print(
-            f"{name:45} {results[name]['ratio']:5.2f} times as fast  ({low:.2f} to {high:.2f}); "
+            f"{name:60} {results[name]['ratio']:5.2f} times as fast  ({low:.2f} to {high:.2f}); "
             f"{1000 * results[name]['ours_s']:.1f} ms against {1000 * results[name]['theirs_s']:.1f} ms",
             flush=True,
         )
@@ -109,7 +109,7 @@ def layers() -> dict:
             ("attention in bfloat16", "self_attn", torch.bfloat16),
             ("convolution in bfloat16", "conv_module", torch.bfloat16),
         ):
-            cases[f"{name}, {batch} x {frames} frames, both ways"] = (
+            cases[f"{name}, {batch} x {frames} frames, forward and backward"] = (
                 lambda run=run, network=theirs, part=part, precision=precision: run(network, part, precision),
                 lambda run=run, network=ours, part=part, precision=precision: run(network, part, precision),
             )
@@ -132,7 +132,7 @@ def training_step() -> dict:
             lambda: step(plain, torch.bfloat16),
             lambda: step(network, torch.bfloat16),
         ),
-        "7 M network on a minute, bfloat16 / float32": (
+        "7 M network on a minute, bfloat16 against float32": (
             lambda: step(network, None),
             lambda: step(network, torch.bfloat16),
         ),
@@ -145,7 +145,7 @@ def adamw() -> dict:
         parameter.grad = torch.randn_like(parameter)
     plain = torch.optim.AdamW(network.parameters(), lr=1e-6)
     fused = torch.optim.AdamW(network.parameters(), lr=1e-6, fused=True)
-    return {"AdamW on 7 M parameters, fused / plain": (plain.step, fused.step)}
+    return {"AdamW on 7 M parameters, fused against unfused": (plain.step, fused.step)}
 
 
 if __name__ == "__main__":

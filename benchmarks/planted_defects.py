@@ -1,6 +1,6 @@
-"""A folder of real speech with defects in known clips, to find out whether an audit finds them and nothing else.
+"""Real speech with planted defects, to test whether an audit finds these and nothing else.
 
-Every defect is made of an untouched clip of the folder; what it should be found as stands beside it.
+Every defect is made from a clean clip and listed with the finding that is expected for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from goama.sound.audio import SAMPLE_RATE, read_audio
 
 @dataclass
 class Planted:
-    """`expected`: finding -> ids of the clips that must be in it. `clean`: ids of clips left as they were."""
+    """A folder with planted defects. `expected`: clip ids for each finding. `clean`: ids of clips without defect."""
 
     folder: Path
     expected: dict[str, set[str]]
@@ -32,7 +32,7 @@ class Planted:
 
 @dataclass(frozen=True)
 class _Clip:
-    """What a defect is made of: a sentence, its sound (N,) float32 at 16 kHz, and its row."""
+    """A clean clip: samples (N,) float32 at 16 kHz, its text, and its row in the manifest."""
 
     samples: np.ndarray
     text: str
@@ -40,16 +40,16 @@ class _Clip:
 
 
 @dataclass(frozen=True)
-class _Made:
-    """What a defect leaves: bytes of a sound file (None: no file), its suffix, and columns that change."""
+class _Defect:
+    """A defective clip: bytes of its sound file (None: no file), the suffix, and changed columns of its row."""
 
     sound: bytes | None
     suffix: str = "wav"
     columns: dict[str, Any] = field(default_factory=dict)
 
 
-_Make = Callable[[_Clip, _Clip], _Made]
-"""Makes a defect of a clip, with another clip at hand."""
+_Make = Callable[[_Clip, _Clip], _Defect]
+"""Makes a defective clip from a clip and another one."""
 
 
 def encoded(
@@ -66,17 +66,17 @@ def _at(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _narrowed(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Through a narrower rate and back: nothing above half of it is left."""
+    """The samples after conversion to a lower rate and back: nothing above half of that rate is left."""
     narrow = soxr.resample(_at(samples, rate), rate, SAMPLE_RATE)
     return np.pad(narrow, (0, max(0, len(samples) - len(narrow))))[: len(samples)]
 
 
-def _narrow_made_wide(samples: np.ndarray) -> bytes:
+def _narrow_as_wide(samples: np.ndarray) -> bytes:
     return encoded(_narrowed(samples, 10_000))
 
 
 def _over(samples: np.ndarray) -> np.ndarray:
-    """Twice as loud as a 16-bit file can hold, as a lossy decoder may give it; not cut off."""
+    """The samples with a peak of twice full scale, not clipped, as a lossy decoder may return them."""
     return (2.0 * samples / np.abs(samples).max()).astype(np.float32)
 
 
@@ -92,7 +92,7 @@ def _two_voices(clip: _Clip, other: _Clip) -> bytes:
 
 
 def _header_of(seconds: float, samples: np.ndarray) -> bytes:
-    """A WAV whose header promises `seconds` of sound, and that ends where `samples` do."""
+    """A WAV file whose header claims `seconds` of audio but which contains only `samples`."""
     whole = bytearray(encoded(samples, encoding="PCM_16"))
     at = whole.index(b"data") + 4
     whole[at : at + 4] = struct.pack("<I", min(int(seconds * SAMPLE_RATE) * 2, 0xFFFFF000))
@@ -100,11 +100,11 @@ def _header_of(seconds: float, samples: np.ndarray) -> bytes:
 
 
 def _text(make: Callable[[str], str]) -> _Make:
-    return lambda clip, _: _Made(encoded(clip.samples), columns={"text": make(clip.text)})
+    return lambda clip, _: _Defect(encoded(clip.samples), columns={"text": make(clip.text)})
 
 
 def _sound(make: Callable[[np.ndarray], bytes], suffix: str = "wav") -> _Make:
-    return lambda clip, _: _Made(make(clip.samples), suffix)
+    return lambda clip, _: _Defect(make(clip.samples), suffix)
 
 
 def _cyrillic(text: str) -> str:
@@ -112,30 +112,30 @@ def _cyrillic(text: str) -> str:
 
 
 def _copy(**columns: Any) -> _Make:
-    return lambda clip, _: _Made(encoded(clip.samples), columns=columns)
+    return lambda clip, _: _Defect(encoded(clip.samples), columns=columns)
 
 
-def _other_text(clip: _Clip, other: _Clip) -> _Made:
-    return _Made(encoded(clip.samples), columns={"text": other.text})
+def _other_text(clip: _Clip, other: _Clip) -> _Defect:
+    return _Defect(encoded(clip.samples), columns={"text": other.text})
 
 
-def _same_sentence_in_test(clip: _Clip, other: _Clip) -> _Made:
-    return _Made(encoded(_another(other.samples, 23)), columns={"text": clip.text, "split": "test"})
+def _same_sentence_in_test(clip: _Clip, other: _Clip) -> _Defect:
+    return _Defect(encoded(_another(other.samples, 23)), columns={"text": clip.text, "split": "test"})
 
 
-def _other_accents(clip: _Clip, other: _Clip) -> _Made:
-    return _Made(encoded(_another(other.samples, 25)), columns={"text": clip.text.replace("e", "é")})
+def _other_accents(clip: _Clip, other: _Clip) -> _Defect:
+    return _Defect(encoded(_another(other.samples, 25)), columns={"text": clip.text.replace("e", "é")})
 
 
-def _impossible_text(clip: _Clip, _: _Clip) -> _Made:
-    """Sixty letters for every second."""
+def _impossible_text(clip: _Clip, _: _Clip) -> _Defect:
+    """A text with sixty characters per second of audio."""
     letters = int(60 * len(clip.samples) / SAMPLE_RATE) + 20
-    return _Made(encoded(clip.samples), columns={"text": ((clip.text.rstrip(".?!") + " ") * 50)[:letters]})
+    return _Defect(encoded(clip.samples), columns={"text": ((clip.text.rstrip(".?!") + " ") * 50)[:letters]})
 
 
-# name of the defect, finding, how it is made of a clip (and of another one)
+# name of the defect, expected finding, how it is made
 DEFECTS: tuple[tuple[str, str, _Make], ...] = (
-    ("missing-file", "audio-unreadable", lambda clip, _: _Made(None)),
+    ("missing-file", "audio-unreadable", lambda clip, _: _Defect(None)),
     ("not-sound", "audio-unreadable", _sound(lambda _: b"<html>404</html>" * 99)),
     ("empty-file", "audio-unreadable", _sound(lambda _: b"")),
     ("cut-wav", "audio-truncated", _sound(lambda x: encoded(x)[: len(x)])),
@@ -156,7 +156,7 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("telephone-mu-law", "audio-low-rate", _sound(lambda x: encoded(_at(x, 8000), 8000, encoding="ULAW"))),
     ("telephone-made-wide", "audio-band-limited", _sound(lambda x: encoded(_narrowed(x, 8000)))),
     ("other-rate", "audio-mixed-rates", _sound(lambda x: encoded(_at(x, 44_100), 44_100))),
-    ("two-voices", "audio-two-speakers", lambda clip, other: _Made(_two_voices(clip, other))),
+    ("two-voices", "audio-two-speakers", lambda clip, other: _Defect(_two_voices(clip, other))),
     ("one-channel", "audio-one-channel-silent", _sound(lambda x: encoded(np.stack([x, 0 * x], axis=1)))),
     ("mirror-images", "audio-channels-cancel", _sound(lambda x: encoded(np.stack([x, -x], axis=1)))),
     ("far-away", "audio-loudness", _sound(lambda x: encoded(0.02 * x))),
@@ -196,13 +196,13 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("impossible-text", "pair-no-room", _impossible_text),
     ("outside", "audio-outside-recording", _copy(offset=99.0, duration=1.0)),
     ("no-number", "row-faulty", _copy(offset="soon")),
-    *((f"narrow-made-wide-{n}", "audio-band-limited", _sound(_narrow_made_wide)) for n in range(6)),
+    *((f"narrow-made-wide-{n}", "audio-band-limited", _sound(_narrow_as_wide)) for n in range(6)),
     ("louder-than-full-scale", "audio-over-full-scale", _sound(lambda x: encoded(_over(x), encoding="FLOAT"))),
 )  # fmt: skip
 
 
 def _hours_of_silence() -> bytes:
-    """Three hours in 30 kB; written in pieces, read by nobody."""
+    """Three hours of silence in 30 kB; never decoded."""
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", 1000, 1, format="FLAC") as flac:
         for _ in range(18):
@@ -210,7 +210,7 @@ def _hours_of_silence() -> bytes:
     return file.getvalue()
 
 
-BRINGS = {
+ALSO_TRUE = {
     "louder-than-full-scale": {"audio-loudness"},
     "copy-as-telephone": {"audio-low-rate", "audio-mixed-rates"},
     "telephone": {"audio-mixed-rates"},
@@ -219,18 +219,16 @@ BRINGS = {
     "two-voices": {"pair-too-little-text"},
     "false-text": {"pair-no-room-at-40-ms"},
 }
-"""What else is true of a defect."""
+"""Other findings that are true of a defect."""
 
 _NEEDS_ITS_ORIGINAL = {"copy", "copy-as-mp3", "copy-as-telephone", "copy-with-other-text", "copy-in-test"}
 
 
 def plant(speech: Path, folder: Path, *, clean: int = 24) -> Planted:
-    """Copy an audiofolder of real speech as 16 kHz WAV, and add one clip for each defect.
+    """Copies `clean` clips of an audiofolder as 16 kHz WAV, adds one clip for each defect, and returns what is where.
 
-    The copies get the faint hiss (-70 dB) that every room has: compressed speech lacks its highest sounds.
-
-    Defects are made of the clips in turn, reversed in time so that none is a copy of its original, unless a copy
-    is the defect. `clean`: how many clips of the folder are taken; they stay as they are.
+    The copies get faint noise (-70 dB), as in every room, because compressed speech lacks high frequencies. A defect is
+    made from a clip that is reversed in time, so that it is not a duplicate, unless the defect is a duplicate.
     """
     rows = [json.loads(line) for line in (speech / "metadata.jsonl").read_text(encoding="utf-8").splitlines()][:clean]
     (folder / "audio").mkdir(parents=True)
@@ -261,6 +259,6 @@ def plant(speech: Path, folder: Path, *, clean: int = 24) -> Planted:
 
 
 def _another(samples: np.ndarray, number: int) -> np.ndarray:
-    """A recording of its own with the levels, the pauses and the spectrum of speech: reversed, and a little slower."""
+    """Different samples with the levels, pauses and spectrum of speech: reversed in time and slightly slower."""
     slower = soxr.resample(samples[::-1], SAMPLE_RATE, SAMPLE_RATE * (1.0 + 0.005 * (2 + number % 29)))
     return np.ascontiguousarray(slower, dtype=np.float32)

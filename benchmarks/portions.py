@@ -1,4 +1,4 @@
-"""What the benchmarks that train have in common: corpora of so many minutes, and rates over several seeds."""
+"""Shared by the benchmarks that train: corpora of a given length, and error rates over several seeds."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from goama.voices import find_voice, get_voice
 
 BOOTSTRAP_SAMPLES = 10_000
 STOPPED = "stopped by the guard"
-"""What tables say of a run that left no best model: the guard found none of its evaluations in order."""
+"""In tables: a run without a best model, because the guard rejected all of its evaluations."""
 
 
 def corpus_of(voice: str, folder: Path, made: Path | None = None) -> Corpus:
-    """The voice's corpus, fetched and prepared in `folder` as far as that is to be done; or the one that is `made`."""
+    """The corpus of a voice, downloaded and prepared in `folder` if necessary; or the corpus folder `made`."""
     if made is not None:
         return Corpus.open(made)
     speech, corpus = folder / voice, folder / f"{voice}-corpus"
@@ -36,10 +36,12 @@ def corpus_of(voice: str, folder: Path, made: Path | None = None) -> Corpus:
 
 
 def portion(whole: Corpus, folder: Path, minutes: int) -> Corpus:
-    """A corpus with so many minutes of the training split, all of dev and test; the small are parts of the large."""
+    """A corpus with `minutes` of the training split and all of dev and test; smaller ones are parts of larger ones."""
     if 60 * minutes >= whole.seconds("train") - 60:
         return whole
-    made = folder / f"{whole.language}-{whole.fingerprint()[:8]}-{minutes}"  # a language has several voices
+    made = (
+        folder / f"{whole.language}-{whole.fingerprint()[:8]}-{minutes}"
+    )  # the fingerprint, because a language can have several voices
     if (made / "corpus.json").is_file():
         return Corpus.open(made)
     clips, seconds = [], 0.0
@@ -49,15 +51,15 @@ def portion(whole: Corpus, folder: Path, minutes: int) -> Corpus:
             if split == "train" and seconds >= 60 * minutes:
                 break
             seconds += cut.duration if split == "train" else 0.0
-            said, sound = cut.supervisions[0], Path(cut.recording.sources[0].source)
-            clips.append(SourceClip(cut.id, sound, said.text, cut.id, speaker=said.speaker, split=split))
+            supervision, audio = cut.supervisions[0], Path(cut.recording.sources[0].source)
+            clips.append(SourceClip(cut.id, audio, supervision.text, cut.id, speaker=supervision.speaker, split=split))
     return prepare(clips, made, source=str(whole.folder), language=whole.language).corpus
 
 
 def score_best(trained: Trained, corpus: Corpus, split: str) -> list[ClipScore] | None:
-    """The clips of a split as the best model writes them, by id; None where the run was `STOPPED`.
+    """Scores of the best model on the clips of a split, sorted by id; None if the guard stopped the run.
 
-    Ends the program where it was Ctrl-C that stopped the run: its minutes are to be had in one piece.
+    Exits if Ctrl-C stopped the run, because a run must be timed without interruption.
     """
     if trained.outcome.interrupted:
         raise SystemExit(130)
@@ -67,19 +69,19 @@ def score_best(trained: Trained, corpus: Corpus, split: str) -> list[ClipScore] 
 
 
 def counts(clip: ClipScore) -> list[int]:
-    """Character errors, characters, word errors, words."""
+    """Character errors, characters, word errors, words of a clip."""
     return [clip.character_errors, clip.characters, clip.word_errors, clip.words]
 
 
 def rate(clips: np.ndarray) -> str:
-    """'12.3 % (11.8 to 12.9)' of errors and totals, (seeds, clips, 2): a bootstrap draws seeds and clips."""
+    """The error rate with its interval, such as '12.3 % (11.8 to 12.9)'; clips (seeds, clips, 2): errors and totals."""
     low, high = interval(clips, lambda drawn: drawn[..., 0].sum() / drawn[..., 1].sum())
     errors, total = clips.sum((0, 1))
     return f"{100 * errors / total:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def change(clips: np.ndarray, base: np.ndarray) -> str:
-    """'-5 % (-7 to -2)': the relative change of the rate, on the same seeds and clips, (seeds, clips, 2) each."""
+    """The relative change of the error rate, such as '-5 % (-7 to -2)'; both (seeds, clips, 2), of the same clips."""
     both = np.concatenate([clips, base], axis=-1)
 
     def relative(drawn: np.ndarray) -> float:
@@ -91,7 +93,7 @@ def change(clips: np.ndarray, base: np.ndarray) -> str:
 
 
 def interval(clips: np.ndarray, statistic: Callable[[np.ndarray], float]) -> tuple[float, float]:
-    """95 % of the statistic over drawn seeds and, for all of them the same, drawn clips."""
+    """95 % bootstrap interval of a statistic: seeds and clips are resampled, the same clips for all seeds."""
     generator = np.random.default_rng(0)
     seeds, count, _ = clips.shape
     drawn = [

@@ -1,12 +1,12 @@
-"""What each piece of the recipe is worth: a run with it and a run without it, on the same speech in as many steps.
+"""What each setting of the recipe is worth: runs with and without it, on the same speech with the same steps.
 
     python benchmarks/recipe.py [-o FOLDER] [--seeds 3] [--speech 10 60] [--steps 400 800] [--pieces NAME ...]
                                 [--voices fillets-nl festvox-ru] [--encoder starter] [-s KEY=VALUE]
 
-Every piece is measured against the plain recipe, on the dev splits: they choose the recipe, and test splits stay
-unseen. `COSTS` says what a step costs with it. FOLDER keeps results.json: started again, the benchmark goes on where it
-was stopped; goama itself should be the same then. Ends with a Markdown table of the relative change in CER;
-its 95 % interval comes from a bootstrap that draws seeds and clips, the same with and without the piece.
+Every change is compared with the plain recipe on the dev splits; test splits are not used, because the defaults are
+chosen by these results. FOLDER holds results.json: a benchmark that is started again continues where it stopped, which
+requires the same version of goama. It ends with a Markdown table of the relative change in CER; the 95 % interval is a
+bootstrap over seeds and clips, the same ones with and without the change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
@@ -37,11 +37,11 @@ from goama.training.train import train
 PLAIN = "plain"
 
 EVALUATIONS = 4
-"""In each run, of which the best counts."""
+"""Per run; the best one counts."""
 
 LIGHT_MASKS = ("augment.time_masks_per_s=0.2", "augment.frequency_masks=1")
 
-DISGUISES = ("augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.reverb=0.3")
+AUGMENTATION = ("augment.tempo=0.1", "augment.vocal_tract=0.1", "augment.reverb=0.3")
 
 PIECES: dict[str, tuple[str, ...]] = {
     PLAIN: (),
@@ -51,37 +51,37 @@ PIECES: dict[str, tuple[str, ...]] = {
     "tempo": ("augment.tempo=0.1",),
     "vocal tract": ("augment.vocal_tract=0.1",),
     "band limit": ("augment.band_limit=0.25",),
-    "rooms": ("augment.reverb=0.3",),
-    "tempo, vocal tract, rooms": DISGUISES,
+    "reverb": ("augment.reverb=0.3",),
+    "tempo, vocal tract, reverb": AUGMENTATION,
     "CR-CTC 0.2": ("train.consistency=0.2",),
-    "CR-CTC 0.2, tempo, vocal tract, rooms": ("train.consistency=0.2", *DISGUISES),
-    "light masks, tempo, vocal tract, rooms": (*LIGHT_MASKS, *DISGUISES),
+    "CR-CTC 0.2, tempo, vocal tract, reverb": ("train.consistency=0.2", *AUGMENTATION),
+    "light masks, tempo, vocal tract, reverb": (*LIGHT_MASKS, *AUGMENTATION),
     "60 s batches": ("data.batch_seconds=60",),
-    "half the rate": ("train.learning_rate=5e-4",),
-    "twice the rate": ("train.learning_rate=2e-3",),
+    "half the learning rate": ("train.learning_rate=5e-4",),
+    "twice the learning rate": ("train.learning_rate=2e-3",),
     "short warm-up": ("train.warmup=0.02",),
-    "head alone at first": ("train.thaw=0.1",),
+    "head-only phase of a tenth": ("train.head_only=0.1",),
     "encoder frozen": ("model.freeze_encoder=true",),
     "layer decay 0.9": ("train.layer_decay=0.9",),
     "weight decay 0.1": ("train.weight_decay=0.1",),
 }
-"""What is set beside the plain recipe, which masks and does not disguise; its rate is that of a small encoder."""
+"""Changes to the plain recipe, which uses SpecAugment only and the learning rate of a small encoder."""
 
 COSTS = {
     "CR-CTC 0.2": 1.7,
-    "CR-CTC 0.2, tempo, vocal tract, rooms": 1.8,
+    "CR-CTC 0.2, tempo, vocal tract, reverb": 1.8,
     "60 s batches": 2.5,
 }
-"""Processor time of a step against the plain recipe's, on one core; what is not here is within a tenth."""
+"""CPU time of a step relative to the plain recipe, on one core; changes that are not listed cost less than a tenth."""
 
-AS_PLAIN = (
+PLAIN_SETTINGS = (
     "augment.time_masks_per_s=0.5",
     "augment.frequency_masks=2",
     "augment.tempo=0",
     "augment.vocal_tract=0",
     "augment.reverb=0",
 )
-"""What the plan would otherwise choose by the hours of speech; encoders of waveforms need frequency_masks=0 (-s)."""
+"""Fixed, because the plan chooses by hours of speech; encoders of raw waveforms need augment.frequency_masks=0."""
 
 
 def main() -> None:
@@ -90,14 +90,14 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "results.json"
     results: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
-    for seed in range(options.seeds):  # every seed's table is whole before the next begins
+    for seed in range(options.seeds):  # a table is complete after each seed
         for voice in options.voices:
             whole = corpus_of(voice, folder, options.corpus if len(options.voices) == 1 else None)
             for minutes, steps in zip(options.speech, options.steps, strict=True):
                 corpus = portion(whole, folder, minutes)
                 length = (f"train.steps={steps}", f"train.eval_every={math.ceil(steps / EVALUATIONS)}")
                 for piece in dict.fromkeys([PLAIN, *options.pieces]):
-                    settings = [*length, *AS_PLAIN, *options.set, *PIECES[piece], f"train.seed={seed}"]
+                    settings = [*length, *PLAIN_SETTINGS, *options.set, *PIECES[piece], f"train.seed={seed}"]
                     recipe = read_recipe(None, settings)
                     name = run_name(options.encoder, voice, minutes, recipe)
                     if name not in results:
@@ -106,12 +106,12 @@ def main() -> None:
                             "seed": seed,
                             "voice": voice,
                             "speech_min": minutes,
-                            **one(corpus, folder / "runs" / name, options.encoder, recipe),
+                            **train_and_score(corpus, folder / "runs" / name, options.encoder, recipe),
                         }
                         write_beside(kept, json.dumps(results) + "\n")
-                    said = f"{voice}, {minutes} min, {piece}, seed {seed}"
+                    label = f"{voice}, {minutes} min, {piece}, seed {seed}"
                     cer = results[name]["dev_cer"]
-                    print(f"{said}: " + (STOPPED if cer is None else f"dev CER {100 * cer:.1f} %"), flush=True)
+                    print(f"{label}: " + (STOPPED if cer is None else f"dev CER {100 * cer:.1f} %"), flush=True)
         write_beside(folder / "results.md", markdown(list(results.values())))
     print("\n" + markdown(list(results.values())))
 
@@ -120,24 +120,26 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("recipe-benchmark"))
     parser.add_argument("--voices", nargs="+", default=["fillets-nl", "festvox-ru"])
-    parser.add_argument("--corpus", type=Path, help="of a single voice, if `goama prepare` has made it already")
+    parser.add_argument("--corpus", type=Path, help="an existing corpus of a single voice")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--speech", type=int, nargs="+", default=[10, 60], help="minutes to train on")
-    parser.add_argument("--steps", type=int, nargs="+", default=[400, 800], help="training steps, for each of these")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", default=[400, 800], help="training steps, one number for each of --speech"
+    )
     parser.add_argument("--pieces", nargs="+", default=list(PIECES), choices=list(PIECES), metavar="NAME")
     parser.add_argument("--encoder", default="starter")
-    parser.add_argument("-s", "--set", action="append", default=[], help="recipe of every run")
+    parser.add_argument("-s", "--set", action="append", default=[], help="setting of every run")
     return parser.parse_args()
 
 
 def run_name(encoder: str, voice: str, minutes: int, recipe: Recipe) -> str:
-    """Of what is trained on what and how, so that results.json never mixes two."""
+    """A name that differs for each encoder, voice, length and recipe, so that results are never mixed."""
     recipe_hash = hashlib.sha256(recipe.to_toml().encode()).hexdigest()[:10]
     return f"{Path(encoder).name}-{voice}-{minutes}min-{recipe_hash}"
 
 
-def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, Any]:
-    """Train from the beginning, and score the best model on dev."""
+def train_and_score(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, Any]:
+    """Trains from the beginning and scores the best model on dev."""
     shutil.rmtree(run, ignore_errors=True)
     trained = train(Mixture((corpus,)), run, encoder=encoder, recipe=recipe)
     clips = score_best(trained, corpus, "dev")
@@ -152,13 +154,13 @@ def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, An
 
 
 def markdown(results: list[dict[str, Any]]) -> str:
-    """A row for each piece, a column for each voice and its minutes; only seeds that the plain recipe has too.
+    """A Markdown table with a row for each change and a column for each voice and length.
 
-    Runs that the guard stopped are counted beside the rates of the others.
+    Only seeds that the plain recipe has too are used. Runs that the guard stopped are counted.
     """
     columns = list(dict.fromkeys((r["voice"], r["speech_min"]) for r in results))
     heads = " | ".join(f"{voice}, {minutes} min" for voice, minutes in columns)
-    lines = [f"| piece | work of a step | {heads} |", "|---" * (len(columns) + 2) + "|"]
+    lines = [f"| change | cost of a step | {heads} |", "|---" * (len(columns) + 2) + "|"]
     for piece in dict.fromkeys(r["piece"] for r in results):
         cells = [cell(results, piece, *column) for column in columns]
         lines.append(f"| {piece} | {COSTS.get(piece, 1):g} | {' | '.join(cells)} |")
@@ -175,12 +177,12 @@ def cell(results: list[dict[str, Any]], piece: str, voice: str, minutes: int) ->
     common = sorted(with_it.keys() & without.keys())
     seeds = [seed for seed in common if with_it[seed] is not None and without[seed] is not None]
     stopped = sum(with_it[seed] is None for seed in common)
-    told = f"{stopped} of {len(common)} {STOPPED}" if stopped else ""
+    stopped_runs = f"{stopped} of {len(common)} {STOPPED}" if stopped else ""
     if not seeds:
-        return told
+        return stopped_runs
     clips, base = (np.array([run[seed] for seed in seeds])[..., :2] for run in (with_it, without))
-    found = f"{rate(clips)}, {len(seeds)} seeds" if piece == PLAIN else change(clips, base)
-    return f"{found}; {told}" if told else found
+    result = f"{rate(clips)}, {len(seeds)} seeds" if piece == PLAIN else change(clips, base)
+    return f"{result}; {stopped_runs}" if stopped_runs else result
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""What the starter is worth: Dutch recognisers from 5, 10, 20 and 64 minutes of speech, with it and from scratch.
+"""What the starter is worth: training on 5, 10, 20 and 64 minutes of Dutch, from the starter and from scratch.
 
     python benchmarks/starter.py [-o FOLDER] [--seeds 3] [--speech 5 10 20 64] [--encoders scratch starter]
                                  [-s KEY=VALUE] [--corpus CORPUS]
 
-Every run has the recipe that the plan makes for it, but for what `-s` sets, and is chosen by its dev split; the
-smaller training splits are parts of the larger ones. FOLDER keeps the corpora, the runs and results.json: started
-again, the benchmark goes on with the run it was stopped in, from that run's beginning, so that its minutes count
-once. Ends with a Markdown table, also in FOLDER/results.md. A rate is the mean over the seeds; its 95 % interval
-comes from a bootstrap that draws seeds and, for all of them the same, clips.
+Every run uses the default recipe, except for `-s`, and its best model by dev CER; smaller training splits are parts of
+larger ones. FOLDER holds the corpora, the runs and results.json: a benchmark that is started again repeats the run in
+which it was stopped and continues. It ends with a Markdown table, also in FOLDER/results.md. Error rates are over all
+seeds; the 95 % interval is a bootstrap over seeds and clips, the same clips for all seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line sets it
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
@@ -44,14 +43,14 @@ def main() -> None:
     whole = corpus_of("fillets-nl", folder, options.corpus)
     kept = folder / "results.json"
     results: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
-    for seed in range(options.seeds):  # every seed's row is whole before the next begins
+    for seed in range(options.seeds):  # a table is complete after each seed
         recipe = read_recipe(None, [*options.set, f"train.seed={seed}"])
         for minutes in options.speech:
             corpus = portion(whole, folder, minutes)
             for encoder in options.encoders:
                 name = run_name(encoder, minutes, seed, recipe)
                 if name not in results:
-                    results[name] = one(corpus, folder / "runs" / name, encoder, recipe)
+                    results[name] = train_and_score(corpus, folder / "runs" / name, encoder, recipe)
                     write_beside(kept, json.dumps(results) + "\n")
                 cer = results[name]["test_cer"]
                 print(f"{name}: " + (STOPPED if cer is None else f"test CER {100 * cer:.1f} %"), flush=True)
@@ -62,22 +61,22 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("starter-benchmark"))
-    parser.add_argument("--corpus", type=Path, help="the Dutch corpus, if `goama prepare` has made it already")
+    parser.add_argument("--corpus", type=Path, help="an existing Dutch corpus")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--speech", type=int, nargs="+", default=[5, 10, 20, 64], help="minutes to train on")
     parser.add_argument("--encoders", nargs="+", default=["scratch", "starter"])
-    parser.add_argument("-s", "--set", action="append", default=[], help="recipe of every run")
+    parser.add_argument("-s", "--set", action="append", default=[], help="setting of every run")
     return parser.parse_args()
 
 
 def run_name(encoder: str, minutes: int, seed: int, recipe: Recipe) -> str:
-    """Another recipe gives another name, so that results.json never mixes two."""
+    """A name that differs for each recipe, so that results are never mixed."""
     recipe_hash = hashlib.sha256(recipe.with_values("train", seed=0).to_toml().encode()).hexdigest()[:6]
     return f"{Path(encoder).name}-{minutes}min-{recipe_hash}-seed{seed}"
 
 
-def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, Any]:
-    """Train from the beginning, and score the best model on test."""
+def train_and_score(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, Any]:
+    """Trains from the beginning and scores the best model on test."""
     shutil.rmtree(run, ignore_errors=True)
     cpu_s = time.process_time()
     trained = train(Mixture((corpus,)), run, encoder=encoder, recipe=recipe)
@@ -103,7 +102,7 @@ def one(corpus: Corpus, run: Path, encoder: str, recipe: Recipe) -> dict[str, An
 
 
 def markdown(results: list[dict[str, Any]]) -> str:
-    """A row for each encoder and its minutes; runs that the guard stopped are counted, and in no rate."""
+    """A Markdown table with a row for each encoder and length; runs that the guard stopped are counted only."""
     lines = [
         "| Dutch speech, min | encoder | seeds | steps | CPU min | test CER (95 %) | test WER (95 %) |",
         "|---|---|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all: written beside their place, then renamed."""
+"""Atomic writing of files and folders: written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from goama.errors import GoamaError
 
 
 def write_beside(path: Path, content: str) -> None:
-    """Write a text file so that a reader never meets half of it."""
+    """Writes a text file atomically: a reader never sees a part of it."""
     beside = path.with_name(path.name + ".partial")
     beside.write_text(content, encoding="utf-8")
     beside.replace(path)
@@ -45,7 +45,7 @@ def folder_beside(folder: Path) -> Iterator[Path]:
 
 
 def empty_partial(folder: Path) -> Path:
-    """An empty folder beside `folder` to be filled and then given to `replace_folder`."""
+    """An empty folder next to `folder`, to be filled and then passed to `replace_folder`."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -53,26 +53,26 @@ def empty_partial(folder: Path) -> Path:
 
 
 def replace_folder(partial: Path, folder: Path) -> None:
-    """Put `partial` where `folder` is. Killed between its renames, `recover_folder` brings the old one back."""
+    """Replaces `folder` by `partial`. If the process is killed in between, `recover_folder` restores the old folder."""
     recover_folder(folder)
-    retired = _retired(folder)
-    shutil.rmtree(retired, ignore_errors=True)
+    old = _old(folder)
+    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
-        folder.rename(retired)
+        folder.rename(old)
     try:
         partial.rename(folder)
     except OSError:
         recover_folder(folder)
         raise
-    shutil.rmtree(retired, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def recover_folder(folder: Path) -> None:
-    """Undo half a `replace_folder`: the folder that was retired stands in its place again."""
-    retired = _retired(folder)
-    if retired.exists() and not folder.exists():
-        retired.rename(folder)
+    """Restores the old folder if `replace_folder` was interrupted between its two renames."""
+    old = _old(folder)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
 
 
-def _retired(folder: Path) -> Path:
+def _old(folder: Path) -> Path:
     return folder.with_name(folder.name + ".old")

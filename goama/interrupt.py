@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish, not an accident: a long job hears it between two pieces of work and stops in good order."""
+"""Ctrl-C as a request: a long job checks for it between two pieces of work and stops in an orderly way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_requests(say: Callable[[str], None], sentence: str) -> Iterator[Callable[[], bool]]:
-    """Within, the first Ctrl-C or SIGTERM only says `sentence` and makes the given function true; the second kills."""
+    """A function that is true after the first Ctrl-C or SIGTERM, for use in a `with` block.
+
+    The first signal only passes `sentence` to `say`; the second raises `KeyboardInterrupt`. Outside of the main thread,
+    where Python allows no signal handlers, the function is always false.
+    """
     requested = False
 
     def request(number: int, _: object) -> None:
@@ -21,7 +25,7 @@ def stop_requests(say: Callable[[str], None], sentence: str) -> Iterator[Callabl
 
     try:
         previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals are somebody else's
+    except ValueError:  # not the main thread
         yield lambda: False
         return
     try:

@@ -12,6 +12,7 @@ ORDER = (
     "errors",
     "files",
     "interrupt",
+    "whisper_ctc",
     "text",
     "sound",
     "sources",

@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic: what is kept, what is told of a run that the guard stopped, whose clips are whose."""
+"""The benchmarks' own code: portions of corpora, saved results, and tables with runs that the guard stopped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
     return load
 
 
-def test_two_voices_of_one_language_have_portions_of_their_own(benchmark, corpus, tmp_path):
+def test_two_voices_of_one_language_have_separate_portions(benchmark, corpus, tmp_path):
     def voice(name: str) -> Corpus:
         """The shared corpus three times over, two minutes of training."""
         clips = [
@@ -56,7 +56,7 @@ def test_two_voices_of_one_language_have_portions_of_their_own(benchmark, corpus
     assert {cut.id.split("-")[0] for cut in second.cuts("train")} == {"other"}
 
 
-def test_a_voice_without_a_test_split_has_portions_too(benchmark, corpus, tmp_path):
+def test_a_voice_without_a_test_split_can_be_portioned(benchmark, corpus, tmp_path):
     clips = [
         SourceClip(f"{copy}-{c.id}", Path(c.recording.sources[0].source), c.supervisions[0].text, c.id, split=split)
         for split in ("train", "dev")
@@ -103,7 +103,7 @@ def test_the_starters_table_counts_runs_that_the_guard_stopped(benchmark):
     assert "| starter | 2, 1 stopped by the guard | 40 | 1.0 | 15.0 %" in table
 
 
-def test_accuracy_against_the_notebook_goes_on_from_the_runs_that_were_kept(benchmark, corpus, tmp_path, capsys):
+def test_accuracy_against_the_notebook_reuses_the_runs_that_were_saved(benchmark, corpus, tmp_path, capsys):
     trained_on, kept = corpus.fingerprint()[:8], tmp_path / "accuracy.json"
     sides = {"notebook": CLIPS, "notebook, warm-up of a tenth": CLIPS, "goama": None}
     results = {
@@ -124,7 +124,7 @@ def test_accuracy_against_the_notebook_goes_on_from_the_runs_that_were_kept(benc
 
 
 @pytest.mark.parametrize("typed, steps", [([], 500), (["--warm-up", "0.1"], 8)])
-def test_the_notebooks_warm_up_is_its_own_or_a_share_of_the_steps(benchmark, tmp_path, monkeypatch, typed, steps):
+def test_the_notebooks_warm_up_is_500_steps_or_a_share_of_the_steps(benchmark, tmp_path, monkeypatch, typed, steps):
     notebook = benchmark("notebook_recipe")
     monkeypatch.setattr(sys, "argv", ["notebook", "--train", "t", "--dev", "d", "--out", str(tmp_path), *typed])
     assert notebook.arguments(notebook.parse(), 75).get_warmup_steps(75) == steps

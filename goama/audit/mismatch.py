@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from goama.audit.findings import ClipFacts, Finding, of
+from goama.model.ctc import ctc_loss
 from goama.recognition.emission import emissions
 from goama.recognition.greedy import greedy_text
 from goama.recognition.recogniser import Recogniser
@@ -77,18 +78,7 @@ def _scores(recogniser: Recogniser, batch: Sequence[tuple[str, np.ndarray, str]]
 
 def negative_log_likelihood(emission: torch.Tensor, labels: Sequence[int], blank_id: int) -> float:
     """Of the labels given an emission (T, V) of log-probabilities, in nats; infinite where they do not fit."""
-    if not labels:
-        return float("inf")
-    return float(
-        torch.nn.functional.ctc_loss(
-            emission[:, None],
-            torch.tensor([list(labels)]),
-            torch.tensor([len(emission)]),
-            torch.tensor([len(labels)]),
-            blank=blank_id,
-            reduction="sum",
-        )
-    )
+    return ctc_loss(emission, labels, blank_id) if labels else float("inf")
 
 
 def check_mismatch(scores: Sequence[TextScore], clips: Sequence[ClipFacts], model: str) -> list[Finding]:

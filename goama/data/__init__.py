@@ -1,1 +1,1 @@
-"""Corpora become batches: the mixture of several corpora, the balance of languages, batches by seconds of audio."""
+"""From corpora to training batches: several corpora as one, language balance, batches by seconds of audio."""

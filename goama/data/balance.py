@@ -1,4 +1,4 @@
-"""An epoch of several languages: the small ones are heard more often than their hours, the large ones less."""
+"""Sampling of clips in several languages: small languages are sampled more often than their hours, large ones less."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ if TYPE_CHECKING:
     from lhotse import MonoCut
 
 UNNAMED = "unnamed"
-"""What clips without a language are counted under."""
+"""Name of the language of clips without one."""
 
 
 def language_of(cut: MonoCut) -> str:
+    """The language of a clip, `UNNAMED` if it has none."""
     return cut.supervisions[0].language or UNNAMED
 
 
 def repeats(hours: Mapping[str, float], balance: float) -> dict[str, float]:
-    """How often an epoch holds each clip of a language: shares go as hours ** balance, the epoch's length stays.
+    """For each language, how often an epoch contains each of its clips, on average.
 
-    balance 1 leaves the hours as they are, 0 makes all languages equal (Arivazhagan et al. 2019, section 4.1,
-    with balance for their 1/T).
+    The share of a language is proportional to hours ** balance; the length of the epoch does not change. With
+    balance 1 the shares are those of the hours, with 0 they are equal (Arivazhagan et al. 2019, section 4.1; their
+    1/T is balance).
     """
-    wanted = {language: value**balance for language, value in hours.items()}
-    scale = sum(hours.values()) / sum(wanted.values())
-    return {language: scale * wanted[language] / hours[language] for language in hours}
+    weights = {language: value**balance for language, value in hours.items()}
+    scale = sum(hours.values()) / sum(weights.values())
+    return {language: scale * weights[language] / hours[language] for language in hours}
 
 
 def draw(cuts: Iterable[MonoCut], rates: Mapping[str, float], *, seed: int, epoch: int) -> list[MonoCut]:
-    """An epoch's clips, shuffled: each as often as its language's rate says, the broken part left to chance.
+    """The clips of an epoch, shuffled; a clip occurs as often as the rate of its language, rounded at random.
 
-    The same cuts in the same order, seed and epoch give the same; over many epochs every clip gets its share.
+    The result depends only on the cuts and their order, `rates`, `seed` and `epoch`.
     """
-    chance = random.Random(f"{seed} {epoch}")
-    drawn = [cut for cut in cuts for _ in range(int(rates[language_of(cut)] + chance.random()))]
-    chance.shuffle(drawn)
+    generator = random.Random(f"{seed} {epoch}")
+    drawn = [cut for cut in cuts for _ in range(int(rates[language_of(cut)] + generator.random()))]
+    generator.shuffle(drawn)
     return drawn

@@ -1,4 +1,4 @@
-"""Cuts become batches of so many seconds, clips of like length together (lhotse's bucketing sampler)."""
+"""Batches limited by seconds of audio, with clips of similar length (lhotse's bucketing sampler)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
 
 MAX_BUCKETS = 20
-FEWEST_FOR_BUCKETS = 10
+MIN_CLIPS_FOR_BUCKETS = 10
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips side by side: `waveforms` (N,) float32 each, `labels` ids each, `texts`, clip `ids`, `speakers`.
+    """The clips of a batch; all fields have one entry per clip: `waveforms` (N,) float32, `labels` ids.
 
-    Without clips where several processes share a batch that has fewer clips than there are processes.
+    A batch is empty if several processes share one that has fewer clips than there are processes.
     """
 
     ids: tuple[str, ...]
@@ -40,32 +40,35 @@ class Batch:
 
     @property
     def samples(self) -> int:
+        """Samples of all clips together, without padding."""
         return sum(len(waveform) for waveform in self.waveforms)
 
     @property
     def padded_samples(self) -> int:
+        """Samples of the padded batch."""
         return max((len(waveform) for waveform in self.waveforms), default=0) * len(self.waveforms)
 
     @property
     def label_count(self) -> int:
+        """Labels of all clips together."""
         return sum(len(labels) for labels in self.labels)
 
 
 @dataclass(frozen=True)
 class DataPlace:
-    """How far training has come through its data: resuming goes on from here."""
+    """Position in the training data: the next batch is number `batch` of epoch `epoch`. Checkpoints store it."""
 
     epoch: int = 0
     batch: int = 0
 
 
 class TrainingBatches:
-    """Endless batches of at most `batch_s` seconds, reshuffled each epoch from `seed`; iterate from any place.
+    """An endless stream of batches of at most `batch_s` seconds, reshuffled in each epoch; it can start anywhere.
 
-    `repeats` says how often an epoch holds the clips of each language; without it, each once. The order depends
-    on the cuts, `repeats`, `batch_s` and `seed` alone, not on workers or on where iteration began.
+    `repeats` says how often an epoch contains the clips of each language; without it, each clip occurs once. The order
+    depends only on the cuts, `repeats`, `batch_s` and `seed`, not on the workers or on where iteration starts.
 
-    Of `world_size` processes, each draws the batches that one alone would draw, and keeps its share (`deal`) of each.
+    With several processes, each draws the same batches and keeps its part of each (`split_over_ranks`).
     """
 
     def __init__(
@@ -80,13 +83,13 @@ class TrainingBatches:
         rank: int = 0,
         world_size: int = 1,
     ):
-        self._cuts = cuts.to_eager() if repeats else cuts  # one that is drawn from again and again is read once
+        self._cuts = cuts.to_eager() if repeats else cuts  # read once; `draw` needs it in each epoch
         self._repeats, self._vocabulary = repeats, vocabulary
         self._batch_s, self._seed, self._workers = batch_s, seed, workers
         self._rank, self._world_size = rank, world_size
 
     def starting_at(self, place: DataPlace) -> Iterator[tuple[DataPlace, Batch]]:
-        """Yields each batch with the place *after* it."""
+        """Yields each batch with the place *after* it, without end. Raises `GoamaError` if a clip cannot be read."""
         epoch, skip = place.epoch, place.batch
         while True:
             number = skip
@@ -98,15 +101,15 @@ class TrainingBatches:
 
     @cached_property
     def in_first_epoch(self) -> int:
-        """Batches of the first epoch; later epochs differ by a few."""
+        """Number of batches in the first epoch; later epochs differ by a few."""
         return sum(1 for _ in self._sampler(0))
 
     def _epoch(self, epoch: int, skip: int) -> Iterator[Batch]:
         drawn = islice(iter(self._sampler(epoch)), skip, None)
-        shares = (deal(cuts, self._world_size)[self._rank] for cuts in drawn)
-        yield from _load(shares, self._vocabulary, self._workers)
+        parts = (split_over_ranks(cuts, self._world_size)[self._rank] for cuts in drawn)
+        yield from _load(parts, self._vocabulary, self._workers)
 
-    def _heard_in(self, epoch: int) -> CutSet:
+    def _cuts_of(self, epoch: int) -> CutSet:
         from lhotse import CutSet
 
         if not self._repeats:
@@ -121,12 +124,12 @@ class TrainingBatches:
             "shuffle": True,
             "drop_last": False,
             "seed": self._seed,
-            "rank": 0,  # or lhotse gives each process batches of its own
+            "rank": 0,  # otherwise lhotse gives each process different batches
             "world_size": 1,
         }
-        cuts = self._heard_in(epoch)
+        cuts = self._cuts_of(epoch)
         clips = sum(1 for _ in cuts)
-        if clips < FEWEST_FOR_BUCKETS:
+        if clips < MIN_CLIPS_FOR_BUCKETS:
             sampler = DynamicCutSampler(cuts, **shared)
         else:
             buckets = max(2, min(MAX_BUCKETS, clips // 10))
@@ -135,37 +138,41 @@ class TrainingBatches:
         return sampler
 
 
-def deal(cuts: Iterable[MonoCut], players: int) -> list[list[MonoCut]]:
-    """Each clip to one of `players`, the longest first to whoever has the fewest seconds; in each hand, in order."""
+def split_over_ranks(cuts: Iterable[MonoCut], ranks: int) -> list[list[MonoCut]]:
+    """The clips of each rank, about the same seconds for all; within a rank the order of the clips is kept.
+
+    Greedy: clips are assigned from longest to shortest, each to the rank with the fewest seconds so far.
+    """
     clips = list(cuts)
-    seconds = [0.0] * players
-    hands: list[list[int]] = [[] for _ in range(players)]
-    for place in sorted(range(len(clips)), key=lambda place: -clips[place].duration):
-        player = seconds.index(min(seconds))
-        seconds[player] += clips[place].duration
-        hands[player].append(place)
-    return [[clips[place] for place in sorted(hand)] for hand in hands]
+    seconds = [0.0] * ranks
+    assigned: list[list[int]] = [[] for _ in range(ranks)]
+    for index in sorted(range(len(clips)), key=lambda index: -clips[index].duration):
+        rank = seconds.index(min(seconds))
+        seconds[rank] += clips[index].duration
+        assigned[rank].append(index)
+    return [[clips[index] for index in sorted(indices)] for indices in assigned]
 
 
 def ordered_batches(
     cuts: CutSet, vocabulary: Vocabulary, *, batch_s: float, rank: int = 0, world_size: int = 1
 ) -> Iterator[Batch]:
-    """Each cut once, shortest first, in batches of at most `batch_s` padded seconds: for evaluation.
+    """Batches for evaluation: each cut once, shortest first, at most `batch_s` padded seconds in a batch.
 
-    Of `world_size` processes each gets every `world_size`-th batch: those that one process alone would make.
+    The batches do not depend on `world_size`: each rank gets every `world_size`-th one. Raises `GoamaError` if a clip
+    cannot be read.
     """
     yield from _load(islice(_by_length(cuts, batch_s), rank, None, world_size), vocabulary, workers=0)
 
 
 def _by_length(cuts: CutSet, batch_s: float) -> Iterator[list[MonoCut]]:
-    group: list[MonoCut] = []
+    batch: list[MonoCut] = []
     for cut in sorted(cuts, key=lambda cut: (cut.duration, cut.id)):
-        if group and cut.duration * (len(group) + 1) > batch_s:
-            yield group
-            group = []
-        group.append(cut)
-    if group:
-        yield group
+        if batch and cut.duration * (len(batch) + 1) > batch_s:
+            yield batch
+            batch = []
+        batch.append(cut)
+    if batch:
+        yield batch
 
 
 class _Clips(Dataset):
@@ -176,16 +183,16 @@ class _Clips(Dataset):
         from lhotse.audio.utils import AudioLoadingError
 
         try:
-            sound = tuple(waveforms(cuts))
+            samples = tuple(waveforms(cuts))
         except (AudioLoadingError, OSError) as error:
             ids = ", ".join(cut.id for cut in cuts)
             raise GoamaError(
-                f"the sound of one of these clips cannot be read any more: {ids}; prepare the corpus again"
+                f"the audio of one of these clips cannot be read: {ids}; prepare the corpus again"
             ) from error
         texts = tuple(cut.supervisions[0].text for cut in cuts)
         return Batch(
             ids=tuple(cut.id for cut in cuts),
-            waveforms=sound,
+            waveforms=samples,
             labels=tuple(tuple(self._vocabulary.encode(text)) for text in texts),
             texts=texts,
             speakers=tuple(cut.supervisions[0].speaker for cut in cuts),
@@ -193,7 +200,7 @@ class _Clips(Dataset):
 
 
 class _Sampled:
-    """DataLoader wants a sampler object; an iterator of lists of cuts is all it needs."""
+    """Wraps an iterator of lists of cuts as the sampler object that DataLoader requires."""
 
     def __init__(self, batches: Iterator[Sequence[MonoCut]]):
         self._batches = batches
@@ -208,6 +215,6 @@ def _load(batches: Iterator[Sequence[MonoCut]], vocabulary: Vocabulary, workers:
         sampler=_Sampled(batches),  # type: ignore[arg-type]
         batch_size=None,
         num_workers=workers,
-        generator=torch.Generator(),  # or the loader draws its base seed from the global generator
+        generator=torch.Generator(),  # otherwise the loader changes the global generator
     )
     return iter(loader)

@@ -1,4 +1,4 @@
-"""The Mixture: corpora that are trained on as one. One corpus is a mixture of one; the trainer knows no other noun."""
+"""Several corpora as one training set. Training always uses a mixture; a single corpus is a mixture of one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from lhotse import CutSet, MonoCut
 
 _WITHOUT_A_LANGUAGE = ("nfc", "collapse-spaces")
-"""The rules of a model that writes several languages: it learnt texts that each corpus had normalised by its own."""
+"""Rules of a model for several languages, whose texts each corpus has normalised with rules of its own."""
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Opened corpora; the order they were given in changes nothing but the order they are named in.
+    """Opened corpora. Their order only changes the order of `names`.
 
-    With more than one, a clip's id begins with its corpus's name. Raises `GoamaError` for a corpus given twice.
+    With several corpora, a clip's id begins with the name of its corpus. Raises `GoamaError` if a corpus is given
+    twice.
     """
 
     corpora: tuple[Corpus, ...]
@@ -42,12 +43,15 @@ class Mixture:
 
     @classmethod
     def open(cls, folders: Iterable[Path | str]) -> Mixture:
-        """Raises `GoamaError` when a folder is no corpus, or the same corpus is given twice."""
+        """The mixture of the corpora in these folders.
+
+        Raises `GoamaError` if a folder is not a corpus, or if a corpus is given twice.
+        """
         return cls(tuple(Corpus.open(folder) for folder in folders))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Each corpus's folder name; where two are the same, with the first letters of the fingerprint."""
+        """The folder name of each corpus; if two are equal, with the first letters of their fingerprints."""
         short = [corpus.folder.resolve().name for corpus in self.corpora]
         counts = Counter(short)
         return tuple(
@@ -57,42 +61,41 @@ class Mixture:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that the corpora name, sorted."""
+        """The languages of the corpora, sorted."""
         return tuple(sorted({corpus.language for corpus in self.corpora if corpus.language}))
 
     @property
     def normaliser(self) -> Normaliser:
-        """The rules that all corpora share; where they differ, only what changes no normalised text."""
+        """The common rules of all corpora; if they differ, only rules that leave normalised text unchanged."""
         first, *others = (corpus.normaliser for corpus in self.corpora)
         if all(other == first for other in others):
             return first
         return Normaliser(None, _WITHOUT_A_LANGUAGE)
 
     def seconds(self, split: str) -> float:
+        """Seconds of audio in a split, over all corpora."""
         return sum(corpus.seconds(split) for corpus in self.corpora)
 
     def clips(self, split: str) -> int:
+        """Number of clips in a split, over all corpora."""
         return sum(corpus.clips(split) for corpus in self.corpora)
 
     def cuts(self, split: str) -> CutSet:
-        """The clips of a split, corpus by corpus, read as they are needed.
-
-        A corpus without that split adds nothing; `GoamaError` when none of them has it.
-        """
+        """The clips of a split, corpus by corpus, read lazily. Raises `GoamaError` if no corpus has this split."""
         return reduce(add, (cuts for _, cuts in self.parts(split)))
 
     def parts(self, split: str) -> list[tuple[str, CutSet]]:
-        """What `cuts` joins: of each corpus that has the split, its name and clips."""
+        """The name and the clips of each corpus that has this split. Raises `GoamaError` if no corpus has it."""
         if len(self.corpora) == 1:
             return [(self.names[0], self.corpora[0].cuts(split))]
         if not self.clips(split):
-            there = ", ".join(name for name in SPLITS if self.clips(name)) or "none"
-            raise GoamaError(f"{self}: the split {split!r} is empty in all of them (with clips: {there})")
+            available = ", ".join(name for name in SPLITS if self.clips(name)) or "none"
+            raise GoamaError(f"{self}: the split {split!r} is empty in all of them (with clips: {available})")
         named = sorted(zip(self.corpora, self.names, strict=True), key=lambda pair: pair[0].fingerprint())
         return [(name, corpus.cuts(split).map(partial(_named, name))) for corpus, name in named if corpus.clips(split)]
 
     def require_sound(self, *splits: str) -> None:
-        """`GoamaError` that names the clips whose sound is gone, or a split that is empty in all corpora."""
+        """Raises `GoamaError` if audio of a split is missing (naming the clips), or if no corpus has the split."""
         for split in splits:
             self.cuts(split)
             for corpus in self.corpora:
@@ -100,7 +103,7 @@ class Mixture:
                     corpus.require_sound(split)
 
     def fingerprints(self) -> tuple[str, ...]:
-        """The SHA-256 of each manifest, sorted: what a resumed run must find again."""
+        """The SHA-256 of each manifest, sorted; a resumed run requires the same ones."""
         return tuple(sorted(corpus.fingerprint() for corpus in self.corpora))
 
     def __str__(self) -> str:
@@ -109,5 +112,5 @@ class Mixture:
         return f"{len(self.corpora)} corpora ({', '.join(self.names)})"
 
 
-def _named(corpus: str, cut: MonoCut) -> MonoCut:  # not a lambda: lhotse pickles it for worker processes
+def _named(corpus: str, cut: MonoCut) -> MonoCut:  # not a lambda, because lhotse pickles it for worker processes
     return cut.with_id(f"{corpus}/{cut.id}")

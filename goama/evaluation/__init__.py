@@ -1,1 +1,1 @@
-"""How good a model is: word and character error rates with intervals, and the clips it fails on."""
+"""Evaluation of a model: word and character error rates with confidence intervals, and its worst clips."""

@@ -1,4 +1,4 @@
-"""A model against a corpus: every clip recognised once, counted and forgotten; logits are never kept."""
+"""Evaluation of a model on a split: each clip is recognised and scored once; logits are not kept."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from torch import nn
 from goama.corpus.corpus import Corpus
 from goama.data.batches import ordered_batches
 from goama.evaluation.scores import ClipScore, Score, score, score_clip
+from goama.model.ctc import ctc_loss
+from goama.model.precision import Precision
 from goama.recognition.emission import emissions
 from goama.recognition.greedy import greedy_text
-from goama.recognition.likelihood import ctc_loss
 from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd
@@ -26,7 +27,7 @@ EVALUATION_BATCH_S = 60.0
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A score and the clips it is made of."""
+    """The score of a model on a split, and the scores of its clips."""
 
     model: str
     corpus: str
@@ -35,11 +36,11 @@ class Evaluation:
     clips: tuple[ClipScore, ...]
 
     def worst(self, count: int = 10) -> list[ClipScore]:
-        """The clips with the most character errors: where looking pays most."""
+        """The clips with the most character errors, worst first."""
         return sorted(self.clips, key=lambda clip: (-clip.character_errors, clip.id))[:count]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `evaluate --json` writes: the score, and every clip with its texts, worst first."""
+        """The content of `evaluate --json`: the score, and every clip with its texts, worst first."""
         return {
             "model": self.model,
             "corpus": self.corpus,
@@ -50,7 +51,7 @@ class Evaluation:
 
 
 def _json(clip: ClipScore) -> dict[str, Any]:
-    """JSON knows no infinity."""
+    """The clip's fields; an infinite loss becomes None, as JSON has no infinity."""
     return asdict(clip) | {"loss": clip.loss if clip.loss is not None and math.isfinite(clip.loss) else None}
 
 
@@ -62,13 +63,22 @@ def evaluate(
     model: Path | str = "",
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Score a recogniser, greedy, on a split; `progress` is called with the clips done so far."""
+    """The evaluation of a recogniser on a split, with greedy decoding.
+
+    `progress` is called with the number of clips done. Raises `GoamaError` if the split is empty or audio is missing.
+    """
     corpus.require_sound(split)
     cuts = corpus.cuts(split)
     clips = []
-    for clip in score_batches(
-        recogniser.network, recogniser.front_end, recogniser.vocabulary, cuts, recogniser.normaliser
-    ):
+    scored = score_batches(
+        recogniser.network,
+        recogniser.front_end,
+        recogniser.vocabulary,
+        cuts,
+        recogniser.normaliser,
+        precision=recogniser.precision,
+    )
+    for clip in scored:
         clips.append(clip)
         if progress:
             progress(len(clips))
@@ -82,19 +92,26 @@ def score_batches(
     cuts: Any,
     normalise: Callable[[str], str] = str,
     *,
+    precision: Precision = "no",
     rank: int = 0,
     world_size: int = 1,
 ) -> Iterator[ClipScore]:
-    """Recognise cuts in batches of 60 s, or one process's share of these batches, and compare each with its text."""
+    """Yields the score of each clip, recognised in batches of 60 s; with several processes, of this rank's batches.
+
+    The reference, and the labels of the loss, are the clip's text after `normalise`. Raises `GoamaError` if a clip
+    cannot be read.
+    """
     for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S, rank=rank, world_size=world_size):
-        recognised = emissions(network, front_end, batch.waveforms)
+        recognised = emissions(network, front_end, batch.waveforms, precision=precision)
         for index, emission in enumerate(recognised):
+            reference = normalise(batch.texts[index])
+            labels = vocabulary.encode(reference)
             yield score_clip(
                 batch.ids[index],
-                normalise(batch.texts[index]),
+                reference,
                 greedy_text(emission, vocabulary),
                 seconds=len(batch.waveforms[index]) / SAMPLE_RATE,
                 speaker=batch.speakers[index],
-                loss=ctc_loss(emission, batch.labels[index], vocabulary.blank_id),
-                labels=len(batch.labels[index]),
+                loss=ctc_loss(emission, labels, vocabulary.blank_id),
+                labels=len(labels),
             )

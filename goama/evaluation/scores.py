@@ -1,6 +1,6 @@
-"""References and hypotheses in, error rates with 95 % intervals out.
+"""Error rates of hypotheses against references, with 95 % confidence intervals.
 
-Counts equal jiwer's; the intervals are percentile bootstraps over clips (Bisani and Ney 2004).
+Error counts equal jiwer's; the intervals are percentile bootstraps over clips (Bisani and Ney 2004).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 BOOTSTRAP_SAMPLES = 10_000
-_CELLS_AT_ONCE = 20_000_000  # bounds the bootstrap's memory
+_MAX_CELLS = 20_000_000  # drawn at once: limits the memory of the bootstrap
 
 
 @dataclass(frozen=True)
 class ClipScore:
-    """One clip's edits against its reference."""
+    """Word and character errors of one clip."""
 
     id: str
     reference: str
@@ -30,34 +30,36 @@ class ClipScore:
     characters: int
     character_errors: int
     loss: float | None = None
-    """CTC's, in nats, summed over the labels; infinite where they need more frames than there are."""
+    """CTC loss in nats, summed over the labels; infinite if the labels need more frames than the clip has."""
     labels: int = 0
 
     @property
     def wer(self) -> float:
+        """Word error rate, as a fraction."""
         return self.word_errors / max(1, self.words)
 
     @property
     def cer(self) -> float:
+        """Character error rate, as a fraction."""
         return self.character_errors / max(1, self.characters)
 
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """Error rates over clips, as fractions, without intervals: what training watches."""
+    """Error rates over clips, as fractions, without intervals; used during training."""
 
     wer: float
     cer: float
     clips: int
     loss: float | None = None
-    """CTC's, in nats per label, over the clips for which it is finite; None where there are none."""
+    """CTC loss in nats per label, over the clips whose loss is finite; None if there are none."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Error rates over clips, as fractions; the intervals hold the true rate with 95 % confidence.
+    """Error rates over clips, as fractions, with their 95 % confidence intervals.
 
-    `substitutions`, `deletions` and `insertions` are of words.
+    `substitutions`, `deletions` and `insertions` count words.
     """
 
     wer: float
@@ -73,7 +75,7 @@ class Score:
     insertions: int
 
     def lines(self) -> list[str]:
-        """WER and CER with their intervals, for a person."""
+        """WER and CER with their intervals, as lines for the screen."""
         return [
             f"{name} {100 * rate:5.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f})"
             for name, rate, (low, high) in (
@@ -93,7 +95,7 @@ def score_clip(
     loss: float | None = None,
     labels: int = 0,
 ) -> ClipScore:
-    """Compare two normalised texts."""
+    """The errors of a hypothesis against its reference; both texts are normalised already."""
     reference_words, hypothesis_words = reference.split(), hypothesis.split()
     return ClipScore(
         id=clip_id,
@@ -111,7 +113,7 @@ def score_clip(
 
 
 def error_rates(clips: Iterable[ClipScore]) -> ErrorRates:
-    """Sum the clips' edits as they come."""
+    """Error rates over all clips, which are read once and not kept."""
     word_errors = words = character_errors = characters = count = labels = 0
     loss = 0.0
     for clip in clips:
@@ -126,7 +128,7 @@ def error_rates(clips: Iterable[ClipScore]) -> ErrorRates:
 
 
 def score(clips: Sequence[ClipScore], *, seed: int = 0) -> Score:
-    """Sum the clips' edits; raises `ValueError` when there is no reference word at all."""
+    """The score over all clips. Raises `ValueError` if the references contain no word."""
     word_counts = np.array([(clip.word_errors, clip.words) for clip in clips], dtype=np.int64).reshape(-1, 2)
     character_counts = np.array([(c.character_errors, c.characters) for c in clips], dtype=np.int64).reshape(-1, 2)
     if not word_counts[:, 1].sum():
@@ -157,13 +159,16 @@ def _rate(counts: np.ndarray) -> float:
 
 
 def bootstrap_interval(counts: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of errors / total, resampling clips; `counts` (clips, 2) of errors and totals."""
+    """95 % interval of the error rate: low and high percentiles of a bootstrap over clips.
+
+    counts (clips, 2): errors and reference length of each clip.
+    """
     generator = np.random.default_rng(seed)
     clips = len(counts)
-    at_once = max(1, _CELLS_AT_ONCE // clips)
+    samples_at_once = max(1, _MAX_CELLS // clips)
     rates: list[np.ndarray] = []
-    for done in range(0, BOOTSTRAP_SAMPLES, at_once):
-        samples = min(at_once, BOOTSTRAP_SAMPLES - done)
+    for done in range(0, BOOTSTRAP_SAMPLES, samples_at_once):
+        samples = min(samples_at_once, BOOTSTRAP_SAMPLES - done)
         drawn = counts[generator.integers(0, clips, size=(samples, clips))].sum(1)
         rates.append(drawn[:, 0] / np.maximum(1, drawn[:, 1]))
     low, high = np.percentile(np.concatenate(rates), [2.5, 97.5])

@@ -1,6 +1,6 @@
 """An encoder, from the Hub, a folder or from scratch, becomes a CTC network for a vocabulary.
 
-Wav2Vec2-BERT hears log-mel frames; wav2vec 2.0 (XLS-R, MMS), HuBERT and WavLM hear the waveform.
+Wav2Vec2-BERT and Whisper hear log-mel frames; wav2vec 2.0 (XLS-R, MMS), HuBERT and WavLM hear the waveform.
 """
 
 from __future__ import annotations
@@ -24,17 +24,20 @@ from transformers import (
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     WavLMConfig,
+    WhisperConfig,
 )
 from transformers.utils import logging as transformers_logging
 
 from goama.errors import GoamaError
-from goama.model import attention, shipped, waveform_layers
+from goama.model import attention, ctranslate2, shipped, waveform_layers, whisper
 from goama.model.carry_over import CarriedOver, carry_over
 from goama.model.shipped import SCRATCH, STARTER
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd, RawWaveforms
 from goama.sound.log_mel import FRAME_SHIFT_S, MEL_BINS, LogMel, stacked_frames
+from goama.sound.whisper_mel import WhisperMel
 from goama.text.vocabulary import Vocabulary
+from goama.whisper_ctc import WhisperCTCConfig, logit_frames
 
 GIANT = "facebook/w2v-bert-2.0"
 """What is fine-tuned where nothing else is asked for and the Hub can be reached."""
@@ -118,12 +121,19 @@ def read_config(encoder: str) -> PreTrainedConfig:
         return Wav2Vec2BertConfig(**_SCRATCH_CONFIG)
     encoder = _folder_or_id(encoder)
     folder = Path(encoder)
+    file = ctranslate2.find_file(encoder)
+    if file is not None:
+        return WhisperCTCConfig(**ctranslate2.read_encoder(file).sizes)
     if folder.exists() and not (folder / "config.json").is_file():
         raise GoamaError(f"{encoder}: no config.json in this folder; --encoder takes a transformers model folder")
     try:
         config = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
     except (OSError, ValueError, TypeError, KeyError, StrictDataclassError) as error:
         raise GoamaError(_unreachable(encoder, error)) from error
+    if isinstance(config, WhisperConfig):
+        return whisper.encoder_config(encoder, config)
+    if is_whisper(config):
+        return config
     if isinstance(config, _HEARS_WAVEFORMS):
         unfit = [key for key in ("add_adapter", "conv_pos_batch_norm") if getattr(config, key, False)]
         if unfit:
@@ -131,8 +141,8 @@ def read_config(encoder: str) -> PreTrainedConfig:
         return config
     if not isinstance(config, Wav2Vec2BertConfig):
         raise GoamaError(
-            f"{encoder}: this is a {config.model_type} model; goama trains Wav2Vec2-BERT, wav2vec 2.0 (also XLS-R and "
-            "MMS), HuBERT and WavLM encoders"
+            f"{encoder}: this is a {config.model_type} model; goama trains Wav2Vec2-BERT, Whisper, wav2vec 2.0 (also "
+            "XLS-R and MMS), HuBERT and WavLM encoders"
         )
     width = config.feature_projection_input_dim
     if width < MEL_BINS or width % MEL_BINS:
@@ -148,12 +158,24 @@ def hears_waveforms(config: PreTrainedConfig) -> bool:
     return isinstance(config, _HEARS_WAVEFORMS)
 
 
+def is_whisper(config: PreTrainedConfig) -> bool:
+    """Whether it is a Whisper encoder under a CTC head."""
+    return isinstance(config, WhisperCTCConfig)
+
+
+def longest_s(config: PreTrainedConfig) -> float | None:
+    """Seconds of sound that the network can hear at once; None where there is no limit."""
+    return config.longest_s if isinstance(config, WhisperCTCConfig) else None
+
+
 def front_end(encoder: str, config: PreTrainedConfig) -> FrontEnd:
     """What turns clips into this encoder's input; raw waveforms as the checkpoint's feature extractor has them.
 
     A checkpoint without one gets transformers' default, zero mean and unit variance. Raises `GoamaError` when the
     encoder was trained at another sampling rate.
     """
+    if is_whisper(config):
+        return WhisperMel(config.num_mel_bins)
     if not hears_waveforms(config):
         return LogMel(feature_stride(config))
     try:
@@ -172,16 +194,20 @@ def front_end(encoder: str, config: PreTrainedConfig) -> FrontEnd:
 
 def input_frames(config: PreTrainedConfig, samples: int) -> int:
     """The length of the network's input for a clip of that many samples."""
+    if is_whisper(config):
+        return WhisperMel(config.num_mel_bins).frames(samples)
     return samples if hears_waveforms(config) else stacked_frames(samples, feature_stride(config))
 
 
 def feature_stride(config: PreTrainedConfig) -> int:
     """Log-mel frames (10 ms each) stacked into one input frame."""
-    return int(config.feature_projection_input_dim) // MEL_BINS
+    return 1 if is_whisper(config) else int(config.feature_projection_input_dim) // MEL_BINS
 
 
 def frame_shift_s(config: PreTrainedConfig) -> float:
     """Seconds between two logits."""
+    if is_whisper(config):
+        return config.inputs_to_logits_ratio / SAMPLE_RATE
     if hears_waveforms(config):
         return math.prod(config.conv_stride) / SAMPLE_RATE
     adapter = config.adapter_stride**config.num_adapter_layers if config.add_adapter else 1
@@ -190,6 +216,8 @@ def frame_shift_s(config: PreTrainedConfig) -> float:
 
 def output_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tensor:
     """Logit frames for input frames (of raw waveforms: samples), any integer shape."""
+    if is_whisper(config):
+        return logit_frames(frames)
     if hears_waveforms(config):
         return waveform_layers.convolved_length(frames, config.conv_kernel, config.conv_stride)
     if config.add_adapter:
@@ -209,7 +237,7 @@ def load_for_training(
     Raises `GoamaError` when it cannot be found, is none that goama trains, or lacks encoder weights.
     """
     config = read_config(encoder)
-    if adapter and hears_waveforms(config):
+    if adapter and (hears_waveforms(config) or is_whisper(config)):
         raise GoamaError(f"{encoder}: model.adapter is Wav2Vec2-BERT's; a {config.model_type} encoder has none")
     config.update({key: value for key, value in _NO_DROPOUT.items() if hasattr(config, key)})
     config.update(
@@ -224,7 +252,7 @@ def load_for_training(
     )
     if hears_waveforms(config):  # SpecAugment works inside the network, on what the convolutions made
         config.update({"apply_spec_augment": True, "mask_time_prob": config.mask_time_prob or _MASK_TIME_PROB})
-    else:  # SpecAugment works on the features, before the network
+    elif not is_whisper(config):  # SpecAugment works on the features, before the network
         config.update({"add_adapter": adapter, "mask_time_prob": 0.0})
     if encoder == SCRATCH:
         network = Wav2Vec2BertForCTC(config)
@@ -244,7 +272,8 @@ def load_for_training(
             f"this is not a whole {config.model_type} checkpoint"
         )
     _install(network)
-    known = carry_over(encoder, network, vocabulary, languages)
+    is_file = ctranslate2.find_file(encoder) is not None
+    known = CarriedOver() if is_file else carry_over(encoder, network, vocabulary, languages)
     new = {name.rsplit(".", 1)[0] for name in missing} | set(known.renewed)
     return LoadedEncoder(network, tuple(sorted(new)), known)
 
@@ -261,6 +290,8 @@ def load_for_inference(folder: Path) -> PreTrainedModel:
 
 
 def _install(network: PreTrainedModel) -> None:
+    if is_whisper(network.config):  # its layers are goama's own
+        return
     (waveform_layers if hears_waveforms(network.config) else attention).install(network)
 
 
@@ -273,6 +304,9 @@ def _from_checkpoint(encoder: str, config: PreTrainedConfig) -> tuple[PreTrained
     """The network and the names of the parameters that the checkpoint did not fill."""
     from safetensors import SafetensorError
 
+    file = ctranslate2.find_file(encoder)
+    if file is not None:
+        return whisper.from_ctranslate2(file, config)
     try:
         with quiet_transformers():
             network, info = AutoModelForCTC.from_pretrained(

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
-from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor, Wav2Vec2FeatureExtractor
+from transformers import (
+    PreTrainedModel,
+    SeamlessM4TFeatureExtractor,
+    SequenceFeatureExtractor,
+    Wav2Vec2FeatureExtractor,
+)
 
+from goama import whisper_ctc
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
 from goama.model.encoder import front_end, load_for_inference, quiet_transformers
@@ -19,6 +26,7 @@ from goama.model.trainable import merged_state
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd
 from goama.sound.log_mel import MEL_BINS, LogMel
+from goama.sound.whisper_mel import WhisperMel
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
 
@@ -40,6 +48,9 @@ class SpeechModel:
 def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     """Write the folder beside its place and rename it there, so that a reader never meets half a model."""
     partial = empty_partial(folder)
+    if isinstance(model.network, whisper_ctc.WhisperForCTC):  # transformers has no such class: the folder brings it
+        model.network.config.auto_map = whisper_ctc.AUTO_MAP
+        shutil.copyfile(whisper_ctc.__file__, partial / "whisper_ctc.py")
     state = {
         name: value.detach().cpu().contiguous()
         for name, value in merged_state(model.network).items()
@@ -83,8 +94,10 @@ def load_model_folder(folder: Path | str) -> SpeechModel:
     return SpeechModel(network, front_end(str(folder), network.config), vocabulary, normaliser)
 
 
-def _feature_extractor(front_end: FrontEnd) -> SeamlessM4TFeatureExtractor | Wav2Vec2FeatureExtractor:
+def _feature_extractor(front_end: FrontEnd) -> SequenceFeatureExtractor:
     """The front end as transformers knows it."""
+    if isinstance(front_end, WhisperMel):
+        return whisper_ctc.WhisperCTCFeatureExtractor(front_end.bins, auto_map=whisper_ctc.AUTO_MAP)
     if isinstance(front_end, LogMel):
         return SeamlessM4TFeatureExtractor(
             feature_size=MEL_BINS,

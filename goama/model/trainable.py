@@ -17,7 +17,7 @@ from goama.model.fsdp import whole
 
 _LORA_LAYERS = (
     r".*\.encoder\.layers\.\d+\.(.*\.)?"
-    r"(q_proj|k_proj|v_proj|out_proj|linear_q|linear_k|linear_v|linear_out|intermediate_dense|output_dense)"
+    r"(q_proj|k_proj|v_proj|out_proj|linear_q|linear_k|linear_v|linear_out|intermediate_dense|output_dense|fc1|fc2)"
 )
 """The linear layers of attention and feed-forward blocks, as Wav2Vec2-BERT and the others call them."""
 

@@ -1,51 +1,99 @@
-"""Waveforms through a network: log-probabilities of each clip, however many clips share the batch."""
+"""Waveforms become emissions: the log-probabilities of each clip's frames, the same in every batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-from goama.model.encoder import frame_shift_s, output_frames
+from goama.model.encoder import frame_shift_s, longest_s, output_frames
+from goama.model.precision import Precision, autocast
+from goama.recognition.windows import WINDOW_S, Window, cut_windows
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd
 
-WINDOW_S, CONTEXT_S = 30.0, 3.0
-"""Longer recordings are recognised in windows of 30 s that overlap by 3 s on either side."""
+BATCH_S = 60.0
+"""Seconds of audio in one forward pass, padding included: this bounds memory."""
+
+
+def emissions(
+    network: nn.Module, front_end: FrontEnd, waveforms: Sequence[np.ndarray], *, precision: Precision = "no"
+) -> list[torch.Tensor]:
+    """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, of any length, in their order.
+
+    In float32 the emission of a clip does not depend on the other clips. A clip too short for one frame is padded with
+    silence to one frame; one longer than 30 s is recognised in windows.
+    """
+    by_index = dict(emissions_by_length(network, front_end, waveforms, precision=precision))
+    return [by_index[index] for index in range(len(waveforms))]
+
+
+def emissions_by_length(
+    network: nn.Module, front_end: FrontEnd, waveforms: Sequence[np.ndarray], *, precision: Precision = "no"
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Index and emission (T, V) of each waveform, shortest first, as soon as it has been computed; else as `emissions`.
+
+    Clips of similar length share a batch of at most `BATCH_S`, so that little is padding.
+    """
+    pieces: dict[int, list[torch.Tensor]] = {}
+    order = sorted(range(len(waveforms)), key=lambda index: len(waveforms[index]))
+    windows = ((index, window) for index in order for window in _windows(network, [waveforms[index]]))
+    for batch in _batches(windows):
+        emitted = _used_frames(network, front_end, [window for _, window in batch], precision)
+        for (index, window), emission in zip(batch, emitted, strict=True):
+            pieces.setdefault(index, []).append(emission)
+            if window.frames is None:
+                yield index, torch.cat(pieces.pop(index))
+
+
+def emission_stream(
+    network: nn.Module, front_end: FrontEnd, blocks: Iterable[np.ndarray], *, precision: Precision = "no"
+) -> Iterator[torch.Tensor]:
+    """The emission of one recording in consecutive pieces (T_i, V), in memory that does not grow with its length.
+
+    `blocks` (n,) float32 at 16 kHz are the recording's sound, read as needed. The frame at time t is frame
+    t / frame shift of all pieces joined.
+    """
+    for batch in _batches((0, window) for window in _windows(network, blocks)):
+        yield from _used_frames(network, front_end, [window for _, window in batch], precision)
+
+
+def _windows(network: nn.Module, blocks: Iterable[np.ndarray]) -> Iterator[Window]:
+    """The windows of a recording; Whisper's encoders have positions for so many seconds only."""
+    limit_s = longest_s(network.config)
+    window_s = WINDOW_S if limit_s is None else min(WINDOW_S, limit_s)
+    return cut_windows(blocks, round(frame_shift_s(network.config) * SAMPLE_RATE), window_s)
+
+
+def _batches(windows: Iterable[tuple[int, Window]]) -> Iterator[list[tuple[int, Window]]]:
+    """Consecutive windows, at most `BATCH_S` together once padded to the longest."""
+    batch: list[tuple[int, Window]] = []
+    longest = 0
+    for index, window in windows:
+        longest = max(longest, len(window.samples))
+        if batch and (len(batch) + 1) * longest > BATCH_S * SAMPLE_RATE:
+            yield batch
+            batch, longest = [], len(window.samples)
+        batch.append((index, window))
+    if batch:
+        yield batch
 
 
 @torch.inference_mode()
-def emissions(network: nn.Module, front_end: FrontEnd, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
-    """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, all at once.
-
-    Padding never reaches a clip: the result is that of each clip alone. Clips too short for a frame are
-    padded with silence to one frame.
-    """
+def _used_frames(
+    network: nn.Module, front_end: FrontEnd, windows: Sequence[Window], precision: Precision
+) -> list[torch.Tensor]:
+    """One forward pass: the log-probabilities (T, V) of each window's used frames."""
     shortest = front_end.shortest_samples
-    clips = [w if len(w) >= shortest else np.pad(w, (0, shortest - len(w))) for w in waveforms]
+    clips = [np.pad(window.samples, (0, max(0, shortest - len(window.samples)))) for window in windows]
     inputs, mask = front_end(clips)
-    logits = network(inputs, attention_mask=mask.long()).logits.float()
+    with autocast(inputs.device, precision):
+        logits = network(inputs, attention_mask=mask.long()).logits.float()
     lengths = output_frames(network.config, mask.sum(1)).tolist()
-    return [row[:length].log_softmax(-1).cpu() for row, length in zip(logits, lengths, strict=True)]
-
-
-def long_emission(network: nn.Module, front_end: FrontEnd, waveform: np.ndarray) -> torch.Tensor:
-    """Log-probabilities (T, V) of a recording of any length, in memory that does not grow with it.
-
-    Each window's context is cut off at whole frames and the middles are joined, so that the frame at time
-    t is frame t / frame shift of the result.
-    """
-    if len(waveform) <= (WINDOW_S + 2 * CONTEXT_S) * SAMPLE_RATE:
-        return emissions(network, front_end, [waveform])[0]
-    shift = round(frame_shift_s(network.config) * SAMPLE_RATE)
-    window, context = (int(seconds * SAMPLE_RATE) // shift * shift for seconds in (WINDOW_S, CONTEXT_S))
-    pieces = []
-    for start in range(0, len(waveform), window):
-        first, last = max(0, start - context), min(len(waveform), start + window + context)
-        emission = emissions(network, front_end, [waveform[first:last]])[0]
-        skipped = (start - first) // shift
-        is_final = start + window >= len(waveform)
-        pieces.append(emission[skipped:] if is_final else emission[skipped : skipped + window // shift])
-    return torch.cat(pieces)
+    used = []
+    for row, length, window in zip(logits, lengths, windows, strict=True):
+        last = length if window.frames is None else window.first_frame + window.frames
+        used.append(row[window.first_frame : last].log_softmax(-1).cpu())
+    return used

@@ -10,8 +10,9 @@ import torch
 
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
-from goama.recognition.emission import CONTEXT_S, WINDOW_S, emissions, long_emission
-from goama.recognition.greedy import greedy_segments, greedy_text
+from goama.model.precision import Precision
+from goama.recognition.emission import emission_stream, emissions, emissions_by_length
+from goama.recognition.greedy import BestPath, best_path, greedy_segments, greedy_text
 from goama.recognition.transcript import Transcript
 from goama.sound.audio import SAMPLE_RATE, read_audio
 
@@ -21,42 +22,66 @@ class Recogniser:
 
     recogniser = Recogniser.load("run/best")
     print(recogniser.transcribe("interview.wav").text)
+
+    It computes in float32, in which a transcript does not depend on the batch. `precision="bf16"` is faster on hardware
+    that has it, but rounds so coarsely that a few letters change with the batch: of 64 Dutch clips the starter wrote
+    4 in another way in batches of eight than alone (benchmarks/inference.py).
     """
 
-    def __init__(self, model: SpeechModel, device: str | torch.device | None = None):
+    def __init__(self, model: SpeechModel, device: str | torch.device | None = None, *, precision: Precision = "no"):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.precision = precision
         self.vocabulary, self.normaliser = model.vocabulary, model.normaliser
         self.network = model.network.eval().to(self.device)
         self.front_end = model.front_end.on(self.device)
         self.frame_shift_s = frame_shift_s(model.network.config)
 
     @classmethod
-    def load(cls, folder: Path | str, device: str | torch.device | None = None) -> Recogniser:
-        """Open a model folder (or a run, whose best model is meant); raises `GoamaError`."""
-        return cls(load_model_folder(folder), device)
+    def load(
+        cls, folder: Path | str, device: str | torch.device | None = None, *, precision: Precision = "no"
+    ) -> Recogniser:
+        """The recogniser of a model folder, or of the best model of a run folder.
+
+        Raises `GoamaError` when the folder is missing or holds no whole model.
+        """
+        return cls(load_model_folder(folder), device, precision=precision)
 
     def transcribe(self, audio: Path | str) -> Transcript:
-        """Transcribe one recording of any length; raises `GoamaError` when it cannot be read."""
-        return next(self.transcribe_waveforms([read_audio(audio).samples], [str(audio)]))
+        """The transcript of a recording of any length, read and recognised block by block.
+
+        Raises `GoamaError` when the recording cannot be read.
+        """
+        samples = 0
+
+        def counted() -> Iterator[np.ndarray]:
+            nonlocal samples
+            for block in [read_audio(audio).samples]:
+                samples += len(block)
+                yield block
+
+        path = best_path(emission_stream(self.network, self.front_end, counted(), precision=self.precision))
+        return self._transcript(str(audio), samples, path)
 
     def transcribe_waveforms(
         self, waveforms: Sequence[np.ndarray], names: Sequence[str] | None = None
-    ) -> Iterator[Transcript]:
-        """Transcripts of waveforms (N,) float32 at 16 kHz, in their order; short ones share one batch."""
+    ) -> list[Transcript]:
+        """The transcripts of waveforms (N,) float32 at 16 kHz of any length, in their order, recognised in batches."""
         names = names or [f"waveform {number}" for number in range(len(waveforms))]
-        short = [i for i, w in enumerate(waveforms) if len(w) <= (WINDOW_S + 2 * CONTEXT_S) * SAMPLE_RATE]
-        batched = dict(
-            zip(short, emissions(self.network, self.front_end, [waveforms[i] for i in short]), strict=True)
-            if short
-            else ()
-        )
-        for index, (waveform, name) in enumerate(zip(waveforms, names, strict=True)):
-            emission = batched.get(index)
-            if emission is None:
-                emission = long_emission(self.network, self.front_end, waveform)
-            segments = greedy_segments(emission, self.vocabulary, self.frame_shift_s)
-            yield Transcript(name, round(len(waveform) / SAMPLE_RATE, 3), segments)
+        by_length = emissions_by_length(self.network, self.front_end, waveforms, precision=self.precision)
+        transcripts = {
+            index: self._transcript(names[index], len(waveforms[index]), best_path([emission]))
+            for index, emission in by_length
+        }
+        return [transcripts[index] for index in range(len(waveforms))]
+
+    def emissions(self, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, in their order."""
+        return emissions(self.network, self.front_end, waveforms, precision=self.precision)
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """Greedy texts of short clips, all in one batch."""
-        return [greedy_text(e, self.vocabulary) for e in emissions(self.network, self.front_end, waveforms)]
+        """The greedy text of each waveform (N,) float32 at 16 kHz, in their order."""
+        return [greedy_text(emission, self.vocabulary) for emission in self.emissions(waveforms)]
+
+    def _transcript(self, name: str, samples: int, path: BestPath) -> Transcript:
+        segments = greedy_segments(path, self.vocabulary, self.frame_shift_s)
+        return Transcript(name, round(samples / SAMPLE_RATE, 3), segments)

@@ -1,4 +1,4 @@
-"""What recognition gives: a transcript of segments, a segment of words, each with times and a confidence."""
+"""The result of recognition: a transcript has segments, a segment has words with times and confidences."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ class Segment:
 
     @property
     def text(self) -> str:
+        """The words, joined by spaces."""
         return " ".join(word.text for word in self.words)
 
     @property
     def start(self) -> float:
+        """Start of the first word (s)."""
         return self.words[0].start
 
     @property
     def end(self) -> float:
+        """End of the last word (s)."""
         return self.words[-1].end
 
 
@@ -44,8 +47,10 @@ class Transcript:
 
     @property
     def text(self) -> str:
+        """The texts of the segments, joined by spaces."""
         return " ".join(segment.text for segment in self.segments)
 
     @property
     def words(self) -> tuple[Word, ...]:
+        """The words of all segments in their order."""
         return tuple(word for segment in self.segments for word in segment.words)

@@ -1,1 +1,1 @@
-"""Sound files become 16 kHz waveforms, features and augmented features."""
+"""From sound files to 16 kHz waveforms, log-mel features and augmented features."""

@@ -1,6 +1,6 @@
-"""What a network hears of a clip: log-mel frames (Wav2Vec2-BERT), or the waveform itself (wav2vec 2.0, HuBERT, WavLM).
+"""The input of the network: log-mel features (Wav2Vec2-BERT, Whisper) or waveforms (wav2vec 2.0, HuBERT, WavLM).
 
-Both front ends turn clips into the network's input and a mask, and know how long the input of a clip is.
+All front ends turn clips into the padded input and its mask, and give the input length of a clip.
 """
 
 from __future__ import annotations
@@ -13,41 +13,42 @@ import torch
 
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.log_mel import LogMel
+from goama.sound.whisper_mel import WhisperMel
 
 _SMALLEST_VARIANCE = 1e-7
 
 
 @dataclass(frozen=True)
 class RawWaveforms:
-    """The samples, each clip by itself brought to zero mean and unit variance where `normalise` says so.
+    """Raw waveforms, each clip normalised to zero mean and unit variance if `normalise` is set.
 
-    Equals `transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise)` applied to each clip alone, then padded.
-    The mask is always made: whether a network was trained without one makes no difference to a clip alone.
+    The result equals `transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise)` applied to each clip alone, then
+    padded. There is always a mask; for networks trained without one, it changes nothing for a clip alone.
     """
 
     normalise: bool = True
     shortest_samples: int = 400
-    """The fewest samples that give one logit: the receptive field of the network's convolutions, 25 ms."""
+    """Minimum length of a clip in samples: the receptive field of the convolutions, 25 ms, which gives one frame."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def on(self, device: torch.device) -> RawWaveforms:
-        """The same, with the result on a device."""
+        """The same front end, with its output on a device."""
         return replace(self, device=device)
 
     @property
     def frame_shift_s(self) -> float:
-        """Seconds between two values."""
+        """Seconds between two input values."""
         return 1 / SAMPLE_RATE
 
     def frames(self, samples: int) -> int:
-        """The length of the network's input for a clip of that many samples: the samples themselves."""
+        """Input length of a clip with this many samples: the same number."""
         return samples
 
     def __call__(self, waveforms: Sequence[np.ndarray | torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clips as (N,) float32 in [-1, 1] at 16 kHz, each of at least `shortest_samples`.
+        """Samples (B, N) float32, 0 where padded, and mask (B, N) bool, False where padded.
 
-        Returns values (B, N) float32 and mask (B, N) bool, True where a clip has sound; padding is 0. Raises
-        `ValueError` for a clip that is too short.
+        waveforms: (N,) float32 in [-1, 1] at 16 kHz each. Raises `ValueError` for a clip shorter than
+        `shortest_samples`.
         """
         clips = [torch.as_tensor(waveform, dtype=torch.float32) for waveform in waveforms]
         samples = torch.tensor([len(clip) for clip in clips])
@@ -60,10 +61,10 @@ class RawWaveforms:
         return values.to(self.device, non_blocking=True), mask.to(self.device, non_blocking=True)
 
 
-FrontEnd = LogMel | RawWaveforms
+FrontEnd = LogMel | WhisperMel | RawWaveforms
 
 
 def _standardised(clip: torch.Tensor) -> torch.Tensor:
-    exact = clip.double()  # the sum of a long clip's samples; on the CPU, where every device's clips are
+    exact = clip.double()  # float32 sums of long clips are inexact; always on the CPU, so every device allows float64
     mean, variance = exact.mean(), exact.var(correction=0)
     return ((exact - mean) * torch.rsqrt(variance + _SMALLEST_VARIANCE)).float()

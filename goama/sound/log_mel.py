@@ -1,6 +1,6 @@
-"""Waveforms in, stacked and normalised log-mel frames out: `SeamlessM4TFeatureExtractor` in torch, on any device.
+"""Log-mel features of waveforms, normalised and stacked: `SeamlessM4TFeatureExtractor` in torch, on any device.
 
-Nothing is ever stored: features are made when a batch is.
+Features are computed for each batch and never stored.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _INT16_SCALE = 32768.0  # Kaldi's filter banks expect 16-bit integers
 
 
 class LogMel(torch.nn.Module):
-    """Kaldi filter banks, normalised by clip and bin, `stride` frames stacked into one.
+    """Kaldi filter banks, normalised by clip and bin, with `stride` frames stacked into one.
 
-    Equals `transformers.SeamlessM4TFeatureExtractor(stride=stride)` applied to each clip alone, then padded:
-    a clip's frames never depend on the clips beside it. (With stride 2 the original in a batch gives the
-    same; with other strides the original counts padding as speech.)
+    The result equals `transformers.SeamlessM4TFeatureExtractor(stride=stride)` applied to each clip alone, then padded,
+    so the features of a clip do not depend on its batch. (The original gives the same in a batch with stride 2;
+    with other strides it treats padding as speech.)
 
-    The arithmetic is float64 by default: bins that hardly vary (digital silence, nothing above the old
-    sampling rate) are divided by a tiny deviation, and float32 rounding then shows (up to 8e-3 on real
-    speech).
+    The computation is in float64 by default: bins that hardly vary (digital silence, bins above the original bandwidth)
+    are divided by a tiny deviation, which makes float32 rounding errors visible (up to 8e-3 on real speech).
     """
 
     window: torch.Tensor
     mel: torch.Tensor
+    bins = MEL_BINS
 
     def __init__(self, stride: int = 2, dtype: torch.dtype = torch.float64):
         super().__init__()
@@ -44,7 +44,7 @@ class LogMel(torch.nn.Module):
         self.register_buffer("mel", torch.from_numpy(_mel_filters()).to(dtype), persistent=False)
 
     def on(self, device: torch.device) -> LogMel:
-        """These features computed on a device; Apple's GPUs know no float64."""
+        """The same features, computed on a device (in float32 on Apple's GPUs, which have no float64)."""
         return (LogMel(self.stride, torch.float32) if device.type == "mps" else self).to(device)
 
     @property
@@ -52,27 +52,31 @@ class LogMel(torch.nn.Module):
         """Seconds between two output frames."""
         return FRAME_SHIFT_S * self.stride
 
+    def hertz(self) -> np.ndarray:
+        """(80,) float64, the centre of each mel bin."""
+        return hertz_of_bins()
+
     @property
     def shortest_samples(self) -> int:
-        """The fewest samples that can be heard."""
+        """Minimum length of a clip in samples."""
         return shortest_samples(self.stride)
 
     def frames(self, samples: int) -> int:
-        """Output frames of a clip of that many samples."""
+        """Number of output frames of a clip with this many samples."""
         return stacked_frames(samples, self.stride)
 
     @torch.no_grad()
     def forward(self, waveforms: Sequence[np.ndarray | torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clips as (N,) float32 in [-1, 1] at 16 kHz, each of at least `shortest_samples(stride)`.
+        """Features (B, T, 80·stride) float32, 0 where padded, and mask (B, T) bool, False where padded.
 
-        Returns features (B, T, 80·stride) float32 and mask (B, T) bool, True where a clip has sound.
-        Padding is 0. Raises `ValueError` for a clip shorter than one stacked frame.
+        waveforms: (N,) float32 in [-1, 1] at 16 kHz each. Raises `ValueError` for a clip shorter than
+        `shortest_samples`.
         """
         clips = [torch.as_tensor(w, dtype=torch.float32) for w in waveforms]
         valid = torch.tensor([self.frames(len(clip)) for clip in clips])
         if int(valid.min()) < 1:
             raise ValueError(f"a clip of {min(map(len, clips))} samples is shorter than one frame")
-        if self.window.device.type == "cpu":  # small pieces stay in the cache, a batch does not
+        if self.window.device.type == "cpu":  # one clip fits into the CPU cache, a batch does not
             pieces = [self._stacked([clip], valid[i : i + 1])[0] for i, clip in enumerate(clips)]
             features = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
         else:
@@ -81,7 +85,7 @@ class LogMel(torch.nn.Module):
         return features, mask
 
     def _stacked(self, clips: list[torch.Tensor], valid: torch.Tensor) -> torch.Tensor:
-        """(B, T, 80·stride) float32, 0 where a clip has ended."""
+        """(B, T, 80·stride) float32, 0 where padded."""
         samples = torch.tensor([len(clip) for clip in clips])
         frames = (samples - WINDOW_SAMPLES) // SHIFT_SAMPLES + 1
         buffer = torch.zeros(len(clips), WINDOW_SAMPLES + SHIFT_SAMPLES * (int(frames.max()) - 1))
@@ -119,12 +123,12 @@ def stacked_frames(samples: int, stride: int) -> int:
 
 
 def shortest_samples(stride: int) -> int:
-    """The fewest samples that give one frame at this stride and a variance to normalise by."""
+    """The fewest samples that give one frame at this stride, and two frames for the variance."""
     return WINDOW_SAMPLES + SHIFT_SAMPLES * (max(stride, 2) - 1)
 
 
 def _normalise(log_mel: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-    """Zero mean and unit variance (ddof 1) of each bin over the clip's own frames; padding becomes 0."""
+    """log_mel (B, T, 80) with zero mean and unit variance (ddof 1) of each bin over the clip's frames; padding is 0."""
     mask = (torch.arange(log_mel.shape[1], device=log_mel.device) < frames[:, None])[..., None]
     count = frames[:, None, None].to(log_mel.dtype)
     mean = (log_mel * mask).sum(1, keepdim=True) / count
@@ -133,7 +137,7 @@ def _normalise(log_mel: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
 
 
 def mel(hertz: np.ndarray | float) -> np.ndarray:
-    """Kaldi's mel scale."""
+    """Frequencies (Hz, any shape) on Kaldi's mel scale, in the same shape."""
     return 1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0)
 
 

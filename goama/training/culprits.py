@@ -11,8 +11,8 @@ import numpy as np
 from torch import nn
 
 from goama.data.batches import Batch
+from goama.model.ctc import ctc_loss
 from goama.recognition.emission import emissions
-from goama.recognition.likelihood import ctc_loss
 from goama.sound.front_end import FrontEnd
 from goama.text.vocabulary import Vocabulary
 

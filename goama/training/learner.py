@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from goama.data.batches import Batch
-from goama.model.encoder import feature_stride, frame_shift_s, output_frames
+from goama.model.encoder import feature_stride, frame_shift_s, longest_s, output_frames
 from goama.model.frame_head import frame_logits
 from goama.model.fsdp import Shards, whole
 from goama.run.recipe import AugmentSection
@@ -28,8 +28,8 @@ from goama.sound.augmentation import (
     time_masks,
     warp_bands,
 )
-from goama.sound.front_end import FrontEnd
-from goama.sound.log_mel import LogMel
+from goama.sound.front_end import FrontEnd, RawWaveforms
+from goama.sound.whisper_mel import WhisperMel, centre
 from goama.text.vocabulary import Vocabulary
 from goama.training.alignment import Alignment, frame_targets
 from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
@@ -90,6 +90,8 @@ class Learner:
         if shards is None:
             self.processes.same_weights(self.network)
         self.config = network.config
+        limit_s = longest_s(network.config)
+        self._most = None if limit_s is None else round(limit_s / self.front_end.frame_shift_s)
 
     @property
     def bare_network(self) -> nn.Module:
@@ -215,12 +217,15 @@ class Learner:
             waveforms = reverberate(waveforms, by_clip, float(augment.reverb))
         inputs, mask = self.front_end(waveforms)
         unchanged = mask.sum(1)
-        if augment is not None and augment.tempo and isinstance(self.front_end, LogMel):  # the same in all views
+        is_mel = not isinstance(self.front_end, RawWaveforms)
+        if augment is not None and augment.tempo and is_mel:  # the same in all views
             needed = self._frames_needed(batch, inputs.shape[1])
-            inputs, mask = change_tempo(inputs, mask, by_clip, float(augment.tempo), needed)
+            inputs, mask = change_tempo(
+                inputs, mask, by_clip, float(augment.tempo), needed, self.front_end.bins, self._most
+            )
         seen_by = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
         masked = {}
-        if isinstance(self.front_end, LogMel):
+        if is_mel:
             inputs = torch.cat([self._disguised(inputs, mask, augment, by_view) for by_view in seen_by])
         else:
             inputs = inputs.repeat(views, 1)
@@ -267,11 +272,16 @@ class Learner:
     ) -> torch.Tensor:
         if augment is None:
             return features
+        front_end, middle, silence = self.front_end, None, None
+        assert not isinstance(front_end, RawWaveforms)
+        if isinstance(front_end, WhisperMel):  # not normalised by bin: brought to a mean of 0, which masks stand for
+            middle, silence = centre(features, mask)
+            features = features - middle
         if augment.vocal_tract:
-            features = warp_bands(features, by_clip, float(augment.vocal_tract))
+            features = warp_bands(features, by_clip, float(augment.vocal_tract), front_end.hertz())
         if augment.band_limit:
-            features = limit_band(features, mask, by_clip, augment.band_limit)
-        return spec_augment(
+            features = limit_band(features, mask, by_clip, augment.band_limit, front_end.hertz(), silence)
+        features = spec_augment(
             features,
             mask,
             by_clip,
@@ -279,8 +289,10 @@ class Learner:
             longest_time_mask_s=augment.longest_time_mask_s,
             frequency_masks=int(augment.frequency_masks),
             widest_frequency_mask=augment.widest_frequency_mask,
-            frame_shift_s=self.front_end.frame_shift_s,
+            frame_shift_s=front_end.frame_shift_s,
+            bins=front_end.bins,
         )
+        return features if middle is None else features + middle
 
     def _frames_needed(self, batch: Batch, frames: int) -> torch.Tensor:
         """(B,) input frames, of at most `frames`, that leave CTC as many logits as each clip's labels need."""

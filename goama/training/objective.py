@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
+from goama.model.ctc import ctc_losses
 from goama.training.alignment import NO_LABEL
 
 
@@ -18,19 +19,9 @@ def ctc_sum(
     logits (B, T, V), lengths (B,) of valid frames. Clips are summed over their labels, not averaged: the
     caller divides by all labels of the step, so that accumulation and several devices change nothing.
     """
-    if logits.device.type == "mps":  # torch has no CTC for Apple's GPUs; gradients find their way back
+    if logits.device.type == "mps":  # torch has no CTC loss for Apple's GPUs
         logits = logits.cpu()
-    targets = torch.tensor([label for row in labels for label in row], device=logits.device)
-    target_lengths = torch.tensor([len(row) for row in labels], device=logits.device)
-    return functional.ctc_loss(
-        logits.float().log_softmax(-1).transpose(0, 1),
-        targets,
-        lengths.to(logits.device),
-        target_lengths,
-        blank=blank_id,
-        reduction="none",
-        zero_infinity=True,
-    )
+    return ctc_losses(logits.float().log_softmax(-1), lengths, labels, blank_id, zero_infinity=True)
 
 
 def disagreement_sum(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

@@ -47,7 +47,10 @@ def make_optimiser(
     )
 
 
-_BEFORE_THE_LAYERS = ("feature_extractor.", "feature_projection.", "masked_spec_embed", "pos_conv_embed.")
+_BEFORE_THE_LAYERS = (
+    *("feature_extractor.", "feature_projection.", "masked_spec_embed", "pos_conv_embed."),
+    *("encoder.conv1.", "encoder.conv2."),
+)
 
 
 def _depth(name: str, layers: int) -> int:

@@ -22,8 +22,11 @@ from goama.model.encoder import (
     frame_shift_s,
     hears_waveforms,
     input_frames,
+    is_whisper,
+    longest_s,
     output_frames,
 )
+from goama.model.precision import choose_precision
 from goama.run.recipe import EVALUATIONS, Recipe
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.log_mel import FRAME_SHIFT_S
@@ -47,6 +50,15 @@ WARMUP_STEPS, THAW_STEPS, SHARE_AT_FIRST, LONGEST_AT_FIRST = 40, 120, 0.1, 0.3
 
 SHARE_OF_MINUTES_ALONE = 0.2
 """For a new head in a budget of minutes, whose steps nobody knows beforehand: too long costs less than too short."""
+
+WHISPER_RATE, WHISPER_HEAD_RATE = 2e-4, 2e-3
+"""Over 64 minutes of Dutch in 9 minutes of two cores, 1e-4 / 2e-3 and 2e-4 / 3e-3 ended alike (27.5, 26.8 % CER)."""
+
+WHISPER_LARGE_RATE, WHISPER_LARGE_HEAD_RATE = 5e-5, 5e-4
+"""For Whisper's encoder from medium on; not measured."""
+
+WHISPER_BATCH_S = 24.0
+"""Seconds in a step on a CPU; 20 and 40 were alike."""
 
 HEAD_IS_KNOWN = 0.5
 """The share of the characters from which on a head counts as brought along."""
@@ -83,7 +95,7 @@ class Plan:
     unfit: tuple[LeftOut, ...]
     """Clips whose text needs more frames than their sound has: CTC's loss would be infinite."""
     too_long: tuple[LeftOut, ...]
-    """Clips longer than the recipe's `data.longest_s`."""
+    """Clips longer than the recipe's `data.longest_s`, or than the encoder has positions for."""
     hours: float
     """Training speech, without the clips that are left out."""
     longest_s: float
@@ -108,11 +120,9 @@ def make_plan(
 ) -> Plan:
     """Choose; raises `GoamaError` when no training clip is left."""
     chooser = _Chooser(recipe)
-    measured, too_long = _of_length(_measured(corpora, vocabulary, config), recipe.data.longest_s)
+    measured, too_long = _of_length(_measured(corpora, vocabulary, config), recipe.data.longest_s, longest_s(config))
     if not measured:
-        raise GoamaError(
-            f"{corpora}: no training clip is shorter than data.longest_s = {recipe.data.longest_s:g} s; raise it"
-        )
+        raise GoamaError(f"{corpora}: no training clip is short enough (the first: {too_long[0].reason})")
     # clips whose text is of another recording must not decide on the frames of the others
     possible, _ = _fitting(type(config).from_dict({**config.to_dict(), "add_adapter": False}), measured)
     adapter = _choose_adapter(chooser, encoder, config, possible or measured)
@@ -131,9 +141,9 @@ def make_plan(
     _choose_batches(chooser, encoder, config, device, hours)
     _choose_length(chooser, encoder, config, hours)
     heard = _balance(chooser, measured)
-    longest_s = max(clip.seconds for clip in measured)
+    longest = max(clip.seconds for clip in measured)
     room = _frames_per_label(config, measured)
-    return Plan(chooser.recipe, tuple(chooser.choices), unfit, too_long, hours, longest_s, room, heard)
+    return Plan(chooser.recipe, tuple(chooser.choices), unfit, too_long, hours, longest, room, heard)
 
 
 @dataclass(frozen=True)
@@ -160,14 +170,24 @@ def _measured(corpora: Mixture, vocabulary: Vocabulary, config: PreTrainedConfig
     ]
 
 
-def _of_length(measured: Sequence[_Measured], longest_s: float | None) -> tuple[list[_Measured], tuple[LeftOut, ...]]:
-    if longest_s is None:
+def _of_length(
+    measured: Sequence[_Measured], wanted_s: float | None, possible_s: float | None
+) -> tuple[list[_Measured], tuple[LeftOut, ...]]:
+    """Clips that are short enough for the recipe and for the encoder, and the others."""
+    limits = [
+        (limit, name)
+        for limit, name in (
+            (wanted_s, f"data.longest_s = {wanted_s:g}" if wanted_s is not None else ""),
+            (possible_s, f"the {possible_s:g} s that this encoder hears at once" if possible_s is not None else ""),
+        )
+        if limit is not None
+    ]
+    if not limits:
         return list(measured), ()
-    kept = [clip for clip in measured if clip.seconds <= longest_s]
+    limit, name = min(limits)
+    kept = [clip for clip in measured if clip.seconds <= limit]
     too_long = tuple(
-        LeftOut(clip.id, f"{clip.seconds:.2f} s, longer than data.longest_s = {longest_s:g}")
-        for clip in measured
-        if clip.seconds > longest_s
+        LeftOut(clip.id, f"{clip.seconds:.2f} s, longer than {name}") for clip in measured if clip.seconds > limit
     )
     return kept, too_long
 
@@ -206,7 +226,7 @@ class _Chooser:
 
 
 def _choose_adapter(chooser: _Chooser, encoder: str, config: PreTrainedConfig, measured: Sequence[_Measured]) -> bool:
-    if hears_waveforms(config):
+    if hears_waveforms(config) or is_whisper(config):
         if chooser.recipe.model.adapter is True:
             raise GoamaError(f"{encoder}: model.adapter is Wav2Vec2-BERT's; a {config.model_type} encoder has none")
         chooser.choose("model", "adapter", False, f"{1000 * frame_shift_s(config):.0f} ms frames, as pretrained")
@@ -246,7 +266,7 @@ def _choose_masks(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hou
     time_masks, frequency_masks, why = *MASKS, "as the notebook and others mask"
     if _is_small_pretrained(encoder, config):
         why = "little speech, learnt by heart soon"
-        if hours >= FEW_PASSES_H:
+        if hours >= FEW_PASSES_H or is_whisper(config):
             time_masks, frequency_masks = LIGHT_MASKS
             why = "a small encoder that hears more speech learns more unmasked"
     chooser.choose("augment", "time_masks_per_s", time_masks, why)
@@ -291,6 +311,10 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
         rate, why = 5e-4, "LoRA adapters begin at nothing: ten times the rate of a whole large encoder"
     elif model.freeze_encoder:
         rate, why = 1e-3, "head and adapters alone, as the MMS recipe trains them"
+    elif is_whisper(config):
+        rate, why = WHISPER_LARGE_RATE, "a large pretrained encoder: a low rate"
+        if _is_small(config):
+            rate, why = WHISPER_RATE, "a small Whisper encoder, pretrained on 680,000 hours"
     elif hears_waveforms(config):
         rate, why = 1e-4, "a pretrained encoder of waveforms: between 3e-5 (fairseq) and 3e-4 (XLS-R recipes)"
     elif _is_small(config):
@@ -303,17 +327,22 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     if encoder == SCRATCH:
         new = "all of it is new"
     head_rate = max(rate, 5e-4) if encoder != SCRATCH else rate
+    if is_whisper(config):
+        head_rate = max(rate, WHISPER_HEAD_RATE if _is_small(config) else WHISPER_LARGE_HEAD_RATE)
     chooser.choose("train", "head_learning_rate", head_rate, new)
     chooser.choose("train", "layer_decay", 1.0, "no layer is held back: with 0.9 the starter learnt no better")
-    if chooser.recipe.train.flat_start not in ("auto", 0) and hears_waveforms(config):
-        raise GoamaError(f"{encoder} hears waveforms: train.flat_start aligns log-mel frames; set it to 0")
+    if chooser.recipe.train.flat_start not in ("auto", 0) and (hears_waveforms(config) or is_whisper(config)):
+        raise GoamaError(
+            f"{encoder} is a {config.model_type} encoder: train.flat_start is for Wav2Vec2-BERT's features; set it to 0"
+        )
     flat = 0.45 if encoder == SCRATCH else 0.0
     why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
     chooser.choose("train", "flat_start", flat, why)
 
 
 def _is_small(config: PreTrainedConfig) -> bool:
-    return 24 * config.num_hidden_layers * config.hidden_size**2 < _SMALL_ENCODER  # a conformer layer is about 24 h²
+    in_layer = 12 if is_whisper(config) else 24  # h²: a transformer's layer; about what a conformer's has
+    return in_layer * config.num_hidden_layers * config.hidden_size**2 < _SMALL_ENCODER
 
 
 def _choose_batches(
@@ -322,6 +351,8 @@ def _choose_batches(
     on_cpu = device.type == "cpu"
     if encoder == SCRATCH:
         batch, why = 20.0, "many small steps: they are what leads a fresh network off the blank plateau"
+    elif on_cpu and is_whisper(config):
+        batch, why = WHISPER_BATCH_S, "many small steps, of which a CPU takes as many seconds a second as of large ones"
     elif on_cpu and _is_small_pretrained(encoder, config):
         batch, why = 20.0, "many small steps teach a small encoder more, and a CPU takes them as fast as large ones"
     else:
@@ -349,23 +380,6 @@ def _choose_batches(
         chooser.choose("train", "precision", precision, why)
 
 
-def choose_precision(device: torch.device) -> tuple[str, str]:
-    """bf16 where the processor computes in it, fp16 on older GPUs, else float32."""
-    if device.type == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bf16", "this GPU computes in bfloat16"
-        return "fp16", "this GPU has no bfloat16"
-    if device.type == "cpu" and _cpu_computes_in_bf16():
-        return "bf16", "this CPU computes in bfloat16, about twice as fast as float32"
-    return "no", f"float32 on this {device.type.upper()}"
-
-
-def _cpu_computes_in_bf16() -> bool:
-    """AVX-512 BF16 or AMX; elsewhere torch emulates bfloat16, slower than float32."""
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, probe, bool)() for probe in probes)
-
-
 def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
     """Steps are what the user asked for; minutes are a bound that a small pretrained encoder may not need."""
     train = chooser.recipe.train
@@ -385,11 +399,11 @@ def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, ho
         chooser.choose("train", "epochs", epochs, f"{hours:.2f} h of training speech")
 
 
-def with_beginning(plan: Plan, *, encoder: str, known: float, steps: int | None) -> Plan:
+def with_beginning(plan: Plan, *, encoder: str, known: float, steps: int | None, hears_at_once: bool = False) -> Plan:
     """The plan with how long the rate rises and how long a new head learns alone, once the encoder is loaded.
 
     `known`: the share of the characters that it brought along in its own head; `steps` bound the run, None where only
-    minutes do.
+    minutes do; `hears_at_once`: a new head finds its letters in what the encoder says already, as in Whisper's.
     """
     chooser = _Chooser(plan.recipe)
     train, model = plan.recipe.train, plan.recipe.model
@@ -403,6 +417,8 @@ def with_beginning(plan: Plan, *, encoder: str, known: float, steps: int | None)
         why = "all of it is new"
     elif model.freeze_encoder or model.lora:
         why = "what the encoder knows stays as it is anyway"
+    elif hears_at_once:
+        why = "Whisper's encoder has learnt to write: its new head finds the letters soon"
     elif known >= HEAD_IS_KNOWN:
         why = "the encoder brings a head along"
     else:

@@ -26,6 +26,7 @@ from goama.model.encoder import (
     default_encoder,
     frame_shift_s,
     front_end,
+    is_whisper,
     load_for_training,
     read_config,
 )
@@ -123,7 +124,13 @@ def train(
     carried = _carried_head(loaded) / len(vocabulary.units)
     batches = _batches(corpora, vocabulary, plan, accelerator)
     if known is None:
-        plan = with_beginning(plan, encoder=encoder, known=carried, steps=_total_steps(recipe, batches))
+        plan = with_beginning(
+            plan,
+            encoder=encoder,
+            known=carried,
+            steps=_total_steps(recipe, batches),
+            hears_at_once=is_whisper(config),
+        )
         recipe = plan.recipe
         processes.on_main(lambda: write_run(run, corpora, encoder, plan, loaded))
     _explain(console, corpora, encoder, plan, vocabulary, characters, loaded, resumed=known is not None)
@@ -383,8 +390,8 @@ def _explain(
         say(f"{_clips(len(evidence))} left out, their text does not fit their sound: {_first(evidence)}")
     if plan.too_long:
         say(
-            f"{_clips(len(plan.too_long))} left out, longer than data.longest_s = {plan.recipe.data.longest_s:g}: "
-            f"{_first([clip.id for clip in plan.too_long])}"
+            f"{_clips(len(plan.too_long))} left out as too long: "
+            f"{_first([f'{clip.id} ({clip.reason})' for clip in plan.too_long])}"
         )
 
 

@@ -29,7 +29,7 @@ def test_a_defect_is_said_once_and_nothing_untrue_beside_it(
         for clip in finding.clips
         if clip not in planted.expected.get(finding.name, set())
     }
-    assert said_too <= {(clip, name) for clip, names in planting.BRINGS.items() for name in names}
+    assert said_too <= {(clip, name) for clip, names in planting.ALSO_TRUE.items() for name in names}
 
 
 def test_every_finding_says_why_and_what_to_do(planted_audit: Audit) -> None:

@@ -26,7 +26,7 @@ HOURS = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0.001, 1e4), min_
 
 
 @given(HOURS, st.floats(0, 1))
-def test_shares_go_as_hours_to_the_power_of_balance_and_an_epoch_keeps_its_length(hours, balance):
+def test_shares_are_proportional_to_hours_to_the_power_of_balance_and_the_epoch_keeps_its_length(hours, balance):
     rates = repeats(hours, balance)
     heard = {language: hours[language] * rates[language] for language in hours}
     assert sum(heard.values()) == pytest.approx(sum(hours.values()))
@@ -35,13 +35,13 @@ def test_shares_go_as_hours_to_the_power_of_balance_and_an_epoch_keeps_its_lengt
         assert heard[language] / heard[first] == pytest.approx((hours[language] / hours[first]) ** balance)
 
 
-def test_a_draw_gives_each_language_its_rate():
+def test_each_language_is_sampled_at_its_rate():
     drawn = Counter(map(language_of, draw(clips({"en": 2000, "da": 100}), {"en": 0.5, "da": 3.4}, seed=0, epoch=0)))
     assert 900 < drawn["en"] < 1100
     assert 310 < drawn["da"] < 370
 
 
-def test_a_draw_depends_on_seed_and_epoch():
+def test_the_sample_depends_on_seed_and_epoch():
     cuts = clips({"en": 300, "da": 50})
 
     def ids(seed=1, epoch=2):
@@ -52,7 +52,7 @@ def test_a_draw_depends_on_seed_and_epoch():
     assert sorted(ids()) != sorted(ids(seed=2))
 
 
-def test_over_many_epochs_every_clip_is_heard():
+def test_over_many_epochs_every_clip_is_used():
     cuts = clips({"en": 100})
     heard = Counter(c.id for epoch in range(40) for c in draw(cuts, {"en": 0.5}, seed=0, epoch=epoch))
     assert len(heard) == 100

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.data.batches import DataPlace, TrainingBatches, deal, ordered_batches
+from goama.data.batches import DataPlace, TrainingBatches, ordered_batches, split_over_ranks
 from goama.data.mixture import Mixture
 from goama.sound.audio import SAMPLE_RATE
 from goama.text import Vocabulary
@@ -36,12 +36,12 @@ def test_an_epoch_holds_every_clip_once(corpus, vocabulary):
     assert sorted(seen) == sorted(cut.id for cut in corpus.cuts("train"))
 
 
-def test_no_batch_holds_more_seconds_than_asked_for(corpus, vocabulary):
+def test_no_batch_is_longer_than_the_limit(corpus, vocabulary):
     for _, batch in islice(batches(corpus, vocabulary).starting_at(DataPlace()), 8):
         assert batch.samples <= 10.0 * SAMPLE_RATE
 
 
-def test_going_on_from_a_place_gives_the_batches_that_would_have_followed(corpus, vocabulary):
+def test_starting_at_a_place_gives_the_batches_that_would_have_followed(corpus, vocabulary):
     whole = list(islice(batches(corpus, vocabulary).starting_at(DataPlace()), 20))
     for position in (0, 3, 9, 15):
         place = whole[position][0]
@@ -60,7 +60,7 @@ def test_seeds_and_epochs_shuffle_differently(corpus, vocabulary):
     assert ids(batches(corpus, vocabulary).starting_at(DataPlace(epoch=1)), 4) != first
 
 
-def test_an_epoch_of_several_languages_is_drawn_anew_each_time_and_resumes_the_same(corpus, frisian, vocabulary):
+def test_each_epoch_of_several_languages_is_sampled_anew_and_resumes_the_same(corpus, frisian, vocabulary):
     cuts = Mixture((corpus, frisian)).cuts("train")
     changes = {"repeats": {"nl": 0.5, "fy": 2.0}}
     epochs: dict[int, Counter] = {0: Counter(), 1: Counter()}
@@ -81,24 +81,24 @@ def test_an_epoch_of_several_languages_is_drawn_anew_each_time_and_resumes_the_s
 
 @dataclass(frozen=True)
 class Clip:
-    """As much of a cut as dealing looks at."""
+    """The fields of a cut that `split_over_ranks` reads."""
 
     id: int
     duration: float
 
 
 @given(st.lists(st.floats(0.1, 60.0), max_size=40), st.integers(1, 9))
-def test_every_clip_is_dealt_to_one_process_and_none_has_much_more_than_another(durations, players):
+def test_every_clip_goes_to_one_rank_and_all_ranks_get_about_the_same_seconds(durations, ranks):
     clips = [Clip(number, duration) for number, duration in enumerate(durations)]
-    hands = deal(clips, players)
-    assert sorted(clip.id for hand in hands for clip in hand) == list(range(len(clips)))
-    assert all([clip.id for clip in hand] == sorted(clip.id for clip in hand) for hand in hands)
-    seconds = [sum(clip.duration for clip in hand) for hand in hands]
+    parts = split_over_ranks(clips, ranks)
+    assert sorted(clip.id for part in parts for clip in part) == list(range(len(clips)))
+    assert all([clip.id for clip in part] == sorted(clip.id for clip in part) for part in parts)
+    seconds = [sum(clip.duration for clip in part) for part in parts]
     assert max(seconds) - min(seconds) <= max(durations, default=0.0) + 1e-6
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 7])
-def test_processes_share_the_batches_of_one_without_overlap(corpus, vocabulary, world_size):
+def test_processes_share_the_batches_of_a_single_process_without_overlap(corpus, vocabulary, world_size):
     alone = ids(batches(corpus, vocabulary).starting_at(DataPlace()), 12)
     shares = [
         list(islice(batches(corpus, vocabulary, rank=rank, world_size=world_size).starting_at(DataPlace()), 12))
@@ -111,7 +111,7 @@ def test_processes_share_the_batches_of_one_without_overlap(corpus, vocabulary, 
         assert any(not batch.ids and not batch.padded_samples for share in shares for _, batch in share)
 
 
-def test_another_number_of_processes_goes_on_with_the_same_batches(corpus, vocabulary):
+def test_another_number_of_processes_continues_with_the_same_batches(corpus, vocabulary):
     whole = list(islice(batches(corpus, vocabulary).starting_at(DataPlace()), 12))
     place = whole[4][0]
     shares = [ids(batches(corpus, vocabulary, rank=r, world_size=3).starting_at(place), 4) for r in range(3)]
@@ -131,7 +131,7 @@ def test_evaluation_takes_each_clip_once_shortest_first(corpus, vocabulary):
     assert len(lengths) == corpus.clips("dev")
 
 
-def test_evaluation_is_shared_in_whole_batches(corpus, vocabulary):
+def test_evaluation_batches_are_distributed_whole(corpus, vocabulary):
     alone = [batch.ids for batch in ordered_batches(corpus.cuts("train"), vocabulary, batch_s=12.0)]
     assert len(alone) > 3
     for rank in range(3):

@@ -17,7 +17,7 @@ def test_one_corpus_is_a_mixture_of_one(corpus):
     assert str(alone) == str(corpus.folder)
 
 
-def test_two_corpora_give_the_clips_of_both_under_names_that_cannot_clash(corpus, frisian):
+def test_two_corpora_give_the_clips_of_both_with_unique_ids(corpus, frisian):
     both = Mixture.open([corpus.folder, frisian.folder])
     for split in ("train", "dev"):
         ids = [c.id for c in both.cuts(split)]
@@ -28,27 +28,27 @@ def test_two_corpora_give_the_clips_of_both_under_names_that_cannot_clash(corpus
     assert all(c.load_audio().size for c in both.cuts("dev"))
 
 
-def test_the_order_of_the_corpora_changes_nothing_but_their_names_order(corpus, frisian):
+def test_the_order_of_the_corpora_changes_only_the_order_of_their_names(corpus, frisian):
     one, other = Mixture((corpus, frisian)), Mixture((frisian, corpus))
     assert [c.id for c in one.cuts("train")] == [c.id for c in other.cuts("train")]
     assert one.fingerprints() == other.fingerprints()
     assert one.names == tuple(reversed(other.names)) == ("corpus", "frisian")
 
 
-def test_folders_of_the_same_name_are_told_apart_wherever_they_lie(corpus, frisian, tmp_path):
+def test_corpora_with_the_same_folder_name_get_different_names(corpus, frisian, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     moved = Corpus.open(shutil.copytree(frisian.folder, tmp_path / "elsewhere" / "corpus"))
     first, second = Mixture((corpus, moved)).names
     assert first == f"corpus-{corpus.fingerprint()[:8]}" and second == f"corpus-{frisian.fingerprint()[:8]}"
 
 
-def test_a_split_that_only_one_corpus_has_comes_from_that_one(corpus, frisian):
+def test_a_split_can_come_from_only_one_of_the_corpora(corpus, frisian):
     both = Mixture((corpus, frisian))
     assert sum(1 for _ in both.cuts("test")) == corpus.clips("test") > 0 == frisian.clips("test")
     both.require_sound(*SPLITS)
 
 
-def test_a_split_that_none_has_is_refused(corpus, frisian, tmp_path):
+def test_a_split_that_no_corpus_has_is_refused(corpus, frisian, tmp_path):
     from goama.corpus.prepare import prepare
     from goama.sources.source import read_source
 
@@ -58,7 +58,7 @@ def test_a_split_that_none_has_is_refused(corpus, frisian, tmp_path):
         Mixture((third, frisian)).require_sound("test")
 
 
-def test_sound_that_is_gone_is_named_with_its_corpus(corpus, frisian, tmp_path):
+def test_missing_audio_is_reported_with_its_corpus(corpus, frisian, tmp_path):
     copied = Corpus.open(shutil.copytree(frisian.folder, tmp_path / "copied"))
     next((copied.folder / "train").glob("*.flac")).unlink()
     with pytest.raises(GoamaError, match="copied: the sound of .* is gone"):
@@ -71,7 +71,7 @@ def test_the_same_corpus_twice_is_refused(corpus, tmp_path):
         Mixture.open([corpus.folder, tmp_path / "copy"])
 
 
-def test_a_model_of_several_languages_has_the_spelling_rules_of_none(corpus, frisian):
+def test_a_model_of_several_languages_has_only_general_spelling_rules(corpus, frisian):
     rules = Mixture((corpus, frisian)).normaliser
     for text in ("Één vis!", "i̇stanbul  «dır»"):
         assert rules(text) == " ".join(text.split())
@@ -81,7 +81,7 @@ def test_a_model_of_several_languages_has_the_spelling_rules_of_none(corpus, fri
     assert rules("e\u0301e\u0301n") == "één"
 
 
-def test_corpora_that_share_their_rules_keep_them(corpus, tmp_path):
+def test_corpora_with_the_same_rules_keep_them(corpus, tmp_path):
     from goama.corpus.prepare import prepare
     from goama.sources.source import read_source
 

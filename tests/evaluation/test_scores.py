@@ -28,7 +28,7 @@ def test_an_empty_hypothesis_is_all_deletions():
     assert (result.wer, result.cer, result.deletions) == (1.0, 1.0, 3)
 
 
-def test_the_interval_holds_the_rate_and_shrinks_with_more_clips():
+def test_the_interval_contains_the_rate_and_shrinks_with_more_clips():
     generator = np.random.default_rng(0)
 
     def interval(clips: int) -> tuple[float, float]:
@@ -41,7 +41,7 @@ def test_the_interval_holds_the_rate_and_shrinks_with_more_clips():
     assert higher - lower < (high - low) / 5
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
+def test_95_percent_intervals_contain_the_true_rate_about_95_percent_of_the_time():
     generator = np.random.default_rng(1)
     covered = 0
     for _ in range(60):
@@ -56,6 +56,6 @@ def test_the_same_clips_give_the_same_interval():
     assert score(clips) == score(clips)
 
 
-def test_no_reference_at_all_is_an_error():
+def test_clips_without_any_reference_word_are_an_error():
     with pytest.raises(ValueError, match="no reference words"):
         score([])

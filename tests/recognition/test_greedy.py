@@ -5,18 +5,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.recognition.greedy import greedy_segments, greedy_text
+from goama.recognition.greedy import best_path, greedy_segments, greedy_text
+from goama.recognition.transcript import Segment
 from goama.text import Vocabulary
 
 VOCABULARY = Vocabulary.from_texts(["abc"], min_count=1)[0]  # [PAD] | [UNK] a b c
 BLANK, DELIMITER, UNKNOWN, A, B, C = range(6)
 
 
-def emission(path: list[int]) -> torch.Tensor:
+def emission(path: list[int], probabilities: list[float] | None = None) -> torch.Tensor:
     """Log-probabilities whose best path is `path`, 0.9 each frame."""
     scores = torch.full((len(path), len(VOCABULARY)), 0.02)
-    scores[range(len(path)), path] = 0.9
+    scores[range(len(path)), path] = torch.tensor(probabilities or [0.9] * len(path))
     return scores.log()
+
+
+def segments(emission: torch.Tensor, frame_shift_s: float = 0.02) -> tuple[Segment, ...]:
+    return greedy_segments(best_path([emission]), VOCABULARY, frame_shift_s)
 
 
 def test_repeats_are_joined_and_a_blank_parts_two_equal_letters():
@@ -24,7 +29,7 @@ def test_repeats_are_joined_and_a_blank_parts_two_equal_letters():
 
 
 def test_a_word_reaches_from_its_first_frame_to_its_last():
-    (segment,) = greedy_segments(emission([BLANK, A, B, BLANK, DELIMITER, BLANK, C, C]), VOCABULARY, 0.04)
+    (segment,) = segments(emission([BLANK, A, B, BLANK, DELIMITER, BLANK, C, C]), 0.04)
     first, second = segment.words
     assert (first.text, first.start, first.end) == ("ab", 0.04, 0.12)
     assert (second.text, second.start, second.end) == ("c", 0.24, 0.32)
@@ -33,14 +38,24 @@ def test_a_word_reaches_from_its_first_frame_to_its_last():
 
 def test_a_pause_starts_a_new_segment():
     path = [A, DELIMITER, *[BLANK] * 30, B, DELIMITER, C]
-    assert [s.text for s in greedy_segments(emission(path), VOCABULARY, 0.04)] == ["a", "b c"]
+    assert [segment.text for segment in segments(emission(path), 0.04)] == ["a", "b c"]
+
+
+def test_a_words_confidence_weighs_its_units_alike_however_long_each_is_held():
+    path, probabilities = [A, BLANK, B, B, B, B], [0.5, 0.3, 0.8, 0.8, 0.8, 0.8]
+    ((word,),) = (segment.words for segment in segments(emission(path, probabilities)))
+    assert word.confidence == pytest.approx((0.5 * 0.8) ** 0.5, abs=1e-4)
+
+
+def test_an_emission_in_pieces_has_the_best_path_of_the_whole():
+    whole = emission([A, A, BLANK, B, DELIMITER, C])
+    assert greedy_segments(best_path([whole[:1], whole[1:4], whole[4:]]), VOCABULARY, 0.02) == segments(whole)
 
 
 def test_nothing_said_gives_no_segment():
-    assert greedy_segments(emission([BLANK, DELIMITER, UNKNOWN, BLANK]), VOCABULARY, 0.02) == ()
+    assert segments(emission([BLANK, DELIMITER, UNKNOWN, BLANK])) == ()
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60))
 def test_segments_and_text_agree_on_every_path(path):
-    segments = greedy_segments(emission(path), VOCABULARY, 0.02)
-    assert " ".join(segment.text for segment in segments) == greedy_text(emission(path), VOCABULARY)
+    assert " ".join(segment.text for segment in segments(emission(path))) == greedy_text(emission(path), VOCABULARY)

@@ -1,13 +1,14 @@
-"""The same words for a clip whoever shares its batch, and for a long recording whatever window it falls into."""
+"""A clip's transcript does not depend on its batch, nor that of a long recording on its windows."""
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from goama.errors import GoamaError
 from goama.model.encoder import SCRATCH, load_for_training
 from goama.model.folder import SpeechModel
-from goama.recognition.emission import emissions, long_emission
+from goama.recognition.emission import BATCH_S, emission_stream, emissions
 from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.log_mel import LogMel
@@ -46,18 +47,65 @@ def test_log_probabilities_hardly_move_with_the_batch(recogniser, waveforms):
         assert (alone - emission).abs().max() < 2e-3  # logits of 20 to 60: float32 rounding
 
 
+def test_clips_of_any_length_are_recognised_in_batches_of_bounded_size_and_keep_their_order(recogniser, waveforms):
+    """All short clips used to share one forward pass, whatever memory it took."""
+    clips = [np.concatenate(waveforms * 3)[: seconds * SAMPLE_RATE] for seconds in (3, 70, 9, 1, 31, 2)] + waveforms * 2
+    passes = []
+
+    def count(network, arguments, keywords):
+        passes.append(keywords["attention_mask"].shape)
+
+    hook = recogniser.network.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        transcripts = recogniser.transcribe_waveforms(clips, [str(number) for number in range(len(clips))])
+    finally:
+        hook.remove()
+    assert all(rows * frames * recogniser.front_end.frame_shift_s <= BATCH_S for rows, frames in passes)
+    assert len(passes) < len(clips)
+    assert [transcript.audio for transcript in transcripts] == [str(number) for number in range(len(clips))]
+    for clip, transcript in zip(clips[:4], transcripts, strict=False):
+        assert transcript.duration == pytest.approx(len(clip) / SAMPLE_RATE)
+        assert transcript.text == recogniser.transcribe_waveforms([clip])[0].text
+
+
 def test_a_long_recording_has_the_frames_of_its_length_and_its_middle_is_that_of_the_windows(recogniser, waveforms):
     recording = np.concatenate(waveforms * 3)[: 100 * SAMPLE_RATE]
-    emission = long_emission(recogniser.network, recogniser.front_end, recording)
+    (emission,) = recogniser.emissions([recording])
     assert abs(len(emission) * recogniser.frame_shift_s - len(recording) / SAMPLE_RATE) < 0.1
-    first = long_emission(recogniser.network, recogniser.front_end, recording[: 33 * SAMPLE_RATE])
-    frames = int(29 / recogniser.frame_shift_s)
+    (first,) = recogniser.emissions([recording[: 27 * SAMPLE_RATE]])
+    frames = int(23 / recogniser.frame_shift_s)
     same = (emission[:frames].argmax(-1) == first[:frames].argmax(-1)).float().mean()
     assert same > 0.9
 
 
+def test_a_streamed_recording_has_the_emission_of_the_whole(recogniser, waveforms):
+    recording = np.concatenate(waveforms * 3)[: 100 * SAMPLE_RATE]
+    blocks = np.array_split(recording, 37)
+    streamed = torch.cat(list(emission_stream(recogniser.network, recogniser.front_end, blocks)))
+    (whole,) = recogniser.emissions([recording])
+    assert streamed.shape == whole.shape
+    assert (streamed - whole).abs().max() < 2e-3  # batches differ: logits of 20 to 60 in float32
+
+
+def test_a_file_is_transcribed_as_its_samples_are(recogniser, waveforms, tmp_path):
+    recording = np.concatenate(waveforms)[: 40 * SAMPLE_RATE]
+    soundfile.write(tmp_path / "tape.wav", recording, SAMPLE_RATE, subtype="FLOAT")
+    of_file = recogniser.transcribe(tmp_path / "tape.wav")
+    (of_samples,) = recogniser.transcribe_waveforms([recording], [str(tmp_path / "tape.wav")])
+    assert (of_file.text, of_file.duration) == (of_samples.text, 40.0)
+
+
+def test_bf16_is_computed_when_it_is_asked_for(recogniser, waveforms):
+    exact = recogniser.emissions(waveforms[:2])
+    rounded = emissions(recogniser.network, recogniser.front_end, waveforms[:2], precision="bf16")
+    for ours, theirs in zip(exact, rounded, strict=True):
+        assert theirs.dtype == torch.float32
+        assert 1e-3 < (ours - theirs).abs().max() < 10
+        assert (ours.argmax(-1) == theirs.argmax(-1)).float().mean() > 0.8
+
+
 def test_words_have_times_in_order_within_the_recording(recogniser, waveforms):
-    transcript = next(recogniser.transcribe_waveforms([waveforms[0]], ["clip"]))
+    (transcript,) = recogniser.transcribe_waveforms([waveforms[0]], ["clip"])
     words = transcript.words
     assert [word.text for word in words] == recogniser.texts([waveforms[0]])[0].split()
     edges = [edge for word in words for edge in (word.start, word.end)]
@@ -68,7 +116,7 @@ def test_words_have_times_in_order_within_the_recording(recogniser, waveforms):
 
 def test_silence_and_a_click_are_transcribed_without_a_fuss(recogniser):
     silent, click = np.zeros(SAMPLE_RATE, np.float32), np.ones(10, np.float32)
-    assert len(list(recogniser.transcribe_waveforms([silent, click]))) == 2
+    assert len(recogniser.transcribe_waveforms([silent, click])) == 2
 
 
 def test_a_missing_recording_is_named(recogniser, tmp_path):

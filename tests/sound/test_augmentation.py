@@ -1,4 +1,4 @@
-"""SpecAugment hides what it is asked to hide; tempo, vocal tract and band limits leave speech what it is."""
+"""SpecAugment masks as configured; tempo, vocal tract, bandwidth and reverberation keep what is said."""
 
 import numpy as np
 import pytest
@@ -26,24 +26,24 @@ def masked(seed: int, **changes) -> torch.Tensor:
     return spec_augment(features, mask, by_clip(3, seed), **{**SETTINGS, **changes})
 
 
-def test_the_same_seed_hides_the_same_places_and_another_seed_others():
+def test_the_same_seed_gives_the_same_masks_and_another_seed_other_masks():
     assert torch.equal(masked(1), masked(1))
     assert not torch.equal(masked(1), masked(2))
 
 
-def test_no_clip_is_hidden_altogether_however_short():
+def test_no_clip_is_masked_completely_however_short():
     for seed in range(50):
         assert masked(seed)[2, :5].any()
 
 
-def test_a_band_is_hidden_in_all_stacked_frames():
+def test_a_frequency_mask_covers_all_stacked_frames():
     hidden = masked(3, time_masks_per_s=0.0)
     bands = hidden[0].reshape(100, 4, 80)
     assert torch.equal(bands[:, 0], bands[:, 3])
     assert (bands[0, 0] == 0).any()
 
 
-def test_nothing_is_hidden_when_nothing_is_asked_for():
+def test_without_masks_the_features_stay_the_same():
     assert torch.equal(masked(0, time_masks_per_s=0.0, frequency_masks=0), torch.ones(3, 100, 320))
 
 
@@ -60,7 +60,7 @@ def speech_features(corpus) -> tuple[torch.Tensor, torch.Tensor]:
 NOTHING = torch.ones(4, dtype=torch.long)
 
 
-def test_each_clip_has_a_tempo_of_its_own(speech_features):
+def test_each_clip_gets_its_own_tempo(speech_features):
     features, mask = speech_features
     factors = []
     for seed in range(20):
@@ -72,7 +72,7 @@ def test_each_clip_has_a_tempo_of_its_own(speech_features):
     assert torch.stack(factors).std(1).mean() > 0.05
 
 
-def test_a_change_of_tempo_keeps_what_is_said_where_it_is_said(speech_features):
+def test_a_change_of_tempo_stretches_the_features_evenly(speech_features):
     features, mask = speech_features
     changed, valid = change_tempo(features, mask, by_clip(4, 1), 0.2, NOTHING)
     longest = int(mask.sum(1).argmax())
@@ -100,7 +100,7 @@ def test_no_clip_becomes_faster_than_its_labels_allow(speech_features):
             assert (valid.sum(1) >= needed).all()
 
 
-def test_a_clip_that_never_fitted_its_labels_is_slowed_down_like_any_other(speech_features):
+def test_a_clip_with_too_few_frames_for_its_labels_is_also_slowed_down(speech_features):
     features, mask = speech_features
     lengths = torch.stack(
         [change_tempo(features, mask, by_clip(4, s), 0.2, 10 * mask.sum(1))[1].sum(1) for s in range(20)]
@@ -109,7 +109,7 @@ def test_a_clip_that_never_fitted_its_labels_is_slowed_down_like_any_other(speec
     assert (lengths.max(0).values > mask.sum(1)).all()
 
 
-def test_another_vocal_tract_moves_a_tone_to_another_bin_and_keeps_the_rest(speech_features):
+def test_vocal_tract_perturbation_moves_a_tone_to_another_bin_and_keeps_the_rest(speech_features):
     features, _ = speech_features
     torch.testing.assert_close(warp_bands(features, by_clip(4), 0.0), features, atol=1e-4, rtol=0)
     tone = torch.zeros(64, 1, 320)
@@ -120,7 +120,7 @@ def test_another_vocal_tract_moves_a_tone_to_another_bin_and_keeps_the_rest(spee
     assert torch.equal(warped[:, 0], warped[:, 3])
 
 
-def test_a_band_limit_reaches_its_share_of_the_clips_and_nothing_below_its_lowest_cut_off(speech_features):
+def test_band_limits_change_the_given_share_of_clips_and_only_bins_above_the_lowest_cut_off(speech_features):
     features, mask = speech_features
     limited = limit_band(features, mask, by_clip(4), 1.0)
     low = torch.from_numpy(hertz_of_bins() < 3400).repeat(4)
@@ -133,7 +133,7 @@ def test_a_band_limit_reaches_its_share_of_the_clips_and_nothing_below_its_lowes
     assert 0.2 < float(reached) < 0.4
 
 
-def test_a_band_limit_is_what_the_features_of_a_low_sampling_rate_look_like(corpus):
+def test_band_limited_features_look_like_those_of_a_low_sampling_rate(corpus):
     """Speech resampled to 8 kHz and back: normalised features keep their low bins, and above is no speech left."""
     import soxr
 
@@ -172,7 +172,7 @@ def decay_s(response: np.ndarray) -> float:
     return 3 * (last - first) / 16_000
 
 
-def test_a_room_answers_a_click_with_a_decay_of_its_own():
+def test_the_impulse_response_decays_differently_for_each_clip():
     rooms = reverberate([click()] * 60, by_clip(60), 1.0)
     times, balances = [], []
     for room in rooms:
@@ -186,7 +186,7 @@ def test_a_room_answers_a_click_with_a_decay_of_its_own():
     assert -0.1 < min(balances) < 3 and 12 < max(balances) < 15.1
 
 
-def test_reverberation_reaches_its_share_of_the_clips_and_no_other(corpus):
+def test_reverberation_changes_the_given_share_of_clips(corpus):
     waves = [cut.load_audio()[0] for cut in corpus.cuts("test")] * 25
     heard = reverberate(waves, by_clip(len(waves)), 0.3)
     assert [len(wave) for wave in heard] == [len(wave) for wave in waves]
@@ -197,7 +197,7 @@ def test_reverberation_reaches_its_share_of_the_clips_and_no_other(corpus):
     assert all(np.array_equal(*pair) for pair in zip(heard, again, strict=True))
 
 
-def test_speech_in_a_room_stays_where_it_is_said(corpus):
+def test_reverberation_does_not_shift_speech_in_time(corpus):
     wave = max((cut.load_audio()[0] for cut in corpus.cuts("test")), key=len)
     (dry, _), (wet, _) = LogMel(1)([wave]), LogMel(1)(reverberate([wave], by_clip(1, 1), 1.0))
     same = float(torch.corrcoef(torch.stack((dry.flatten(), wet.flatten())))[0, 1])
@@ -216,7 +216,7 @@ def every_change(waveforms: list[np.ndarray], seed: int, ids: list[str]) -> list
     return [clip[valid] for clip, valid in zip(features, mask, strict=True)]
 
 
-def test_what_happens_to_a_clip_depends_on_the_seed_and_on_no_other_clip(corpus):
+def test_the_augmentation_of_a_clip_depends_on_the_seed_and_not_on_its_batch(corpus):
     """So that sharing a batch out to several processes changes nothing."""
     cuts = list(corpus.cuts("test"))
     ids, waveforms = [cut.id for cut in cuts], [cut.load_audio()[0] for cut in cuts]

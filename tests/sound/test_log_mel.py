@@ -31,7 +31,7 @@ def test_a_batch_equals_the_original_on_real_speech(waveforms, dtype, tolerance)
 
 
 @pytest.mark.parametrize("stride", [2, 4])
-def test_each_clip_alone_equals_the_original_alone(waveforms, stride):
+def test_a_clip_alone_equals_the_original(waveforms, stride):
     original, log_mel = SeamlessM4TFeatureExtractor(stride=stride), LogMel(stride)
     for waveform in waveforms:
         expected = original(waveform, sampling_rate=16000, return_tensors="pt")
@@ -61,7 +61,7 @@ def test_the_shortest_clip_gives_one_frame_and_a_shorter_one_is_refused():
         LogMel(2)([np.zeros(300, np.float32)])
 
 
-def test_a_gpus_batched_computation_gives_what_the_clips_alone_give(waveforms):
+def test_the_batched_computation_of_gpus_equals_that_of_single_clips(waveforms):
     """On a GPU all clips are computed at once; the same code runs here."""
     log_mel = LogMel(4)
     valid = torch.tensor([log_mel.frames(len(waveform)) for waveform in waveforms])

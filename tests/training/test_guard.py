@@ -211,7 +211,9 @@ def test_unsound_clips_leave_their_batch():
 )
 def test_of_real_runs_none_is_troubled_and_odd_batches_are_seen(name, odd):
     """The logged means of ten steps, taken as steps; in one run rare characters made batches go wrong."""
-    lines = (Path(__file__).parents[1] / "fixtures" / "metrics" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (Path(__file__).parents[1] / "fixtures" / "metrics" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     losses = [line["loss"] for line in map(json.loads, lines) if "loss" in line]
     assert first_trouble(losses) is None
     assert sum(guard.is_odd(after(losses[:number]), loss) for number, loss in enumerate(losses)) == odd

@@ -209,7 +209,7 @@ def test_a_sound_that_one_process_cannot_read_ends_all_with_one_sentence(corpus,
     results = in_processes(2, commanded(work, tmp_path))
     assert [status for status, _ in results] == [2, 2]
     (line,) = "".join(said for _, said in results).splitlines()
-    assert line.startswith("goama: the sound of one of these clips cannot be read any more")
+    assert line.startswith("goama: the audio of one of these clips cannot be read")
 
 
 def test_a_mistake_that_all_make_is_told_once(corpus, tiny_encoder, tmp_path):
