@@ -14,7 +14,7 @@ import numpy as np
 from goama.audit.bandwidth import Edge, bandwidth
 from goama.audit.findings import ClipFacts
 from goama.audit.fingerprint import Fingerprint, fingerprint
-from goama.sound.activity import FLOOR_DB, FRAME_SAMPLES, SPEECH_BELOW_LOUD_DB, frame_levels, speech_frames
+from goama.sound.activity import FLOOR_DB, FRAME_SAMPLES, SPEECH_BELOW_LOUD_DB, decibels, frame_levels, speech_frames
 from goama.sound.audio import SAMPLE_RATE, Audio
 
 _FLAT_RUN = 3
@@ -89,7 +89,7 @@ def measure(audio: Audio) -> Sound:
         seconds=audio.seconds,
         native_rate=rate,
         channels=samples.shape[1],
-        peak_db=_db(float(np.abs(samples).max()) ** 2),
+        peak_db=float(decibels(np.abs(samples).max() ** 2)),
         rms_db=10.0 * float(np.log10(np.mean(10.0 ** (levels[speech] / 10.0)))) if len(spoken) else loud,
         noise_db=quiet,
         modulation_db=loud - quiet,
@@ -163,12 +163,8 @@ def _channel_layout(samples: np.ndarray, rate: int) -> str:
     difference = samples[:, 0] - samples[:, 1]
     if float((difference**2).mean()) < 0.1 * loudest:
         return "same"
-    level = 10.0 * np.log10(np.maximum(power[:, :2], 10.0 ** (FLOOR_DB / 10)))
+    level = decibels(power[:, :2])
     loud = level[level.max(axis=1) >= level.max() - SPEECH_BELOW_LOUD_DB]
     first = float((loud[:, 0] - loud[:, 1] > _DOMINATES_DB).mean())
     second = float((loud[:, 1] - loud[:, 0] > _DOMINATES_DB).mean())
     return "two-speakers" if min(first, second) >= _TURN_SHARE else "different"
-
-
-def _db(power: float) -> float:
-    return 10.0 * float(np.log10(max(power, 10.0 ** (FLOOR_DB / 10))))

@@ -18,12 +18,21 @@ open vowels and the weak consonants of one speaker (Fletcher 1953 gives 28 dB)."
 _LONGEST_GAP_FRAMES = 15  # 0.3 s: stops and short pauses within speech belong to it
 
 
-def frame_levels(mono: np.ndarray) -> np.ndarray:
-    """(T,) dB relative to full scale of each 20 ms frame of (N,) at 16 kHz, DC removed; at least one frame."""
+def frame_power(mono: np.ndarray) -> np.ndarray:
+    """(T,) mean square of each 20 ms frame of (N,) at 16 kHz; at least one frame."""
     frames = max(1, len(mono) // FRAME_SAMPLES)
     whole = mono[: frames * FRAME_SAMPLES].reshape(frames, -1)
-    power = np.einsum("ij,ij->i", whole, whole) / whole.shape[1]
-    return 10.0 * np.log10(np.maximum(power - float(mono.mean()) ** 2, 10.0 ** (FLOOR_DB / 10)))
+    return np.einsum("ij,ij->i", whole, whole) / whole.shape[1]
+
+
+def frame_levels(mono: np.ndarray) -> np.ndarray:
+    """(T,) dB relative to full scale of each 20 ms frame of (N,) at 16 kHz, DC removed; at least one frame."""
+    return decibels(frame_power(mono) - float(mono.mean()) ** 2)
+
+
+def decibels(power: np.ndarray) -> np.ndarray:
+    """dB relative to full scale of mean squares of any shape, at least `FLOOR_DB`."""
+    return 10.0 * np.log10(np.maximum(power, 10.0 ** (FLOOR_DB / 10)))
 
 
 def speech_frames(levels: np.ndarray) -> np.ndarray:

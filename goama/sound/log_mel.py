@@ -137,7 +137,7 @@ def _normalise(log_mel: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
 
 
 def mel(hertz: np.ndarray | float) -> np.ndarray:
-    """Frequencies on Kaldi's mel scale."""
+    """Frequencies (Hz, any shape) on Kaldi's mel scale, in the same shape."""
     return 1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0)
 
 
