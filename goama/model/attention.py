@@ -33,7 +33,7 @@ def install(network: Wav2Vec2BertForCTC) -> None:
 
 
 def pooled_length(frames: torch.Tensor, kernel_size: int, stride: int) -> torch.Tensor:
-    """Frames that one adapter layer makes of `frames`, any integer shape."""
+    """Frames that one adapter layer makes of `frames`, integers of any shape."""
     return torch.div(frames + 2 * (kernel_size // 2) - kernel_size, stride, rounding_mode="floor") + 1
 
 

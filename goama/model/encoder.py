@@ -105,7 +105,7 @@ def frame_shift_s(config: PreTrainedConfig) -> float:
 
 
 def output_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tensor:
-    """Logits for input frames (for encoders of waveforms: samples), any integer shape."""
+    """Logits for input frames (for encoders of waveforms: samples), integers of any shape."""
     return known_family(config).output_frames(frames)
 
 

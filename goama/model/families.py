@@ -66,7 +66,7 @@ class Wav2Vec2BertFamily:
         return stacked_frames(samples, self.stride)
 
     def output_frames(self, frames: torch.Tensor) -> torch.Tensor:
-        """Logits for that many input frames, any integer shape."""
+        """Logits for that many input frames, integers of any shape."""
         if self.config.add_adapter:
             for _ in range(self.config.num_adapter_layers):
                 frames = attention.pooled_length(frames, self.config.adapter_kernel_size, self.config.adapter_stride)
@@ -123,7 +123,7 @@ class WaveformFamily:
         return samples
 
     def output_frames(self, frames: torch.Tensor) -> torch.Tensor:
-        """Logits for that many samples, any integer shape."""
+        """Logits for that many samples, integers of any shape."""
         return waveform_layers.convolved_length(frames, self.config.conv_kernel, self.config.conv_stride)
 
     def training_settings(self, adapter: bool) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class WhisperFamily:
         return WhisperMel(self.config.num_mel_bins).frames(samples)
 
     def output_frames(self, frames: torch.Tensor) -> torch.Tensor:
-        """Logits for that many input frames, any integer shape."""
+        """Logits for that many input frames, integers of any shape."""
         return logit_frames(frames)
 
     def training_settings(self, adapter: bool) -> dict[str, Any]:

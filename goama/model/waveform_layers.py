@@ -81,7 +81,7 @@ class GatedAttention(WavLMAttention):
 
 
 def convolved_length(samples: torch.Tensor, kernels: list[int], strides: list[int]) -> torch.Tensor:
-    """Output frames of a stack of convolutions without padding for `samples`, any integer shape."""
+    """Output frames of a stack of convolutions without padding for `samples`, integers of any shape."""
     for kernel, stride in zip(kernels, strides, strict=True):
         samples = torch.div(samples - kernel, stride, rounding_mode="floor") + 1
     return samples.clamp_min(0)

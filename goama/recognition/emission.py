@@ -53,7 +53,7 @@ def emission_stream(
 ) -> Iterator[torch.Tensor]:
     """The emission of one recording in consecutive pieces (T_i, V), in memory that does not grow with its length.
 
-    `blocks` (n,) float32 at 16 kHz are the recording's sound, read as needed. The frame at time t is frame
+    `blocks` (N,) float32 at 16 kHz are the recording's sound, read as needed. The frame at time t is frame
     t / frame shift of all pieces joined.
     """
     for batch in _batches((0, window) for window in _windows(network, blocks)):
