@@ -170,8 +170,8 @@ def _add_mms_languages(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def tiny_model(corpus: Corpus, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model folder of the tiny encoder: quick to open, and it babbles."""
-    from goama.model.encoder import load_for_training
     from goama.model.folder import SpeechModel, save_model_folder
+    from goama.model.loading import load_for_training
     from goama.sound.log_mel import LogMel
     from goama.text import Vocabulary
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from goama.audit.audio import AuditedClip
 from goama.audit.findings import Finding, of, shortened
 from goama.audit.fingerprint import find_copies
+from goama.audit.sound_checks import AuditedClip
 
 SHORTEST_S = 0.4
 """Of sound: shorter copies cannot be told from short words that sound alike."""

@@ -13,11 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from goama.corpus.corpus import SPLITS
-from goama.corpus.prepare import Kept, LeftOut, by_reason, decoded, judge, notes, why_none
-from goama.corpus.split import assign_splits
-from goama.errors import GoamaError
-from goama.interrupt import stop_requests
-from goama.sources.source import SourceClip
+from goama.corpus.left_out import LeftOut, by_reason
+from goama.corpus.select import CorpusOptions, select_clips
+from goama.sources.clip import SourceClip, count_of_clips
 from goama.text.changes import TextChanges, text_changes
 from goama.text.normaliser import REPLACE, Normaliser
 from goama.text.numbers import write_table
@@ -58,39 +56,20 @@ def dry_run(
     progress: Callable[[int], None] | None = None,
 ) -> DryRun:
     """Decode and judge every clip as `prepare` does. Raises `GoamaError` where that would."""
-    normaliser: Normaliser | None = None
-    kept: list[Kept] = []
-    left_out: list[LeftOut] = []
+    selection = select_clips(clips, CorpusOptions(source, language, seed, split_by, replacements), progress=progress)
     texts: dict[str | None, list[str]] = defaultdict(list)
-    with stop_requests(lambda _: None, "") as stop_requested:
-        for number, (clip, audio) in enumerate(decoded(clips), start=1):
-            if stop_requested():
-                raise KeyboardInterrupt
-            language = language or clip.language
-            normaliser = normaliser or Normaliser.for_language(language).replacing(replacements)
-            result = judge(clip, audio, normaliser)
-            if isinstance(result, LeftOut):
-                left_out.append(result)
-            else:
-                kept.append(result)
-            if clip.text.strip() and not clip.fault:
-                texts[clip.language or language].append(clip.text)
-            if progress:
-                progress(number)
-    if normaliser is None or not kept:
-        raise GoamaError(f"{source}: no clip can be used ({why_none(left_out)})")
-    splits, how = assign_splits([k.unsplit for k in kept], seed, split_by)
-    seconds = dict.fromkeys(SPLITS, 0.0)
-    for split, k in zip(splits, kept, strict=True):
-        seconds[split] += k.seconds
+    for clip in selection.clips:
+        if clip.text.strip() and not clip.fault:
+            texts[clip.language or selection.language].append(clip.text)
+    seconds = {split: [kept.seconds for kept in selection.kept if kept.split == split] for split in SPLITS}
     return DryRun(
-        normaliser,
-        {spoken: text_changes(normaliser, written) for spoken, written in texts.items()},
-        _unused(normaliser, [text for written in texts.values() for text in written]),
-        {split: (splits.count(split), seconds[split]) for split in SPLITS},
-        how,
-        tuple(left_out),
-        notes(kept),
+        selection.normaliser,
+        {spoken: text_changes(selection.normaliser, written) for spoken, written in texts.items()},
+        _unused(selection.normaliser, [text for written in texts.values() for text in written]),
+        {split: (len(seconds[split]), sum(seconds[split])) for split in SPLITS},
+        selection.how,
+        selection.left_out,
+        selection.notes,
     )
 
 
@@ -151,7 +130,7 @@ def print_dry_run(plan: DryRun, console: Console) -> None:
     for note in plan.notes:
         say(note)
     if plan.left_out:
-        say(f"\n{_clips(len(plan.left_out))} would be left out", style="bold")
+        say(f"\n{count_of_clips(len(plan.left_out))} would be left out", style="bold")
         named = by_reason(plan.left_out)
         for _, sentence in named[:_LEFT_OUT_SHOWN]:
             say(f"  {sentence}")
@@ -234,7 +213,3 @@ def visible(text: str) -> str:
 
 def _named(character: str) -> str:
     return f"{visible(character)} ({unicodedata.name(character, 'no name').lower()})"
-
-
-def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"

@@ -67,9 +67,16 @@ class Source:
     """Sentences: where it could be read otherwise and how, and what in it is no clip."""
     after_reading: Callable[[], tuple[str, ...]] = tuple
     """Sentences that are known only once all clips were read."""
+    count: int | None = None
+    """How many clips it has; None where only reading them would tell."""
 
     def __iter__(self) -> Iterator[SourceClip]:
         return _with_ids_of_their_own(self.read())
+
+
+def count_of_clips(count: int) -> str:
+    """ "1 clip", "12 clips"."""
+    return "1 clip" if count == 1 else f"{count} clips"
 
 
 def _with_ids_of_their_own(clips: Iterable[SourceClip]) -> Iterator[SourceClip]:

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goama.sound.audio import SOUND_SUFFIXES
+from goama.sound.paths import SOUND_SUFFIXES
 
 _DEEPEST = 8  # folders in folders whose names may be written otherwise
 

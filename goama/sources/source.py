@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from goama.errors import GoamaError
-from goama.sound.audio import SOUND_SUFFIXES
+from goama.sound.paths import SOUND_SUFFIXES
 from goama.sources.annotations import read_annotations
 from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import split_in_name
@@ -36,7 +36,7 @@ from goama.sources.manifest import (
 )
 from goama.sources.sound_files import SoundFiles
 from goama.sources.subtitles import read_subtitles
-from goama.sources.table import OLD_SPREADSHEETS, TABLES, XLSX_SUFFIXES, open_table
+from goama.sources.table import TABLES, UNREAD_SPREADSHEETS, WORKBOOK_SUFFIXES, open_table
 from goama.sources.textgrid import read_textgrid
 
 __all__ = ["FORMATS", "Choices", "Columns", "Source", "SourceClip", "read_source"]
@@ -55,7 +55,7 @@ _DEEPEST = 4  # folders in folders that are searched for annotation files
 _MOST_ENTRIES = 200_000
 _SOUND = (b"RIFF", b"fLaC", b"OggS", b"ID3")
 _ARCHIVES = (b"PK", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
-_LISTED_TABLES = (".jsonl", ".ndjson", ".csv", ".tsv", *XLSX_SUFFIXES)
+_LISTED_TABLES = (".jsonl", ".ndjson", ".csv", ".tsv", *WORKBOOK_SUFFIXES)
 
 
 def read_source(
@@ -86,15 +86,14 @@ def read_source(
         looks_local = path.suffix.lower() in (*TABLES, *DATA_SUFFIXES) or path.parent.is_dir()
         if not _HUB_ID.fullmatch(source) or looks_local or choices.format:
             raise GoamaError(
-                f"{source}: no such file or folder; give a folder, a table (CSV, TSV, JSONL, XLSX), an annotated "
-                "recording (.eaf, .TextGrid, .srt, .vtt) or a Hub data set id (owner/name)"
+                f"{source}: no such file or folder; give a folder, a table (CSV, TSV, JSONL, XLSX, XLS, ODS), an "
+                "annotated recording (.eaf, .TextGrid, .srt, .vtt) or a Hub data set id (owner/name)"
             )
         _refuse_unused("hub", source, columns, name, choices)
         return read_hub(source, name, columns)
     if kind not in ("parquet", *_ANNOTATIONS):  # those cost too much to read twice, or were read already
-        for _ in opened:
-            pass
-        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()))
+        count = sum(1 for _ in opened)
+        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()), count=count)
     return opened
 
 
@@ -181,7 +180,7 @@ def _read_folder(kind: str, folder: Path, columns: Columns, name: str | None, ch
     if kind == "table":
         tables = _tables(folder)
         if not tables:
-            raise GoamaError(f"{folder}: --format table, but there is no CSV, TSV, JSONL or XLSX file in this folder")
+            raise GoamaError(f"{folder}: --format table, but there is no CSV, TSV, JSONL, XLSX, XLS or ODS file in it")
         splits = [split_in_name(table.name) for table in tables] if len(tables) > 1 else [None]
         if None in splits[1:] or len(set(splits)) < len(splits):
             raise GoamaError(
@@ -247,7 +246,7 @@ def _kind_of_file(path: Path, wanted: str | None) -> str:
         return kind
     if suffix in DATA_SUFFIXES:
         return "parquet"
-    if suffix not in (*XLSX_SUFFIXES, *OLD_SPREADSHEETS):
+    if suffix not in (*WORKBOOK_SUFFIXES, *UNREAD_SPREADSHEETS):
         _refuse_other_kinds(path)
     return "common-voice" if is_common_voice(path) else "table"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedConfig
 
-from goama.model.encoder import SCRATCH, hears_waveforms, is_whisper
+from goama.model.encoder import hears_waveforms, is_whisper
+from goama.model.shipped import SCRATCH
 from goama.run.recipe import EVALUATIONS, Recipe
 from goama.training.choices import FEW_EPOCHS_H, Chooser, is_large, is_small, overfits
 

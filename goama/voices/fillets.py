@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from goama.voices.recording import NO_TRANSCRIPT, PLACEHOLDER, Recording
+from goama.voices.clip import NO_TRANSCRIPT, PLACEHOLDER, VoiceClip
 
 GAME = "usr/share/games/fillets-ng"
 SPEAKERS = {"font_small": "small fish", "font_big": "big fish"}
@@ -34,7 +34,7 @@ class _Line:
     text: str
 
 
-def read(tree: Path, language: str) -> Iterator[Recording]:
+def read(tree: Path, language: str) -> Iterator[VoiceClip]:
     """Every recording of the language in the unpacked packages, in the order of the paths."""
     lines = _read_scripts(tree / GAME / "script", language)
     sounds = tree / GAME / "sound"
@@ -42,7 +42,7 @@ def read(tree: Path, language: str) -> Iterator[Recording]:
         level, name = path.parent.parent.name, path.stem
         line = _line_for(level, lines.get(name, []))
         text = line.text.replace("…", "...") if line else ""
-        yield Recording(
+        yield VoiceClip(
             id=f"{level}__{name}",
             text=text,
             speaker=_speaker(line.font) if line else "",
