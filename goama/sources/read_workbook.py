@@ -11,6 +11,7 @@ import json
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -73,8 +74,9 @@ def _limit_this_process() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         _, highest = resource.getrlimit(kind)
-        if highest == resource.RLIM_INFINITY or highest > limit:
-            resource.setrlimit(kind, (limit, limit))
+        allowed = limit if highest == resource.RLIM_INFINITY else min(limit, highest)
+        with suppress(ValueError, OSError):  # macOS cannot limit the memory of a process
+            resource.setrlimit(kind, (allowed, allowed))
 
 
 def _print_rows(path: Path, wanted: str | None) -> None:
