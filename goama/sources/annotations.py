@@ -124,9 +124,9 @@ def _clips_of_tier(
 
 def _fault(start: float | None, end: float | None) -> str | None:
     if start is None or end is None:
-        return "this annotation has no time of its own; give it one, or take the tier above it with --tier"
+        return "this annotation has no time of its own; give it one, or take its parent tier with --tier"
     if not 0 <= start < float("inf") or not end < float("inf"):
-        return f"from {start:.2f} s to {end:.2f} s is no place in a recording"
+        return f"from {start:.2f} s to {end:.2f} s is not a time range in a recording"
     if end == start:
         return "this annotation lasts 0 s"
     if end < start:

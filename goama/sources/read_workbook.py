@@ -8,9 +8,11 @@ status `REFUSED`, to stderr.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -57,8 +59,8 @@ def too_costly(path: Path) -> GoamaError:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    print(sentence, file=sys.stderr)
-    sys.exit(REFUSED)
+    print(sentence, file=sys.stderr, flush=True)
+    os._exit(REFUSED)  # without writing what is left of the rows: a full disk would change the status
 
 
 def _limit_this_process() -> None:
@@ -73,8 +75,9 @@ def _limit_this_process() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         _, highest = resource.getrlimit(kind)
-        if highest == resource.RLIM_INFINITY or highest > limit:
-            resource.setrlimit(kind, (limit, limit))
+        allowed = limit if highest == resource.RLIM_INFINITY else min(limit, highest)
+        with suppress(ValueError, OSError):  # macOS cannot limit the memory of a process
+            resource.setrlimit(kind, (allowed, allowed))
 
 
 def _print_rows(path: Path, wanted: str | None) -> None:
@@ -95,6 +98,7 @@ def _print_rows(path: Path, wanted: str | None) -> None:
         raise GoamaError(f"{path}: this workbook has a password; save it without one") from error
     except CalamineError as error:
         raise _not_a_workbook(path, error) from error
+    sys.stdout.flush()
     print(json.dumps({"sheets": names, "sheet": name}), file=sys.stderr)
 
 

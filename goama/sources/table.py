@@ -65,9 +65,9 @@ def open_table(
     if suffix in UNREAD_SPREADSHEETS:
         raise GoamaError(f"{path}: {suffix} is not read; save it as .xlsx or CSV")
     if sheet is not None and suffix not in WORKBOOK_SUFFIXES:
-        raise GoamaError(f"{path}: not a workbook, so --sheet means nothing; leave it away")
+        raise GoamaError(f"{path}: not a workbook, so --sheet does not apply; remove it")
     if delimiter is not None and suffix in (*WORKBOOK_SUFFIXES, *JSON_SUFFIXES):
-        raise GoamaError(f"{path}: has no delimiters between its fields, so --delimiter means nothing; leave it away")
+        raise GoamaError(f"{path}: its fields have no delimiter, so --delimiter does not apply; remove it")
     try:
         if suffix in WORKBOOK_SUFFIXES:
             return _open_workbook(path, sheet)

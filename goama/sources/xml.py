@@ -46,7 +46,7 @@ def parse_xml(
     except KeyError:  # raised by the functions that were passed in
         raise
     except _TooDeepError as error:
-        raise refusal(f"tags in tags in tags, {_DEEPEST} deep; not read") from error
+        raise refusal(f"tags nested more than {_DEEPEST} deep; not read") from error
     except DefusedXmlException as error:
         raise refusal(
             "a document type or entities have no place in this file and can do harm; it is not read"

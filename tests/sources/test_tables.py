@@ -328,9 +328,9 @@ def test_a_sheet_or_a_delimiter_is_refused_where_there_is_none(workbook: Path) -
     (workbook.parent / "clips.csv").write_text("file,text\na.wav,ja\n")
     (workbook.parent / "clips.jsonl").write_text('{"file": "a.wav", "text": "ja"}\n')
     for name, choice in (("clips.csv", "sheet"), ("clips.jsonl", "sheet"), ("clips.jsonl", "delimiter")):
-        with pytest.raises(GoamaError, match=f"{name}: .* so --{choice} means nothing; leave it away"):
+        with pytest.raises(GoamaError, match=f"{name}: .* so --{choice} does not apply; remove it"):
             read(workbook.parent / name, **{choice: "comma"})
-    with pytest.raises(GoamaError, match="--delimiter means nothing"):
+    with pytest.raises(GoamaError, match="--delimiter does not apply"):
         read(workbook, delimiter="comma")
 
 
