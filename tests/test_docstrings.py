@@ -13,8 +13,6 @@ PACKAGE = Path(__file__).parent.parent / "goama"
 
 PENDING = frozenset(
     {
-        "audit",
-        "corpus",
         "model/attention.py",
         "model/encoder.py",
         "model/folder.py",
@@ -25,13 +23,8 @@ PENDING = frozenset(
         "recognition/windows.py",
         "reports",
         "run",
-        "sound/audio.py",
-        "sound/ffmpeg.py",
-        "sound/resample.py",
-        "sound/sequential_decoder.py",
         "sound/whisper_mel.py",
         "training",
-        "voices",
         "whisper_ctc.py",
     }
 )

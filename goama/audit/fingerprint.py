@@ -120,7 +120,10 @@ def _tolerated(frames: int) -> float:
 
 
 def bits_that_differ(one: np.ndarray, other: np.ndarray) -> float:
-    """The smallest share of bits that differ over lags of up to a quarter of a second; 1 where lengths do not fit."""
+    """The smallest share of bits that differ between two (T,) uint16 over lags of up to a quarter of a second.
+
+    1 where their lengths do not fit.
+    """
     smallest = 1.0
     shortest = 0.8 * min(len(one), len(other))
     for lag in range(-_LAG_FRAMES, _LAG_FRAMES + 1):

@@ -80,4 +80,5 @@ def shown(character: str) -> str:
 
 
 def name(character: str) -> str:
+    """The Unicode name of a character, or of each of its code points."""
     return " + ".join(unicodedata.name(c, f"U+{ord(c):04X}") for c in character)

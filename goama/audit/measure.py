@@ -64,6 +64,7 @@ class Sound:
 
     @property
     def speech_s(self) -> float:
+        """Seconds with speech in them."""
         return self.seconds * (1.0 - self.silence_share)
 
 

@@ -42,6 +42,7 @@ class RateLine:
     seconds_per_character: float
 
     def seconds(self, characters: np.ndarray) -> np.ndarray:
+        """(N,) seconds of speech that texts of (N,) characters usually take."""
         return np.maximum(self.pause_s + self.seconds_per_character * characters, 0.02)
 
 
@@ -64,7 +65,10 @@ def _missing_frames(clips: Sequence[ClipFacts], frames: FrameCount) -> np.ndarra
 
 
 def fit_line(characters: np.ndarray, seconds: np.ndarray, *, seed: int = 0) -> RateLine:
-    """Theil-Sen: the median of the slopes between pairs of clips; a third of false pairs does not bend it."""
+    """The line through (N,) characters and (N,) seconds of speech, by Theil and Sen.
+
+    It has the median of the slopes between pairs of clips: a third of false pairs does not bend it.
+    """
     generator = np.random.default_rng(seed)
     first, second = generator.integers(0, len(characters), (2, _SLOPES))
     differ = np.abs(characters[first] - characters[second]) >= 1

@@ -72,7 +72,10 @@ def get_voice(name: str, out: Path, *, progress: Progress | None = None, cache: 
 def write_voice(
     voice: Voice, tree: Path, packages: list[debian.Package], out: Path, progress: Progress | None = None
 ) -> VoiceFolder:
-    """The part of `get_voice` after unpacking: read, judge, split, write, rename."""
+    """The folder of a voice whose packages are unpacked in `tree`: read, judge, split, write, rename.
+
+    Raises GoamaError when the packages do not hold the voice, or `out` cannot be written.
+    """
     from goama.voices import folder
     from goama.voices.selection import select_clips
 
