@@ -1,129 +1,109 @@
-"""Peak memory of transcribing a long recording, and of preparing a corpus of clips cut out of it.
+"""Peak memory of `goama prepare` and `goama transcribe` on one long recording.
 
-    python benchmarks/memory.py SPEECH [--minutes 180] [--model MODEL] [--work FOLDER] [--json FILE]
+    python benchmarks/memory.py SPEECH [--hours 3] [--model FOLDER] [--json FILE]
 
-SPEECH is a folder of sound files, which are repeated until they fill an MP3 of that length, stereo at 44.1 kHz. Each
-job runs in a process of its own. "over the start" is the peak less what the process held before the job began: for
-transcribing with the model loaded, for preparing with the libraries imported.
+SPEECH is an audiofolder of real speech, such as tests/fixtures/nl. Its clips, one after the other, again and again,
+become one MP3 of so many hours, 44.1 kHz and stereo, made by ffmpeg. It is prepared by a table of its clips, and
+transcribed if a model is named. Prints what each command takes over the same command on a recording of one minute: the
+libraries and the model are not counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from itertools import cycle
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
+import soundfile
 
-RATE = 44_100
-CLIP_S = 5.0
+from goama.sound.audio import SAMPLE_RATE, stream_audio
+
+LIMIT_MB = 600
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("speech", type=Path)
-    parser.add_argument("--minutes", type=float, default=180.0)
-    parser.add_argument("--model", default="starter", help="a model folder; default: the starter that is shipped")
-    parser.add_argument("--work", type=Path, default=Path("memory-benchmark"))
+    parser.add_argument("--hours", type=float, default=3.0)
+    parser.add_argument("--model", type=Path, help="transcribe with this model folder too")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    recording = options.work / f"{options.minutes:g}-minutes.mp3"
-    if options.job:
-        print(json.dumps(JOBS[options.job](recording, options)))
-        return
-    options.work.mkdir(parents=True, exist_ok=True)
-    if not recording.is_file():
-        write_mp3(recording, options.speech, 60 * options.minutes)
     results = {}
-    for job in JOBS:
-        started = time.monotonic()
-        command = [sys.executable, __file__, *sys.argv[1:], "--job", job]
-        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        results[job] = json.loads(answer.stdout.strip().splitlines()[-1]) | {"seconds": time.monotonic() - started}
-        print(
-            f"{job} {options.minutes:g} minutes: peak {results[job]['peak_mb']:.0f} MB, "
-            f"{results[job]['over_the_start_mb']:.0f} MB over the start; {results[job]['seconds']:.0f} s",
-            flush=True,
-        )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        short = make_recording(options.speech, folder / "short", hours=1 / 60)
+        long = make_recording(options.speech, folder / "long", hours=options.hours)
+        commands = {"prepare": ["prepare", "{}/clips.jsonl", "-o", "{}/corpus", "--language", "nl"]}
+        if options.model:
+            commands["transcribe"] = ["transcribe", str(options.model), "{}/tape.mp3"]
+        for verb, command in commands.items():
+            base, _ = peak_mb([word.format(short) for word in command])
+            most, seconds = peak_mb([word.format(long) for word in command])
+            results[verb] = {
+                "megabytes": round(most),
+                "over_baseline": round(most - base),
+                "seconds": round(seconds, 1),
+            }
+            print(
+                f"{verb:11} {options.hours:g} h of MP3: {most:.0f} MB, {most - base:.0f} MB more than for a "
+                f"minute (limit {LIMIT_MB} MB), {seconds:.0f} s",
+                flush=True,
+            )
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if any(result["over_baseline"] > LIMIT_MB for result in results.values()):
+        raise SystemExit(1)
 
 
-def write_mp3(target: Path, speech: Path, seconds: float) -> None:
-    """The speech, repeated, as a stereo MP3; written beside its place and renamed."""
-    import av
-
-    from goama.sound.audio import SAMPLE_RATE
-    from goama.sound.paths import SOUND_SUFFIXES
-
-    files = sorted(path for path in speech.rglob("*") if path.suffix.lower() in SOUND_SUFFIXES)
-    beside = target.with_name(f"partial-{target.name}")
-    with av.open(str(beside), "w", format="mp3") as container:
-        stream = container.add_stream("mp3", rate=RATE, layout="stereo")
-        resampler = av.AudioResampler(format="s16p", layout="stereo", rate=RATE)
-        for samples in speech_for(files, seconds):
-            frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
-            frame.sample_rate = SAMPLE_RATE
-            for piece in resampler.resample(frame):
-                container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
-    beside.replace(target)
-
-
-def speech_for(files: list[Path], seconds: float) -> Iterator[np.ndarray]:
-    """The sound (N,) float32 of file after file, from the beginning again at the end, until the seconds are over."""
-    from goama.sound.audio import read_audio
-
-    for path in cycle(files):
-        audio = read_audio(path)
-        yield audio.samples
-        seconds -= audio.seconds
-        if seconds <= 0:
-            return
+def make_recording(speech: Path, folder: Path, *, hours: float) -> Path:
+    """A folder with tape.mp3 and clips.jsonl, a row for each clip on the tape."""
+    folder.mkdir()
+    lines = (speech / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    places = []
+    with soundfile.SoundFile(folder / "once.wav", "w", SAMPLE_RATE, 1) as tape:
+        for row in map(json.loads, lines):
+            start = tape.tell() / SAMPLE_RATE
+            for block in stream_audio(speech / row["file_name"]):
+                tape.write(block)
+            places.append((start, tape.tell() / SAMPLE_RATE, row["text"]))
+        once_s = tape.tell() / SAMPLE_RATE
+    with (folder / "clips.jsonl").open("w", encoding="utf-8") as file:
+        for start, end, text in _repeated(places, once_s, 3600 * hours):
+            row = {"audio": "tape.mp3", "text": text, "start": round(start, 3), "end": round(end, 3)}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    command = ["ffmpeg", "-loglevel", "error", "-stream_loop", "-1", "-i", folder / "once.wav"]
+    form = ["-t", str(3600 * hours), "-ar", "44100", "-ac", "2", "-b:a", "128k"]
+    subprocess.run([*command, *form, folder / "tape.mp3"], check=True)
+    return folder
 
 
-def transcribe(recording: Path, options: argparse.Namespace) -> dict[str, float]:
-    from goama.model.shipped import STARTER, starter_folder
-    from goama.recognition.recogniser import Recogniser
-
-    folder = starter_folder() if options.model == STARTER else Path(options.model)
-    recogniser = Recogniser.load(folder)
-    recogniser.transcribe_waveforms([np.zeros(16_000, np.float32)])  # what libraries allocate once
-    return measured(lambda: recogniser.transcribe(recording))
-
-
-def prepare(recording: Path, options: argparse.Namespace) -> dict[str, float]:
-    from goama.corpus.prepare import prepare
-    from goama.sources.source import read_source
-
-    rows = [
-        json.dumps({"file_name": str(recording.resolve()), "text": "een twee", "start": start, "end": start + CLIP_S})
-        for start in np.arange(0, 60 * options.minutes - CLIP_S, CLIP_S).tolist()
-    ]
-    source = options.work / "metadata.jsonl"
-    source.write_text("\n".join(rows), encoding="utf-8")
-    return measured(lambda: prepare(read_source(str(source)), options.work / "corpus", source="mp3", language="nl"))
+def _repeated(
+    places: list[tuple[float, float, str]], once_s: float, seconds: float
+) -> Iterator[tuple[float, float, str]]:
+    times = 0
+    while True:
+        for start, end, text in places:
+            if times * once_s + end > seconds:
+                return
+            yield times * once_s + start, times * once_s + end, text
+        times += 1
 
 
-def measured(job: Callable[[], object]) -> dict[str, float]:
-    """Peak memory of this process in MB, and that less what it held before the job."""
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
-    job()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    return {"peak_mb": peak, "over_the_start_mb": peak - before}
+def peak_mb(command: list[str]) -> tuple[float, float]:
+    """The peak of a command's memory, and its seconds."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "goama", *command], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"goama {' '.join(command)} failed")
+    return usage.ru_maxrss / 1024, time.perf_counter() - started
 
-
-JOBS: dict[str, Callable[[Path, argparse.Namespace], dict[str, float]]] = {
-    "transcribe": transcribe,
-    "prepare": prepare,
-}
 
 if __name__ == "__main__":
     main()

@@ -85,7 +85,7 @@ def read_audio(
 def stream_audio(
     source: Path | str | bytes, *, longest_s: float = MAX_SECONDS, name: str | None = None
 ) -> Iterator[np.ndarray]:
-    """A whole sound file as blocks (n,) float32 at 16 kHz mono: joined, what `read_audio` gives as `samples`.
+    """A whole sound file as blocks (N,) float32 at 16 kHz mono: joined, what `read_audio` gives as `samples`.
 
     The blocks are of any length, as the file is coded. Raises `GoamaError` as `read_audio` does: at the first block
     where that can be known, else at the block where the sound breaks off.

@@ -32,7 +32,7 @@ atexit.register(_open_decoder.close)  # before the libraries that decode are unl
 
 @dataclass(frozen=True)
 class Decoded:
-    """Sound as stored: `blocks` (n, channels) float32 at `rate`, to be iterated once.
+    """Sound as stored: `blocks` (N, channels) float32 at `rate`, to be iterated once.
 
     Iterating raises `GoamaError` where the sound turns out to be damaged, too long or not to hold the piece.
     """

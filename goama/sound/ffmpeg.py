@@ -63,7 +63,7 @@ class SoundTrack:
         self.promised_s = float(stream.duration * stream.time_base) if exact else 0.0
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """(n, channels) float32, from the first sample on, in blocks of about a second.
+        """(N, channels) float32, from the first sample on, in blocks of about a second.
 
         Raises `GoamaError` where the sound breaks off or cannot be decoded.
         """

@@ -16,7 +16,7 @@ SAMPLE_RATE = 16_000
 
 
 def to_16_khz_mono(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
-    """(n,) float32 at 16 kHz for each block (n, channels) float32 at `rate`; channels are averaged.
+    """(M,) float32 at 16 kHz for each block (N, channels) float32 at `rate`; channels are averaged.
 
     NaN becomes 0, infinity full scale. A block of the result may be empty: the resampler's filter needs some samples
     ahead, which come with a last block.

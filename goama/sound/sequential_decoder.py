@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SequentialDecoder:
-    """Reads pieces of a recording from its blocks (n, channels) at `rate`, which begin with its first sample.
+    """Reads pieces of a recording from its blocks (N, channels) at `rate`, which begin with its first sample.
 
     `total`: frames of the recording, known once it has been read to its end.
     """
@@ -35,7 +35,7 @@ class SequentialDecoder:
         return start >= self._begin
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """Blocks (n, channels) of the frames from `start` to `stop`, fewer at the recording's end.
+        """Blocks (N, channels) of the frames from `start` to `stop`, fewer at the recording's end.
 
         They stay in memory until the next call, whose piece may overlap with this one but not begin before it.
         """

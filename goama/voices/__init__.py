@@ -1,4 +1,4 @@
-"""Real speech without a hub: transcribed recordings in Debian's packages to a folder that goama can prepare.
+"""Real speech without the Hub: transcribed recordings in Debian packages become a folder that goama can prepare.
 
 `VOICES` is the catalogue and costs nothing to import; `get_voice` fetches, judges and writes one of them.
 """
@@ -72,7 +72,10 @@ def get_voice(name: str, out: Path, *, progress: Progress | None = None, cache: 
 def write_voice(
     voice: Voice, tree: Path, packages: list[debian.Package], out: Path, progress: Progress | None = None
 ) -> VoiceFolder:
-    """The part of `get_voice` after unpacking: read, judge, split, write, rename."""
+    """The folder of a voice whose packages are unpacked in `tree`: read, judge, split, write, rename.
+
+    Raises GoamaError when the packages do not hold the voice, or `out` cannot be written.
+    """
     from goama.voices import folder
     from goama.voices.selection import select_clips
 
@@ -126,7 +129,7 @@ def _read(voice: Voice, tree: Path) -> Iterator[VoiceClip]:
 
 
 def _place(voice: Voice, verdicts: list[Verdict]) -> tuple[list[Placed], list[Verdict]]:
-    """Usable clips to their splits; the rest, and clips whose text is held out elsewhere, to the left-out."""
+    """(usable clips with their splits, clips left out); a clip whose text is in a held-out split is left out."""
     from goama.voices.folder import Placed
     from goama.voices.selection import Verdict
     from goama.voices.splits import REPEATED, split_by_scene, split_by_text

@@ -38,7 +38,10 @@ class _Piece:
 
 
 def read(tree: Path, language: str) -> Iterator[VoiceClip]:
-    """Every voice file in the unpacked package, in the order of the names."""
+    """Every voice file in the unpacked package, in the order of the names.
+
+    Raises GoamaError when the archive has another layout.
+    """
     try:
         files = _read_archive((tree / ARCHIVE).read_bytes())
         pieces = _read_texts(files)
