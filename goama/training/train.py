@@ -129,7 +129,7 @@ def train(
             encoder=encoder,
             known=carried,
             steps=_total_steps(recipe, batches),
-            hears_at_once=is_whisper(config),
+            is_whisper=is_whisper(config),
         )
         recipe = plan.recipe
         processes.on_main(lambda: write_run(run, corpora, encoder, plan, loaded))
