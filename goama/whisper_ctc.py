@@ -202,8 +202,10 @@ class WhisperCTCEncoder(nn.Module):
         for number, convolution in enumerate((self.conv1, self.conv2)):
             if padding is not None:
                 states = states.masked_fill(padding, 0.0)
-            if number == 0 and states.dtype != convolution.weight.dtype and not torch.is_autocast_enabled(
-                states.device.type
+            if (
+                number == 0
+                and states.dtype != convolution.weight.dtype
+                and not torch.is_autocast_enabled(states.device.type)
             ):
                 states = states.to(convolution.weight.dtype)
             states = nn.functional.gelu(convolution(states))
@@ -211,7 +213,9 @@ class WhisperCTCEncoder(nn.Module):
         hidden = hidden + self.positions[: hidden.shape[1]]  # float32 under autocast: layers add up what bfloat16 loses
         visible = None
         if lengths is not None:
-            visible = (torch.arange(hidden.shape[1], device=hidden.device) < logit_frames(lengths)[:, None])[:, None, None]
+            visible = (torch.arange(hidden.shape[1], device=hidden.device) < logit_frames(lengths)[:, None])[
+                :, None, None
+            ]
         kept = [hidden]
         for layer in self.layers:
             hidden = layer(hidden, visible)
@@ -289,7 +293,9 @@ class WhisperCTCFeatureExtractor(SequenceFeatureExtractor):
 
     model_input_names = ("input_features", "attention_mask")
 
-    def __init__(self, feature_size: int = 80, sampling_rate: int = SAMPLING_RATE, padding_value: float = 0.0, **kwargs):
+    def __init__(
+        self, feature_size: int = 80, sampling_rate: int = SAMPLING_RATE, padding_value: float = 0.0, **kwargs
+    ):
         """`feature_size`: mel bins, 80 or 128."""
         super().__init__(feature_size=feature_size, sampling_rate=sampling_rate, padding_value=padding_value, **kwargs)
 
@@ -304,7 +310,9 @@ class WhisperCTCFeatureExtractor(SequenceFeatureExtractor):
         if sampling_rate not in (None, self.sampling_rate):
             raise ValueError(f"this model was trained at {self.sampling_rate} Hz, not at {sampling_rate} Hz")
         is_one = not len(raw_speech) or np.ndim(raw_speech[0]) == 0
-        clips = [torch.as_tensor(np.asarray(clip, dtype=np.float32)) for clip in ([raw_speech] if is_one else raw_speech)]
+        clips = [
+            torch.as_tensor(np.asarray(clip, dtype=np.float32)) for clip in ([raw_speech] if is_one else raw_speech)
+        ]
         features, lengths = log_mel(clips, mel_filters(self.feature_size))
         mask = torch.arange(features.shape[1]) < lengths[:, None]
         return BatchFeature({"input_features": features, "attention_mask": mask.long()}, tensor_type=return_tensors)

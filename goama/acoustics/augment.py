@@ -96,7 +96,8 @@ def warp_bands(
 ) -> torch.Tensor:
     """Scale each clip's frequencies by its own factor within 1 ± `widest`: another vocal tract's length.
 
-    features (B, T, bins·stride); `hertz` (bins,) are the centres of the bins, `LogMel`'s by default. (Vocal tract length perturbation, Jaitly and Hinton 2013, on the mel bins.)
+    features (B, T, bins·stride); `hertz` (bins,) are the centres of the bins, `LogMel`'s by default.
+    (Vocal tract length perturbation, Jaitly and Hinton 2013, on the mel bins.)
     """
     batch, frames, width = features.shape
     drawn = torch.cat([torch.rand(1, 1, generator=generator) for generator in generators])

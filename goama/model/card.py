@@ -9,7 +9,13 @@ from typing import Any
 
 from goama import __version__
 
-_NAMES = {"wav2vec2-bert": "Wav2Vec2-BERT", "wav2vec2": "wav2vec 2.0", "hubert": "HuBERT", "wavlm": "WavLM", "whisper_ctc": "Whisper"}
+_NAMES = {
+    "wav2vec2-bert": "Wav2Vec2-BERT",
+    "wav2vec2": "wav2vec 2.0",
+    "hubert": "HuBERT",
+    "wavlm": "WavLM",
+    "whisper_ctc": "Whisper",
+}
 
 
 def model_card(

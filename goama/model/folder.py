@@ -17,11 +17,11 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
 )
 
+from goama import whisper_ctc
 from goama.acoustics.audio import SAMPLE_RATE
 from goama.acoustics.front_end import FrontEnd
 from goama.acoustics.log_mel import MEL_BINS, LogMel
 from goama.acoustics.whisper_mel import WhisperMel
-from goama import whisper_ctc
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
 from goama.model.encoder import front_end, load_for_inference, quiet_transformers

@@ -11,7 +11,7 @@ from goama.acoustics.audio import SAMPLE_RATE
 from goama.model.encoder import frame_shift_s, longest_s
 
 WINDOW_S, CONTEXT_S = 30.0, 3.0
-"""What a window contributes, and what it hears beyond that on either side; less where the network's limit asks for it."""
+"""What a window contributes, and what it hears beyond that on either side; less for networks with a limit."""
 
 
 @dataclass(frozen=True)

@@ -220,7 +220,9 @@ class Learner:
         is_mel = not isinstance(self.front_end, RawWaveforms)
         if augment is not None and augment.tempo and is_mel:  # the same in all views
             needed = self._frames_needed(batch, inputs.shape[1])
-            inputs, mask = change_tempo(inputs, mask, by_clip, float(augment.tempo), needed, self.front_end.bins, self._most)
+            inputs, mask = change_tempo(
+                inputs, mask, by_clip, float(augment.tempo), needed, self.front_end.bins, self._most
+            )
         seen_by = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
         masked = {}
         if is_mel:

@@ -334,7 +334,9 @@ def _choose_rates(chooser: _Chooser, encoder: str, config: PreTrainedConfig) -> 
     chooser.choose("train", "head_learning_rate", head_rate, new)
     chooser.choose("train", "layer_decay", 1.0, "no layer is held back: with 0.9 the starter learnt no better")
     if chooser.recipe.train.flat_start not in ("auto", 0) and (hears_waveforms(config) or is_whisper(config)):
-        raise GoamaError(f"{encoder} is a {config.model_type} encoder: train.flat_start is for Wav2Vec2-BERT's features; set it to 0")
+        raise GoamaError(
+            f"{encoder} is a {config.model_type} encoder: train.flat_start is for Wav2Vec2-BERT's features; set it to 0"
+        )
     flat = 0.45 if encoder == SCRATCH else 0.0
     why = "a fresh network would sit on CTC's blank plateau" if flat else "a pretrained encoder finds its own alignment"
     chooser.choose("train", "flat_start", flat, why)
@@ -416,9 +418,7 @@ def _choose_length(chooser: _Chooser, encoder: str, config: PreTrainedConfig, ho
         chooser.choose("train", "epochs", epochs, f"{hours:.2f} h of training speech")
 
 
-def with_beginning(
-    plan: Plan, *, encoder: str, known: float, steps: int | None, is_whisper: bool = False
-) -> Plan:
+def with_beginning(plan: Plan, *, encoder: str, known: float, steps: int | None, is_whisper: bool = False) -> Plan:
     """The plan with how long the rate rises and how long a new head learns alone, once the encoder is loaded.
 
     `known`: the share of the characters that it brought along in its own head; `steps` bound the run, None where only

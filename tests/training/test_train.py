@@ -525,14 +525,14 @@ def test_clips_that_are_too_long_are_named_and_not_heard(corpus, mixture, tiny_e
     assert {clip["id"] for clip in facts["left_out"]} == longer
     assert all("longer than data.longest_s" in clip["reason"] for clip in facts["left_out"])
     printed = capsys.readouterr().out
-    assert f"{len(longer)} clips left out, longer than data.longest_s" in printed
+    assert f"{len(longer)} clips left out as too long: " in printed
     heard_min = sum(length for length in lengths.values() if length <= middle) / 60
     assert f"{heard_min:.1f} min to train on" in printed
 
 
 def test_no_clip_that_is_short_enough_is_a_sentence(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.steps=2", "data.longest_s=0.1"])
-    with pytest.raises(GoamaError, match=r"no training clip is shorter than data\.longest_s = 0\.1 s"):
+    with pytest.raises(GoamaError, match=r"no training clip is short enough .*data\.longest_s = 0\.1"):
         train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
     assert not (tmp_path / "run").exists()
 
