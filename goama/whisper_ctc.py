@@ -334,8 +334,10 @@ def log_mel(clips: Sequence[torch.Tensor], filters: torch.Tensor) -> tuple[torch
     window = torch.hann_window(FFT_SAMPLES, device=device)
     if device.type == "cpu":  # small pieces stay in the cache, a batch does not
         pieces = [_log_mel_of_padded(_reflected(clip)[None], filters, window) for clip in clips]
-        frames = [_levelled(piece[:, :length], None)[0] for piece, length in zip(pieces, lengths.tolist(), strict=True)]
-        return nn.utils.rnn.pad_sequence(frames, batch_first=True), lengths
+        levelled = [
+            _levelled(piece[:, :length], None)[0] for piece, length in zip(pieces, lengths.tolist(), strict=True)
+        ]
+        return nn.utils.rnn.pad_sequence(levelled, batch_first=True), lengths
     padded = nn.utils.rnn.pad_sequence([_reflected(clip) for clip in clips], batch_first=True)
     frames = _log_mel_of_padded(padded.to(device, non_blocking=True), filters, window)[:, : int(lengths.max())]
     valid = (torch.arange(frames.shape[1]) < lengths[:, None])[..., None].to(device, non_blocking=True)
@@ -357,8 +359,8 @@ def _log_mel_of_padded(samples: torch.Tensor, filters: torch.Tensor, window: tor
 
 def _levelled(log_power: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
     """(B, T, bins) brought into Whisper's range, by each clip's own maximum; 0 where not `valid` (B, T, 1)."""
-    heard = log_power if valid is None else log_power.masked_fill(~valid, -math.inf)
-    levelled = (torch.maximum(log_power, heard.amax((1, 2), keepdim=True) - _DYNAMIC_RANGE) + 4.0) / 4.0
+    valid_power = log_power if valid is None else log_power.masked_fill(~valid, -math.inf)
+    levelled = (torch.maximum(log_power, valid_power.amax((1, 2), keepdim=True) - _DYNAMIC_RANGE) + 4.0) / 4.0
     return levelled if valid is None else levelled.masked_fill(~valid, 0.0)
 
 

@@ -91,8 +91,8 @@ def find_copies(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, float
         for one in range(start, stop):
             others = one + 1 + np.flatnonzero(similar[one - start, one + 1 - start : ends[one] - start])
             tolerated = _tolerated(int(lengths[one]))
-            seen = _coarse_bits_that_differ(int(lengths[one]), one_after_another, begins[one], begins[others])
-            for other in others[seen <= tolerated + _COARSE_MARGIN]:
+            seen = _bits_that_differ_at_a_glance(int(lengths[one]), one_after_another, begins[one], begins[others])
+            for other in others[seen <= tolerated + _GLANCE_MARGIN]:
                 differ = bits_that_differ(prints[order[one]].bits, prints[order[other]].bits)
                 if differ <= tolerated:
                     first, second = sorted((order[one], order[int(other)]))
@@ -105,10 +105,10 @@ def _bits_that_differ_at_a_glance(frames: int, bits: np.ndarray, begin: int, oth
     bits: those of all clips, one after another; the clip begins at `begin`, the others, which are not shorter, at
     `others` (N,).
     """
-    if frames < _SHORTEST_COARSE or not len(others):
+    if frames < _SHORTEST_GLANCE or not len(others):
         return np.zeros(len(others))
-    compared = np.arange(_LAG_FRAMES, frames - _LAG_FRAMES, _COARSE_FRAMES)
-    lags = np.arange(-_LAG_FRAMES, _LAG_FRAMES + 1, _COARSE_LAGS)
+    compared = np.arange(_LAG_FRAMES, frames - _LAG_FRAMES, _GLANCE_FRAMES)
+    lags = np.arange(-_LAG_FRAMES, _LAG_FRAMES + 1, _GLANCE_LAGS)
     differ = np.empty((len(lags), len(others)))
     for row, lag in enumerate(lags):
         there = bits[others[:, None] + (compared + lag)]
