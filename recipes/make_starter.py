@@ -214,7 +214,9 @@ def training_facts(work: Path, packed: Recogniser, parameters: int) -> dict[str,
             "authors": "OpenAI",
             "licence": "MIT",
             "sha256": WHISPER_SHA256,
-            "packages": [f"{part.package}=={part.version}" for part in PARTS],
+            "packages": [
+                {"name": part.package, "version": part.version, "wheel_sha256": part.sha256} for part in PARTS
+            ],
         },
         "corpora": corpora,
         "training": run_facts(work / RUN),
@@ -285,6 +287,7 @@ def card(facts: dict[str, Any], results: str) -> str:
             for corpus in facts["corpora"]
         ),
         results=results.strip(),
+        packages=" and ".join(f"{one['name']} {one['version']}" for one in facts["encoder"]["packages"]),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from goama.errors import GoamaError
 FILE = "model.bin"
 _VERSION = 6
 _LARGEST_RANK = 4
-_MOST_VARIABLES = 10_000
+_MOST_VARIABLES, _MOST_LAYERS = 10_000, 200
 _FLOATS = {0: torch.float32, 4: torch.float16, 5: torch.bfloat16}
 _INT16 = 2
 _QUANTISED = {1: "int8", _INT16: "int16"}
@@ -157,9 +158,10 @@ class _File:
         heads = self._variable("num_heads")
         if heads.kind != _INT16 or heads.size != 2:
             raise self._refusal(f"damaged ({_PREFIX}num_heads is no number)")
-        layers = 0
-        while f"layer_{layers}/self_attention/linear_0/weight" in self._index:
-            layers += 1
+        numbers = [int(found[1]) for name in self._index if (found := re.match(r"layer_(\d{1,9})/", name))]
+        layers = 1 + max(numbers, default=-1)
+        if layers > _MOST_LAYERS:
+            raise self._refusal("damaged (more layers than any Whisper model has)")
         sizes = {
             "num_mel_bins": bins,
             "hidden_size": width,
