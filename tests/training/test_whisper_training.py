@@ -135,7 +135,7 @@ def test_clips_over_30_s_are_left_out_by_name(speech, corpus, whisper_encoder, t
     sound = torch.cat([torch.from_numpy(cut.load_audio()[0]) for cut in corpus.cuts("train")] * 2)
     for name, seconds in (("long", 30.5), ("fits", 30.0)):
         soundfile.write(source / f"{name}.flac", sound[: int(seconds * SAMPLE_RATE)].numpy(), SAMPLE_RATE)
-        rows.append(rows[0] | {"file_name": f"{name}.flac", "text": "een lange zin", "split": "train"})
+        rows.append(rows[0] | {"id": name, "file_name": f"{name}.flac", "text": "een lange zin", "split": "train"})
     (source / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
     longer = prepare(read_source(str(source)), tmp_path / "corpus", source="test", language="nl").corpus
     plan = a_plan(longer, whisper_encoder)
