@@ -1,4 +1,4 @@
-"""Copies of a sound, found by fingerprints of a few bytes per second even after the sound was encoded again.
+"""Acoustic fingerprints find copies of a clip, also encoded again: a few bytes a second, compared in pairs.
 
 Signs of differences of band energies over time and frequency, after Haitsma and Kalker (ISMIR 2002).
 """
@@ -34,11 +34,11 @@ SIMILAR_SKETCH = 0.6
 
 _SKETCHES_AT_ONCE = 256
 
-_COARSE_FRAMES, _COARSE_LAGS = 4, 2
-"""The coarse comparison uses every fourth frame and every second lag, which is some thirty times cheaper."""
-_COARSE_MARGIN = 0.1
-"""Largest excess of the coarse share of differing bits; at most 0.064 in 437 copies of a second or more."""
-_SHORTEST_COARSE = 64  # frames, one second: for shorter copies the coarse share was up to 0.12 too high
+_GLANCE_FRAMES, _GLANCE_LAGS = 4, 2
+"""The coarse comparison takes every fourth frame and every second lag: about thirty times cheaper."""
+_GLANCE_MARGIN = 0.1
+"""Margin of the coarse comparison: 437 copies of a second and more had at most 0.064 more differing bits in it."""
+_SHORTEST_GLANCE = 64  # frames, one second: of shorter copies a glance saw up to 0.12 more
 
 _EDGES = np.round(np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _BANDS + 1) * _WINDOW_SAMPLES / SAMPLE_RATE).astype(int)
 _HANN = np.hanning(_WINDOW_SAMPLES).astype(np.float32)
@@ -56,7 +56,7 @@ class Fingerprint:
 
 
 def fingerprint(mono: np.ndarray) -> Fingerprint:
-    """The fingerprint of a clip (N,) at 16 kHz; it does not depend on the gain."""
+    """The fingerprint of a clip (N,) at 16 kHz; it does not depend on gain."""
     shortest = _WINDOW_SAMPLES + (_SKETCH[0] + _STEP_FRAMES) * _HOP
     if len(mono) < shortest:
         mono = np.pad(mono, (0, shortest - len(mono)))
@@ -91,24 +91,24 @@ def find_copies(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, float
         for one in range(start, stop):
             others = one + 1 + np.flatnonzero(similar[one - start, one + 1 - start : ends[one] - start])
             tolerated = _tolerated(int(lengths[one]))
-            seen = _coarse_bits_that_differ(int(lengths[one]), one_after_another, begins[one], begins[others])
-            for other in others[seen <= tolerated + _COARSE_MARGIN]:
+            seen = _bits_that_differ_at_a_glance(int(lengths[one]), one_after_another, begins[one], begins[others])
+            for other in others[seen <= tolerated + _GLANCE_MARGIN]:
                 differ = bits_that_differ(prints[order[one]].bits, prints[order[other]].bits)
                 if differ <= tolerated:
                     first, second = sorted((order[one], order[int(other)]))
                     yield first, second, differ
 
 
-def _coarse_bits_that_differ(frames: int, bits: np.ndarray, begin: int, others: np.ndarray) -> np.ndarray:
-    """Roughly `bits_that_differ` between one clip and each of the others, (N,); zeros if the clip is too short.
+def _bits_that_differ_at_a_glance(frames: int, bits: np.ndarray, begin: int, others: np.ndarray) -> np.ndarray:
+    """`bits_that_differ` of one clip and each of the others (N,), coarsely; 0 where the clip is too short for that.
 
     bits: those of all clips, one after another; the clip begins at `begin`, the others, which are not shorter, at
     `others` (N,).
     """
-    if frames < _SHORTEST_COARSE or not len(others):
+    if frames < _SHORTEST_GLANCE or not len(others):
         return np.zeros(len(others))
-    compared = np.arange(_LAG_FRAMES, frames - _LAG_FRAMES, _COARSE_FRAMES)
-    lags = np.arange(-_LAG_FRAMES, _LAG_FRAMES + 1, _COARSE_LAGS)
+    compared = np.arange(_LAG_FRAMES, frames - _LAG_FRAMES, _GLANCE_FRAMES)
+    lags = np.arange(-_LAG_FRAMES, _LAG_FRAMES + 1, _GLANCE_LAGS)
     differ = np.empty((len(lags), len(others)))
     for row, lag in enumerate(lags):
         there = bits[others[:, None] + (compared + lag)]
@@ -122,9 +122,9 @@ def _tolerated(frames: int) -> float:
 
 
 def bits_that_differ(one: np.ndarray, other: np.ndarray) -> float:
-    """The smallest share of differing bits, (frames,) uint16 each, over lags of up to a quarter of a second.
+    """The smallest share of bits that differ between two (T,) uint16 over lags of up to a quarter of a second.
 
-    It is 1 where the clips differ too much in length.
+    1 where their lengths do not fit.
     """
     smallest = 1.0
     shortest = 0.8 * min(len(one), len(other))

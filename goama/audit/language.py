@@ -1,4 +1,4 @@
-"""Checks whether the language code exists, and whether the texts are in a script of that language."""
+"""Checks of the language: whether its code exists, and whether the texts are in a script of that language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from goama.audit.letters import script
 from goama.text.languages import SHORTER_CODE
 
 OTHER_SCRIPT_SHARE = 0.9
-"""Share of a clip's letters, and of the clips, in another script; a few names and borrowed words do not count."""
+"""Share of a clip's letters, and share of the clips: names and borrowed words alone do not count."""
 
 _FEWEST_LETTERS = 100
 
@@ -66,7 +66,7 @@ _SCRIPTS: dict[str, tuple[frozenset[str], str]] = {
 
 
 def check_language(clips: Sequence[ClipFacts], given: str | None) -> list[Finding]:
-    """Findings about the language; `given` by the user overrides the language that the clips name."""
+    """Findings on the language; `given`: the one that the user named, taken before those of the clips."""
     found = [_unregistered(clips, given), _other_script(clips, given)]
     return [finding for finding in found if finding]
 

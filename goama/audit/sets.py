@@ -1,4 +1,4 @@
-"""Checks whether train, dev and test are separate and large enough, and who speaks in them."""
+"""Checks of the splits: overlap of texts and speakers, size, and balance of speakers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ clusters, which widens the interval as much as having 1.6 times fewer words."""
 WORDS_NEEDED = round(1.96**2 * ASSUMED_WER * (1 - ASSUMED_WER) / INTERVAL**2 * DESIGN_EFFECT)
 
 LARGEST_SPEAKER_SHARE = 0.5
-"""Share of the speech above which one of several speakers dominates the corpus."""
+"""Largest share of the speech that one of several speakers should have."""
 
 ENOUGH_SPEAKERS = 8
-"""Minimum number of speakers for which `goama prepare` makes speaker-disjoint splits."""
+"""Minimum number of speakers for speaker-disjoint splits in `goama prepare`."""
 
 _FEW_WORDS = 3
-"""Shorter sentences (yes; good morning) naturally occur in two splits."""
+"""Shorter sentences (yes; good morning) are expected in two splits."""
 
 
 def check_sets(clips: Sequence[ClipFacts], copies: frozenset[str] = frozenset()) -> list[Finding]:
-    """Findings about splits and speakers; `copies` are ids of duplicates, which have a finding of their own."""
+    """Findings on the splits; `copies`: ids of clips already reported as copies of another recording."""
     usable = [clip for clip in clips if clip.normalised and not clip.fault]
     found = [
         _same_text([clip for clip in usable if clip.id not in copies]),

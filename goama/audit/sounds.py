@@ -1,4 +1,4 @@
-"""The sounds of the clips of an audit, so that its page can play them."""
+"""Remembers where the sound of each audited clip is, so that the audit's page can play it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_BYTES = 256_000_000  # of sound that lies inside a data set, not in files 
 
 
 class Sounds:
-    """An iterable over the clips that notes where their sounds are; called with a clip's facts it returns the sound."""
+    """Gives the clips it was made of; called with a clip's facts afterwards, returns its sound."""
 
     def __init__(self, clips: Iterable[SourceClip]):
         self._clips = clips

@@ -62,10 +62,7 @@ def _nothing_left(clips: Sequence[ClipFacts], total: int) -> Finding | None:
 
 
 def _matches(texts: Transcripts, pattern: re.Pattern[str], needs: str = "") -> dict[str, str]:
-    """Clip id to what the pattern matches in it, without clips that have no match.
-
-    `needs` are characters of which the texts must have one; otherwise nothing is searched.
-    """
+    """Clip id -> what was found, for each clip with a match; nothing is searched unless one of `needs` occurs."""
     if needs and not texts.characters & set(needs):
         return {}
     found = {}

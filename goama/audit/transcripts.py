@@ -1,4 +1,4 @@
-"""The transcripts that all checks of texts work on, and patterns of what is not a word in them."""
+"""The transcripts of a source, and the parts of them that are no words: the input of all checks of text."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ WORD = re.compile(r"[^\W\d_]+")
 
 @dataclass(frozen=True)
 class Transcripts:
-    """Clips with a text, and all characters in them, so that a check for absent characters ends at once."""
+    """Clips with a text, and every character that occurs in one: checks for other characters need not look further."""
 
     clips: Sequence[ClipFacts]
     characters: frozenset[str]
 
     @classmethod
     def of(cls, clips: Sequence[ClipFacts]) -> Transcripts:
-        """The transcripts of those clips that have a text."""
+        """Those of the clips that have a text."""
         written = [clip for clip in clips if clip.text.strip()]
         return cls(written, frozenset(character for clip in written for character in set(clip.text)))
 
 
 def without_annotations(text: str) -> str:
-    """The text with annotations, addresses and markup replaced by spaces."""
+    """The text with a space in place of each annotation, address and markup."""
     return MARKUP.sub(" ", URL.sub(" ", ANNOTATION.sub(" ", text)))
 
 
