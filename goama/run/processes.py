@@ -112,9 +112,9 @@ class Processes:
                 message[0] = work()
             except _EXPECTED as error:
                 message[1] = error
-        result, error = broadcast_object_list(message)
-        if error is not None:
-            raise error
+        result, failure = broadcast_object_list(message)
+        if failure is not None:
+            raise failure
         return result
 
     def together(self, work: Callable[[], Result]) -> Result:
