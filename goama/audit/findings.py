@@ -38,6 +38,7 @@ class Finding:
             raise ValueError(f"severity {self.severity!r} is none of {SEVERITIES}")
 
     def to_json(self) -> dict[str, Any]:
+        """The finding as JSON, each field under its own name."""
         return {**asdict(self), "clips": list(self.clips), "details": dict(self.details)}
 
 
@@ -130,6 +131,7 @@ class Audit:
 
     @property
     def has_errors(self) -> bool:
+        """Whether any finding is an error."""
         return any(finding.severity == "error" for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
