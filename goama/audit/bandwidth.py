@@ -1,4 +1,4 @@
-"""How high a clip's sound reaches, and whether it ends there in an edge: what telephones and strong compression leave.
+"""A clip's bandwidth, and whether its spectrum ends in an edge, as telephones and strong compression leave it.
 
 Speech without s, f or sh falls off gently towards its highest sounds; what was cut off ends within a few hundred Hz.
 """
@@ -58,7 +58,7 @@ class Bandwidth:
 
 
 def bandwidth(mono: np.ndarray, levels: np.ndarray) -> Bandwidth:
-    """Of a clip (N,) at 16 kHz with the dB of its frames of 20 ms.
+    """The bandwidth of a clip (N,) at 16 kHz, given its levels (T,) in dB for frames of 20 ms.
 
     Measured over its speech, fricatives included, so that what a clip holds up there at any time counts.
     """

@@ -1,4 +1,4 @@
-"""The same sound found again, also after it was encoded anew: a few bytes a second of each clip, compared in pairs.
+"""Acoustic fingerprints find copies of a clip, also encoded again: a few bytes a second, compared in pairs.
 
 Signs of differences of band energies over time and frequency, after Haitsma and Kalker (ISMIR 2002).
 """
@@ -34,9 +34,9 @@ SIMILAR_SKETCH = 0.6
 _SKETCHES_AT_ONCE = 256
 
 _GLANCE_FRAMES, _GLANCE_LAGS = 4, 2
-"""At a glance, bits are compared in every fourth frame and at every second lag: some thirty times cheaper."""
+"""The coarse comparison takes every fourth frame and every second lag: about thirty times cheaper."""
 _GLANCE_MARGIN = 0.1
-"""Share of bits by which a glance may see more differ than do: of 437 copies of a second and more, at most 0.064."""
+"""By how much the coarse share of differing bits may exceed the true one: at most 0.064 for 437 copies of 1 s and more."""
 _SHORTEST_GLANCE = 64  # frames, one second: of shorter copies a glance saw up to 0.12 more
 
 _EDGES = np.round(np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _BANDS + 1) * _WINDOW_SAMPLES / SAMPLE_RATE).astype(int)
@@ -55,7 +55,7 @@ class Fingerprint:
 
 
 def fingerprint(mono: np.ndarray) -> Fingerprint:
-    """Of a clip (N,) at 16 kHz; gain makes no difference."""
+    """The fingerprint of a clip (N,) at 16 kHz; it does not depend on gain."""
     shortest = _WINDOW_SAMPLES + (_SKETCH[0] + _STEP_FRAMES) * _HOP
     if len(mono) < shortest:
         mono = np.pad(mono, (0, shortest - len(mono)))
@@ -99,7 +99,7 @@ def find_copies(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, float
 
 
 def _bits_that_differ_at_a_glance(frames: int, bits: np.ndarray, begin: int, others: np.ndarray) -> np.ndarray:
-    """Like `bits_that_differ`, of one clip and each of the others (N,), roughly; 0 where the clip is too short for it.
+    """`bits_that_differ` of one clip and each of the others (N,), coarsely; 0 where the clip is too short for that.
 
     bits: those of all clips; the clips compared begin at `begin` and `others` in it, the others being no shorter.
     """

@@ -1,4 +1,4 @@
-"""Whether the language's code is one, and whether the texts are in a script that the language is written in."""
+"""Checks of the language: whether its code exists, and whether the texts are in a script of that language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from goama.audit.letters import script
 from goama.text.languages import SHORTER_CODE
 
 OTHER_SCRIPT_SHARE = 0.9
-"""Of a clip's letters in another script, and of all clips such clips: names and borrowed words are no other script."""
+"""Share of a clip's letters, and share of the clips: names and borrowed words alone do not count."""
 
 _FEWEST_LETTERS = 100
 
@@ -66,7 +66,7 @@ _SCRIPTS: dict[str, tuple[frozenset[str], str]] = {
 
 
 def check_language(clips: Sequence[ClipFacts], given: str | None) -> list[Finding]:
-    """`given`: by the user, before what the clips say of themselves; None where only they do."""
+    """Findings on the language; `given`: the one that the user named, which takes precedence over those of the clips."""
     found = [_unregistered(clips, given), _other_script(clips, given)]
     return [finding for finding in found if finding]
 

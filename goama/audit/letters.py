@@ -1,4 +1,4 @@
-"""Scripts, and letters that look alike: what the eye cannot see in a transcript and a vocabulary can."""
+"""Scripts, and letters that look alike but have different code points."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ for _one, _other in _pairs():
     _ALIKE.setdefault(_other, {})[script(_one) or ""] = _one
 
 TWINS = tuple((pair[0], pair[1]) for pair in _TWINS.split())
-"""Letters that look alike and of which an alphabet has one."""
+"""Letters that look alike, of which an alphabet has only one."""
 
 
 def alike_in(character: str, wanted: str) -> str | None:
@@ -73,7 +73,7 @@ def named(character: str) -> str:
 
 
 def shown(character: str) -> str:
-    """The character as it can be printed: marks on a dotted circle, what cannot be seen as its code point."""
+    """The character in printable form: marks on a dotted circle, invisible characters as code points."""
     if unicodedata.category(character[0])[0] == "M":
         return "◌" + character
     return character if character.isprintable() and not character.isspace() else f"U+{ord(character[0]):04X}"

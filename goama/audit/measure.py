@@ -18,19 +18,19 @@ from goama.sound.activity import FLOOR_DB, FRAME_SAMPLES, SPEECH_BELOW_LOUD_DB, 
 from goama.sound.audio import SAMPLE_RATE, Audio
 
 _FLAT_RUN = 3
-"""Samples in a row at the same extreme: of a speech wave, no more than two are within one step of its peak."""
+"""Shortest flat top (samples): an unclipped speech wave has at most two samples within one step of its peak."""
 
 _FLAT_STEP = 1.5 / 32768  # of 16-bit samples, with the rounding after a change of gain
 _QUIETEST_PEAK = 0.01  # −40 dB: below it, a few quantisation steps are the whole wave
 
 _DOMINATES_DB = 10.0
 _TURN_SHARE = 0.15
-"""Two people, one on each channel: each louder by 10 dB than the other in at least 15 % of the loud frames."""
+"""Two speakers, one on each channel: each channel is louder by 10 dB in at least 15 % of the loud frames."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """What is left of a clip's sound. Levels are dB relative to digital full scale.
+    """What is measured of a clip's sound. Levels are dB relative to digital full scale.
 
     rms_db:         of the frames with speech
     noise_db:       of the quietest frames (the 5th percentile)
@@ -134,7 +134,7 @@ def _over_full_scale(mono: np.ndarray) -> tuple[float, int]:
 
 
 def _runs(where: np.ndarray) -> tuple[int, int]:
-    """How many samples lie in runs of three and more, and how many such runs there are."""
+    """(samples in runs of three and more, number of such runs)."""
     places = np.flatnonzero(where)
     if len(places) < _FLAT_RUN:
         return 0, 0

@@ -25,7 +25,7 @@ SAME_EDGE_SHARE = 0.5
 a source's own history lie at one place. Five clips within 300 Hz, and half of all that end so, are no chance."""
 
 WHOLE_CORPUS_SHARE = 0.9
-"""What nearly all clips have is the corpus's own kind, not a slip."""
+"""From this share of clips on, a narrow band is a property of the corpus and not a mistake."""
 
 _WHY = (
     "s, f and sh differ above 4 kHz. If all recordings are so, those to be transcribed should be so too; if some "

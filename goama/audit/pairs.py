@@ -12,20 +12,20 @@ from goama.audit.encoder_frames import EncoderFrames, FrameCount
 from goama.audit.findings import ClipFacts, Finding, finding_if, of
 
 FEWEST_CLIPS = 20
-"""A line through fewer clips says nothing about the language."""
+"""Minimum number of clips for a fitted line."""
 
 FAR_DEVIATIONS, LEAST_RATIO = 4.0, 1.8
 """A clip is far from the line when log(seconds) is off by more than four robust standard deviations of clips of its
 length, and its speed by more than 1.8 times: nobody who reads aloud changes speed so much."""
 
 FEWEST_LETTERS = 4
-"""Shorter texts are no measure of too much text: a quick "si" takes a tenth of a second."""
+"""Shorter texts are never reported as too much text: a quick "si" takes a tenth of a second."""
 
 IMPOSSIBLE_RATE = 32.0
 """Letters a second of speech, in texts of ten letters and more: the fastest auctioneers reach 25."""
 
 _LEAST_DEVIATION = 0.12
-"""Of log(seconds): how steadily a trained speaker reads; a line is never trusted to be finer."""
+"""Lower bound of the deviation of log(seconds): that of a trained speaker who reads."""
 
 _CLIPS_PER_LENGTH = 100  # short clips scatter more than long ones: each length has its own deviation
 _SLOPES = 20_000  # pairs of clips that the Theil-Sen slope is the median of
@@ -148,7 +148,7 @@ def _evidence(clips: Sequence[ClipFacts], missing: np.ndarray) -> dict[str, str]
 
 
 def _off_the_line(clips: Sequence[ClipFacts], room: np.ndarray) -> list[Finding | None]:
-    """`room` (N,) bool: clips whose text CTC can place; of the others that is said already."""
+    """`room` (N,) bool: clips whose text CTC can place; the others are reported already."""
     if len(clips) < FEWEST_CLIPS:
         return []
     characters = np.array([clip.characters for clip in clips], dtype=float)

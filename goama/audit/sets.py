@@ -1,4 +1,4 @@
-"""Whether train, dev and test are apart, large enough, and by whom they are spoken."""
+"""Checks of the splits: overlap of texts and speakers, size, and balance of speakers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ clusters, which widens the interval as if there were 1.6 times fewer words."""
 WORDS_NEEDED = round(1.96**2 * ASSUMED_WER * (1 - ASSUMED_WER) / INTERVAL**2 * DESIGN_EFFECT)
 
 LARGEST_SPEAKER_SHARE = 0.5
-"""Of the speech: one of several speakers with more than that, and the model is mostly theirs."""
+"""Largest share of the speech that one of several speakers should have."""
 
 ENOUGH_SPEAKERS = 8
-"""From so many on `goama prepare` keeps whole speakers apart."""
+"""Minimum number of speakers for speaker-disjoint splits in `goama prepare`."""
 
 _FEW_WORDS = 3
-"""Sentences shorter than that (yes; good morning) meet in two splits by nature."""
+"""Shorter sentences (yes; good morning) are expected in two splits."""
 
 
 def check_sets(clips: Sequence[ClipFacts], copies: frozenset[str] = frozenset()) -> list[Finding]:
-    """`copies`: ids of clips that are the recording of another, which is said already."""
+    """Findings on the splits; `copies`: ids of clips already reported as copies of another recording."""
     usable = [clip for clip in clips if clip.normalised and not clip.fault]
     found = [
         _same_text([clip for clip in usable if clip.id not in copies]),

@@ -1,4 +1,4 @@
-"""What is wrong with the sound of the clips."""
+"""Checks of the sound: silence, clipping, noise, loudness, channels, sample rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters: of another alphabet, alike to the eye, too rare to be learnt, written in two ways."""
+"""Checks of letters: from another alphabet, look-alikes, too rare to be learnt, written in two ways."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670\u1ab0-\u1aff
 
 
 def check_spelling(clips: Sequence[ClipFacts]) -> list[Finding]:
-    """Findings on the letters of the texts; clips without a text are passed over."""
+    """Findings on the letters of the texts; clips without a text are skipped."""
     texts = Transcripts.of(clips)
     found = [
         *_foreign_letters(texts),
@@ -47,7 +47,7 @@ def check_spelling(clips: Sequence[ClipFacts]) -> list[Finding]:
 
 
 def alphabet(clips: Iterable[ClipFacts]) -> tuple[Letter, ...]:
-    """Every unit of the normalised texts, most frequent first, with clips to hear it in."""
+    """Every unit of the normalised texts, most frequent first, with clips that have it."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = defaultdict(list)
     for clip in clips:

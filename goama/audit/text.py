@@ -62,7 +62,7 @@ def _nothing_left(clips: Sequence[ClipFacts], total: int) -> Finding | None:
 
 
 def _matches(texts: Transcripts, pattern: re.Pattern[str], needs: str = "") -> dict[str, str]:
-    """Clip id -> what was found, of every clip where something was; `needs`: one of these must occur at all."""
+    """Clip id -> what was found, for each clip with a match; nothing is searched unless one of `needs` occurs."""
     if needs and not texts.characters & set(needs):
         return {}
     found = {}

@@ -93,7 +93,7 @@ def check(
 
 
 def _require_writable(option: str, file: Path) -> None:
-    """Before hours of work are done for it, find out whether the file can be written."""
+    """Raises `GoamaError` when the file cannot be written, before hours of work are done for it."""
     if not file.parent.is_dir():
         raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
     if file.is_dir():
@@ -117,7 +117,7 @@ def _as_typed(options: Mapping[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _nothing_written() -> Iterator[None]:
-    """Says of a Ctrl-C that it left everything as it was."""
+    """On Ctrl-C, says that nothing was written, and exits with status 130."""
     try:
         yield
     except KeyboardInterrupt:

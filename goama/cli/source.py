@@ -1,4 +1,4 @@
-"""What says how a source is read: the same options for every verb that takes one."""
+"""Options that say how a source is read, the same for every command that takes one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class WantedSource:
     options: dict[str, Any]
 
     def read(self) -> Source:
-        """Its clips; says what it was taken for. Raises `GoamaError` where it cannot be read."""
+        """The clips of the source; prints how it was read. Raises `GoamaError` where it cannot be read."""
         from goama.sources.source import Choices, Columns, read_source
 
         given = self.options
@@ -82,7 +82,7 @@ class WantedSource:
 
 
 def takes_source(verb: Callable[..., None]) -> Callable[..., None]:
-    """On the command line, the verb's first parameter becomes SOURCE and the options above, after its own."""
+    """The command with SOURCE and the options above in place of its first parameter."""
 
     def command(source: str, **given: Any) -> None:
         options = {name: given.pop(name) for name in _OPTIONS}

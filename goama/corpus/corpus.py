@@ -7,7 +7,7 @@ CORPUS/train/*.flac
 CORPUS/normaliser.json        the rules that made `text` of `original_text`
 CORPUS/left-out.jsonl         every clip that is not here, and why
 
-`goama shard` writes a corpus whose sound lies in tar files instead, here or in object storage (shard.py).
+`goama shard` writes a corpus whose sound lies in tar files instead, here or in object storage (tar_shards.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`goama prepare --dry-run`: what would be made of a source, shown before it is; nothing is written."""
+"""`goama prepare --dry-run`: shows what `prepare` would make of a source; nothing is written."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def dry_run(
     replacements: Sequence[Replacement] = (),
     progress: Callable[[int], None] | None = None,
 ) -> DryRun:
-    """Decode and judge every clip as `prepare` does. Raises `GoamaError` where that would."""
+    """What `prepare` would do with these arguments. Raises `GoamaError` where `prepare` would."""
     selection = select_clips(clips, CorpusOptions(source, language, seed, split_by, replacements), progress=progress)
     texts: dict[str | None, list[str]] = defaultdict(list)
     for clip in selection.clips:
@@ -74,7 +74,7 @@ def dry_run(
 
 
 def _unused(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Replacement, ...]:
-    """Entries of the table that occur in no text: a slip in the table, most often."""
+    """Entries of the table that occur in no text, usually because of a mistake in the table."""
     if REPLACE not in normaliser.rules:
         return ()
     before = replace(normaliser, rules=normaliser.rules[: normaliser.rules.index(REPLACE)])
@@ -102,7 +102,7 @@ def write_numbers(plan: DryRun, path: Path) -> str:
 
 
 def print_dry_run(plan: DryRun, console: Console) -> None:
-    """Show it: rules with examples, characters, numbers, proposals, clips left out, splits."""
+    """Print rules with examples, characters, numbers, proposals, clips left out and splits."""
 
     def say(sentence: str = "", style: str | None = None) -> None:
         console.print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
@@ -174,7 +174,7 @@ def _say_proposals(changes: TextChanges, say: Callable[..., None]) -> None:
 
 
 def side_by_side(before: str, after: str) -> tuple[Text, Text]:
-    """Two lines, what goes in red and what comes in green, cut to the first change where they are long."""
+    """Two lines, deletions in red and insertions in green; long lines are cut to the first change."""
     opcodes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     changed = [(tag != "equal", slice(a, b), slice(c, d)) for tag, a, b, c, d in opcodes]
     return (
@@ -197,7 +197,7 @@ def _diff_line(text: str, sign: str, colour: str, pieces: Sequence[tuple[bool, s
 
 
 def visible(text: str) -> str:
-    """Spaces, marks and what has no shape, as something to see."""
+    """The text with spaces, combining marks and invisible characters made visible."""
 
     def shown(character: str) -> str:
         category = unicodedata.category(character)

@@ -83,7 +83,7 @@ def _read_one_row_group_at_a_time(config: Any) -> None:
 
 
 def _rows_in(files: Sequence[str]) -> int | None:
-    """The rows of parquet files on this machine, by what they say at their ends; None for any other files."""
+    """Number of rows of local parquet files, from their footers; None for any other files."""
     import pyarrow.parquet
 
     if not files or not all(file.endswith(".parquet") and Path(file).is_file() for file in files):
@@ -92,7 +92,7 @@ def _rows_in(files: Sequence[str]) -> int | None:
 
 
 def _ask_hub(source: str) -> None:
-    """One short question first: `datasets` itself tries an unreachable Hub for minutes."""
+    """Raises `GoamaError` when the Hub cannot be reached: `datasets` itself would try for minutes."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
@@ -119,7 +119,7 @@ def _reason(error: Exception) -> str:
 def read_dataset(
     rows: Any, columns: Columns, source: str, *, split: str | None, sounds: SoundFiles | None = None
 ) -> Iterator[SourceClip]:
-    """The clips of a `datasets` (iterable) data set; `split` is the one they are in, None where it is nothing's name.
+    """The clips of a `datasets` (iterable) data set; `split`: their split, None where its name is not one of a split.
 
     `sounds` says where files lie that rows only name; None: such rows are faulty.
     Raises `GoamaError` when a column is missing, or the rows cannot be read to their end.

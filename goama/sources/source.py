@@ -1,7 +1,7 @@
-"""A source somebody already has is recognised by what lies there and becomes a stream of clips.
+"""A folder, a file or a Hub id becomes a stream of clips; its format is recognised by its files.
 
-Nothing is decoded here. What is wrong with a source as a whole is said before its first clip; what is wrong with one
-row or annotation goes along as that clip's `fault`.
+No sound is decoded here. Errors of the source as a whole are raised before its first clip; an error in one row or
+annotation becomes that clip's `fault`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ANNOTATIONS = {
     "vtt": ("WebVTT subtitles", ".vtt", read_subtitles),
 }
 FORMATS = ("ljspeech", "audiofolder", "common-voice", "kaldi", "parquet", *_ANNOTATIONS, "table")
-"""What a folder may be, in the order in which they are thought of where it could be several."""
+"""Formats of a folder; the first that matches is taken."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DEEPEST = 4  # folders in folders that are searched for annotation files
@@ -98,7 +98,7 @@ def read_source(
 
 
 def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, choices: Choices) -> None:
-    """An option that would change nothing is a misunderstanding."""
+    """Raises `GoamaError` for an option that has no effect on this kind of source."""
     tables, tiers = ("audiofolder", "ljspeech", "common-voice", "table"), ("elan", "textgrid")
     meant_for = (
         ("--tier", choices.tiers, tiers),
@@ -120,7 +120,7 @@ def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, c
 
 
 def _kind_of_folder(folder: Path, wanted: str | None) -> tuple[str, list[str]]:
-    """What the folder is, and what else it could be."""
+    """The format of the folder, and the other formats that match."""
     if wanted is not None:
         if wanted not in FORMATS:
             raise GoamaError(f"--format {wanted}: formats are {', '.join(FORMATS)}")
@@ -252,7 +252,7 @@ def _kind_of_file(path: Path, wanted: str | None) -> str:
 
 
 def _refuse_other_kinds(path: Path) -> None:
-    """What people name as a source, and what is to be done with it first."""
+    """Raises `GoamaError` for files that are no source, such as recordings and archives, and says what to do with them."""
     try:
         with path.open("rb") as file:
             beginning = file.read(8)

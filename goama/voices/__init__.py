@@ -1,4 +1,4 @@
-"""Real speech without a hub: transcribed recordings in Debian's packages to a folder that goama can prepare.
+"""Real speech without the Hub: transcribed recordings in Debian packages become a folder that goama can prepare.
 
 `VOICES` is the catalogue and costs nothing to import; `get_voice` fetches, judges and writes one of them.
 """
@@ -126,7 +126,7 @@ def _read(voice: Voice, tree: Path) -> Iterator[VoiceClip]:
 
 
 def _place(voice: Voice, verdicts: list[Verdict]) -> tuple[list[Placed], list[Verdict]]:
-    """Usable clips to their splits; the rest, and clips whose text is held out elsewhere, to the left-out."""
+    """(usable clips with their splits, clips left out); a clip whose text is in a held-out split is left out."""
     from goama.voices.folder import Placed
     from goama.voices.selection import Verdict
     from goama.voices.splits import REPEATED, split_by_scene, split_by_text

@@ -76,7 +76,7 @@ def _read_list(tree: Path, language: str) -> dict[str, str]:
 
 
 def _repair(text: str, language: str) -> str:
-    """Numbers up to twelve in words, signs in brackets away, Spanish accents back."""
+    """The text with numbers up to twelve in words, without signs in brackets, with Spanish accents restored."""
     words = NUMBERS[language].split()
     text = re.sub(
         r"\b\d+\b",

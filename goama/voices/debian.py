@@ -1,4 +1,4 @@
-"""Debian packages by name to one tree of their files, without root and without installing anything.
+"""Debian packages are fetched and unpacked into one folder, without root and without installing anything.
 
 `apt-get download` fetches and verifies them, `dpkg-deb -x` unpacks them into a folder that is thrown away.
 """

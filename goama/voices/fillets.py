@@ -1,4 +1,4 @@
-"""Fish Fillets NG: a small and a big fish talk their way through a puzzle game, in Dutch or in Czech.
+"""Fish Fillets NG: the dialogues of a puzzle game, in Dutch or in Czech.
 
 Sound: `sound/<level>/<language>/<name>.ogg` of fillets-ng-data-<language>. Text, in fillets-ng-data:
 `script/<level>/*dialogs_<language>.lua` and `script/share/*_dialogs_<language>.lua`, pairs of

@@ -1,4 +1,4 @@
-"""Verdicts to an audiofolder: metadata.jsonl, audio/, LICENCE, ATTRIBUTION.md and left-out.jsonl."""
+"""Writes a voice as an audiofolder: metadata.jsonl, audio/, LICENCE, ATTRIBUTION.md and left-out.jsonl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings to train, dev and test: the same clip falls into the same split on every machine, forever.
+"""Splits of the voices: a clip is in the same split on every machine and in every version.
 
 Every split hangs on an MD5 of the comparison key or of the scene, never on order or chance.
 """
