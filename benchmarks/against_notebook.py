@@ -163,13 +163,13 @@ def run_side(side: str, corpus: Path, manifests: dict[str, Path], out: Path, cli
 def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     """Trains one epoch with goama's learner, batches and plan, and writes result.json."""
     import torch
-    from accelerate import Accelerator
     from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
 
     from goama.corpus.corpus import Corpus
     from goama.data.batches import DataPlace, TrainingBatches
     from goama.data.mixture import Mixture
-    from goama.model.encoder import load_for_training, read_config
+    from goama.model.encoder import read_config
+    from goama.model.loading import load_for_training
     from goama.run.recipe import read_recipe
     from goama.sound.log_mel import LogMel
     from goama.text import Vocabulary
@@ -199,9 +199,7 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
         betas=recipe.train.betas,
         weight_decay=recipe.train.weight_decay,
     )
-    learner = Learner(
-        Accelerator(mixed_precision=recipe.train.precision), loaded.network.train(), optimiser, LogMel(2), vocabulary
-    )
+    learner = Learner(loaded.network.train(), optimiser, LogMel(2), vocabulary, precision=recipe.train.precision)
     batches = TrainingBatches(
         cuts, vocabulary, batch_s=recipe.data.batch_seconds, seed=42, workers=int(recipe.data.workers)
     )
@@ -339,8 +337,8 @@ def goama_accuracy(corpus: Path, out: Path, minutes: float, seed: int) -> dict[s
 
     from goama.corpus.corpus import Corpus
     from goama.data.mixture import Mixture
+    from goama.run.metrics import read_metrics
     from goama.run.recipe import read_recipe
-    from goama.training.monitor import read_metrics
     from goama.training.train import train
 
     opened = Corpus.open(corpus)
@@ -349,7 +347,7 @@ def goama_accuracy(corpus: Path, out: Path, minutes: float, seed: int) -> dict[s
     clips = score_best(trained, opened, "test")
     return {
         "steps": trained.outcome.state.step,
-        "peak_learning_rate": max(line.get("learning_rate") or 0.0 for line in read_metrics(out)),
+        "peak_learning_rate": max(line.get("learning_rate") or 0.0 for line in read_metrics(out).lines),
         "clips": None if clips is None else [counts(clip) for clip in clips],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
     from goama.data.mixture import Mixture
     from goama.evaluation.evaluate import evaluate
     from goama.recognition.recogniser import Recogniser
+    from goama.reports.run_page import REPORT_FILE, RunPage
     from goama.run.recipe import read_recipe
     from goama.sources.source import read_source
     from goama.training.train import train
@@ -50,13 +52,16 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
     step(f"$ goama train {corpus_folder} -o {run} --encoder {encoder} -s train.minutes={minutes:g}")
     started = time.monotonic()
     resume = (run / "run.json").is_file()
-    trained = train(Mixture((corpus,)), run, encoder=encoder, recipe=recipe, resume=resume, console=console)
+    page = RunPage(run, partial(console.print, highlight=False, markup=False))
+    trained = train(
+        Mixture((corpus,)), run, encoder=encoder, recipe=recipe, resume=resume, console=console, watchers=[page]
+    )
     if trained.outcome.interrupted:
         console.print("stopped and saved; run the demo again to go on", highlight=False)
         raise SystemExit(130)
     train_minutes = trained.outcome.state.elapsed_s / 60
-    if trained.report.is_file():
-        console.print(f"report: {trained.report}", highlight=False, markup=False)
+    if (run / REPORT_FILE).is_file():
+        console.print(f"report: {run / REPORT_FILE}", highlight=False, markup=False)
 
     step(f"$ goama evaluate {trained.best} {corpus_folder} --split test")
     recogniser = Recogniser.load(trained.best)

@@ -170,8 +170,8 @@ def _add_mms_languages(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def tiny_model(corpus: Corpus, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model folder of the tiny encoder: quick to open, and it babbles."""
-    from goama.model.encoder import load_for_training
     from goama.model.folder import SpeechModel, save_model_folder
+    from goama.model.loading import load_for_training
     from goama.sound.log_mel import LogMel
     from goama.text import Vocabulary
 
@@ -180,16 +180,6 @@ def tiny_model(corpus: Corpus, tiny_encoder: Path, tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_model_folder(folder, SpeechModel(network, LogMel(2), vocabulary, corpus.normaliser), "# card")
     return folder
-
-
-@pytest.fixture
-def accelerator():
-    """A fresh accelerator on the CPU in float32."""
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state()
-    return Accelerator(cpu=True, mixed_precision="no")
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,8 @@ import pytest
 
 from goama.corpus.corpus import Corpus
 from goama.corpus.prepare import prepare
-from goama.run.checkpoint import RunState
+from goama.run.state import GuardState, RunState
 from goama.sources.source import SourceClip
-from goama.training.guard import GuardState
 from goama.training.loop import Outcome
 from goama.training.train import Trained
 
@@ -74,7 +73,7 @@ def test_a_run_that_the_guard_stopped_has_no_score_and_an_interrupted_one_ends_t
 ):
     def trained(*, interrupted: bool) -> Trained:
         state = RunState(step=40, finished=True, guard=GuardState(ended_by="guard", reason="the loss rose"))
-        return Trained(tmp_path, tmp_path / "best", tmp_path / "report.html", Outcome(state, interrupted))
+        return Trained(tmp_path, tmp_path / "best", Outcome(state, interrupted))
 
     score_best = benchmark("portions").score_best
     assert score_best(trained(interrupted=False), corpus, "dev") is None

@@ -90,6 +90,7 @@ def test_the_version_is_said():
         (("train", "{corpus}", "-o", "new", "-s", "train.minuets=1"), "did you mean train.minutes?"),
         (("train", "{corpus}", "-o", "new", "--encoder", "nobody/nothing"), "no such folder here"),
         (("transcribe", "{run}", "a.wav", "--to", "docx"), "formats are txt, json"),
+        (("transcribe", "{run}", "a.wav", "--precision", "int8"), "possible are no, bf16"),
         (("transcribe", "{run}", "a/tape.wav", "b/tape.wav", "-o", "new"), "another recording has the same name"),
         (("evaluate", "{run}", "{corpus}", "--json", "nowhere/scores.json"), "there is no folder nowhere"),
         (("voices", "get", "fillets-de", "-o", "new"), "fillets-nl"),

@@ -13,15 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "goama"
 
 PENDING = frozenset(
     {
-        "model/attention.py",
-        "model/encoder.py",
-        "model/folder.py",
         "model/fsdp.py",
         "model/trainable.py",
-        "model/waveform_layers.py",
-        "model/whisper.py",
-        "recognition/windows.py",
-        "reports",
         "run",
         "sound/whisper_mel.py",
         "training",

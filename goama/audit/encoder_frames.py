@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedConfig, Wav2Vec2BertConfig
 
 from goama.errors import GoamaError
-from goama.model.encoder import default_encoder, frame_shift_s, input_frames, output_frames, read_config
+from goama.model.default import default_encoder
+from goama.model.encoder import frame_shift_s, input_frames, output_frames, read_config
 from goama.sound.audio import SAMPLE_RATE
 
 _ADAPTER_UP_TO_MS = 20.0  # `goama train` never halves the frames of an encoder whose frames are longer

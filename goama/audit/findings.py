@@ -1,28 +1,40 @@
-"""What an audit says: findings with their clips and remedies, the facts measured of each clip, the alphabet."""
+"""Findings: what is wrong with data or with a training run; and what an audit consists of.
+
+`Finding` serves `goama check` and the diagnosis of a training run alike: both are shown by the same lines in a terminal
+and by the same part of a page.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SEVERITIES = ("info", "warning", "error")
-"""info: good to know, goama deals with it; warning: look at it; error: these clips cannot be learnt from, or a
-score on this corpus would be false."""
+"""info: nothing to mend; warning: look at it; error: these clips or this run cannot be used, or a score would be
+false."""
+
+_WIDTH = 110  # columns of a terminal
+_INDENT = " " * 9
+_NAMED_CLIPS = 3
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the audit has to say.
+    """One finding of the audit or of the diagnosis.
 
     name:      a stable word such as `audio-clipped`; other tools build on it
     severity:  one of `SEVERITIES`
-    clips:     ids, worst first where there is a worst; empty where the corpus as a whole is meant
-    message:   one sentence a linguist understands: what, how much, where
+    clips:     where: ids, worst first where there is a worst; empty where the corpus or the run as a whole is meant
+    message:   what: one sentence for a linguist, with how much and where
     why:       why it matters for recognition
     remedy:    the command or edit that mends it
-    details:   clip id -> short evidence ("peak 1.00 in 3.1 % of samples")
+    details:   clip id -> evidence for that clip ("peak 1.00 in 3.1 % of samples")
+    evidence:  what was measured of the corpus or the run as a whole; "" where `details` or `message` say it
+    subject:   the speaker or corpus it is about, where several may each have a finding of this name; else ""
+    step:      the training step at which it was first true; None for a finding about data
     """
 
     name: str
@@ -32,19 +44,49 @@ class Finding:
     why: str
     remedy: str
     details: Mapping[str, str] = field(default_factory=dict)
+    evidence: str = ""
+    subject: str = ""
+    step: int | None = None
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise ValueError(f"severity {self.severity!r} is none of {SEVERITIES}")
 
+    @property
+    def key(self) -> str:
+        """Distinguishes it from the other findings of a run."""
+        return f"{self.name}: {self.subject}" if self.subject else self.name
+
     def to_json(self) -> dict[str, Any]:
         """The finding as JSON, each field under its own name."""
         return {**asdict(self), "clips": list(self.clips), "details": dict(self.details)}
 
+    def lines(self) -> Iterator[str]:
+        """Lines for a terminal, without markup: severity and message, evidence or the first clips, remedy."""
+        yield from _wrapped(f"{self.severity:8} {self.message}  [{self.name}]")
+        if self.evidence:
+            yield from _wrapped(_INDENT + self.evidence)
+        elif self.clips:
+            for id in self.clips[:_NAMED_CLIPS]:
+                yield from _wrapped(_INDENT + id + (f" ({self.details[id]})" if self.details.get(id) else ""))
+            if len(self.clips) > _NAMED_CLIPS:
+                yield f"{_INDENT}and {len(self.clips) - _NAMED_CLIPS} more"
+        yield from _wrapped(f"{_INDENT}→ {self.remedy}")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+def _wrapped(line: str) -> Iterator[str]:
+    indent = _INDENT + "  " * line.startswith(f"{_INDENT}→")
+    yield from textwrap.wrap(
+        line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
+
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """What the audit measured of one clip; never its sound. None: not measured, because the sound was not read.
+    """What the audit measured of one clip, without its sound; None where the sound was not read.
 
     where:               file and line, or data set and row
     text:                as people wrote it; `normalised` as training will see it
@@ -55,11 +97,11 @@ class ClipFacts:
     clipped_share:       share of the samples that lie on flat tops, 0 to 1
     silence_share:       share of the clip without speech, 0 to 1
     leading_silence_s, trailing_silence_s:  before the first and after the last speech
-    bandwidth_hz:        highest frequency at which the clip has anything to hear, at most 8000
-    characters:          graphemes of the normalised text, spaces not counted
-    labels:              CTC labels of the normalised text, word delimiters counted
-    frames_needed:       frames that CTC needs for them: one a label, one more between two equal neighbours
-    fault:               why it cannot be used at all, or None
+    bandwidth_hz:        highest frequency with audible sound, at most 8000
+    characters:          graphemes of the normalised text, without spaces
+    labels:              CTC labels of the normalised text, word delimiters included
+    frames_needed:       frames that CTC needs for them: one per label, one more between two equal neighbours
+    fault:               why the clip cannot be used at all, or None
     """
 
     id: str
@@ -95,7 +137,7 @@ class ClipFacts:
         return self.seconds * (1.0 - self.silence_share)
 
     def to_json(self) -> dict[str, Any]:
-        """One line of the facts file; JSON knows neither NaN nor infinity."""
+        """One line of `goama check --facts`; values that are not finite become null."""
         return {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in asdict(self).items()
@@ -104,7 +146,7 @@ class ClipFacts:
 
 @dataclass(frozen=True)
 class Letter:
-    """A character of the normalised transcripts: how often it occurs, and up to five clips that have it."""
+    """A character of the normalised transcripts: how often it occurs, and up to five clips that contain it."""
 
     character: str
     name: str
@@ -114,7 +156,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Audit:
-    """Everything an audit found; light enough to keep: there is no sound in it.
+    """Everything an audit found; it holds no sound.
 
     clips:     in the order of the source
     findings:  worst first
@@ -135,7 +177,7 @@ class Audit:
         return any(finding.severity == "error" for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """What `goama check --json` writes."""
+        """The content of `goama check --json`."""
         return {
             "findings": [finding.to_json() for finding in self.findings],
             "corpus": {
@@ -155,7 +197,7 @@ def of(count: int, total: int) -> str:
 
 
 def shortened(text: str, longest: int = 40) -> str:
-    """On one line, cut between words where it is longer; "…" says so."""
+    """The text on one line of at most about `longest` characters, cut between words and ended by "…"."""
     text = " ".join(text.split())
     if len(text) <= longest:
         return text
@@ -166,5 +208,5 @@ def shortened(text: str, longest: int = 40) -> str:
 def finding_if(
     name: str, severity: str, details: dict[str, str], message: str, why: str, remedy: str
 ) -> Finding | None:
-    """The finding on the clips that `details` has evidence of, in its order; None where it has none."""
+    """The finding about the clips in `details` (clip id -> evidence), in that order; None when `details` is empty."""
     return Finding(name, severity, tuple(details), message, why, remedy, details) if details else None

@@ -1,25 +1,21 @@
-"""An audit in a few lines for a terminal: the corpus, then the findings, worst first."""
+"""An audit as lines for a terminal: the corpus, then the findings, worst first."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from goama.audit.findings import Audit, Finding
+from goama.audit.findings import Audit
 
-_NAMED_CLIPS = 3
 _NAMED_SPEAKERS = 4
-_WIDTH = 110
-_INDENT = " " * 9
 
 
 def lines(audit: Audit) -> Iterator[str]:
-    """Plain lines without markup."""
+    """Lines without markup: the corpus, each finding with its first clips and its remedy, the count of findings."""
     yield from _corpus(audit)
     for finding in audit.findings:
         yield ""
-        yield from _lines_of(finding)
+        yield from finding.lines()
     yield ""
     counts = {
         severity: sum(f.severity == severity for f in audit.findings) for severity in ("error", "warning", "info")
@@ -54,7 +50,7 @@ def _corpus(audit: Audit) -> Iterator[str]:
 
 
 def _content(audit: Audit) -> str:
-    """What is in the clips that can be used, and how many can."""
+    """How much sound and text the usable clips have, and how many clips cannot be used."""
     summary = audit.summary
     usable = sum(clip.fault is None for clip in audit.clips)
     if not usable:
@@ -80,28 +76,6 @@ def _frames(summary: dict[str, Any]) -> str:
     return (
         f"{rate}, in the fastest clips too many for the {halved[0]} steps of a model with an adapter: "
         f"`goama train` measures it too, and takes steps of {plain}; nothing to do"
-    )
-
-
-def _lines_of(finding: Finding) -> Iterator[str]:
-    yield from _wrapped(f"{finding.severity:8} {finding.message}  [{finding.name}]")
-    if finding.clips:
-        named = [
-            clip_id + (f" ({finding.details[clip_id]})" if finding.details.get(clip_id) else "")
-            for clip_id in finding.clips[:_NAMED_CLIPS]
-        ]
-        more = len(finding.clips) - len(named)
-        for line in named:
-            yield from _wrapped(_INDENT + line)
-        if more:
-            yield f"{_INDENT}and {more} more"
-    yield from _wrapped(f"{_INDENT}→ {finding.remedy}")
-
-
-def _wrapped(line: str) -> Iterator[str]:
-    indent = _INDENT + "  " * line.startswith(f"{_INDENT}→")
-    yield from textwrap.wrap(
-        line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -35,20 +36,26 @@ def train(
 ) -> None:
     """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
     from goama.data.mixture import Mixture
+    from goama.run.processes import is_main, load_whole_weights, one_error_message
     from goama.run.recipe import read_recipe
-    from goama.training.processes import is_main, one_voice
 
     out.quiet = not is_main()
-    with one_voice():
+    load_whole_weights()
+    with one_error_message():
         wanted = read_recipe(recipe, set_ or [])
         opened = Mixture.open(corpora)
         quiet_libraries()
+        from goama.reports.run_page import REPORT_FILE, RunPage
         from goama.training.train import train as run_training
 
-        trained = run_training(opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out)
+        page = RunPage(output, partial(out.print, markup=False))
+        trained = run_training(
+            opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out, watchers=[page]
+        )
+    report_file = output / REPORT_FILE
     state = trained.outcome.state
-    if trained.report.is_file():  # a full disk keeps the page away, not the model
-        out.print(f"report: {trained.report}", markup=False)
+    if report_file.is_file():  # with a full disk there may be a model and no page
+        out.print(f"report: {report_file}", markup=False)
     if state.skipped_steps:
         out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
     if trained.outcome.interrupted:
@@ -75,7 +82,7 @@ def train(
                 "facebook/w2v-bert-2.0, on a GPU) or more speech is what helps."
             )
     if state.best_cer is None:
-        out.print(f"there is no best model: no evaluation was in order; see {trained.report}", markup=False)
+        out.print(f"there is no best model: no evaluation was in order; see {report_file}", markup=False)
         return
     first = opened.corpora[0]
     next_command("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")

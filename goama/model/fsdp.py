@@ -1,12 +1,11 @@
-"""A network spread over the processes of a run, each of which keeps a part of every parameter (FSDP2); and it whole.
+"""A network sharded over the processes of a run with FSDP2, and a plain copy of it with all weights.
 
-PyTorch's `fully_shard` gathers a layer's parameters when the layer computes, and sums their gradients into the parts.
+PyTorch's `fully_shard` gathers a layer's parameters when the layer computes, and sums their gradients into the shards.
 """
 
 from __future__ import annotations
 
 import copy
-from types import MethodType
 
 import torch
 from torch import nn
@@ -17,10 +16,10 @@ from transformers import PreTrainedModel
 
 
 class Shards:
-    """The parts that a network now consists of, in all processes of the default process group."""
+    """A network whose parameters are sharded over all processes of the default process group."""
 
     def __init__(self, network: PreTrainedModel):
-        """Spread `network`, in place, on the device where it is: its parameters become `DTensor`s.
+        """Shard `network` in place, on its device: its parameters become `DTensor`s.
 
         Every process must have the same weights. An optimiser must be made afterwards, of the new parameters.
         """
@@ -38,28 +37,25 @@ class Shards:
                 module.set_force_sum_reduction_for_comms(True)
 
     def whole(self) -> PreTrainedModel:
-        """A plain network with all weights, in every process. Every process must ask for it."""
+        """A plain network with all weights, in every process. Every process must call."""
         network = copy.deepcopy(self._without_weights)
         state = {name: whole(value) for name, value in self._network.state_dict().items()}
         network.load_state_dict(state, assign=True)
-        prepared = vars(self._network).get("forward")  # accelerate's, which sets the precision
-        if prepared is not None:
-            network.forward = MethodType(prepared.__func__, network)
         return network
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """All of a tensor of which each process has a part, for which every process must ask; others as they are."""
+    """A sharded tensor gathered from all processes, all of which must call; other tensors unchanged."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def own_part(tensor: torch.Tensor) -> torch.Tensor:
-    """What this process has of a tensor that is spread over all of them; others as they are."""
+    """This process's shard of a sharded tensor; other tensors unchanged."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """This process's part of a tensor that all of them have, on the device of `like` and spread like it."""
+    """This process's part of a tensor that all processes have, on the device of `like` and sharded like it."""
     if not isinstance(like, DTensor) or tensor.shape != like.shape:
         return tensor.to(like.device)
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)

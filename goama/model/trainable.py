@@ -1,6 +1,6 @@
-"""Which parameters of a network learn: all, all but the first convolutions, head and adapters, or LoRA's.
+"""Which parameters of a network are trained: all, all but the first convolutions, head and adapters, or LoRA's.
 
-What does not learn is not in checkpoints either: it comes from the encoder again.
+Frozen parameters are not in checkpoints; they are read from the encoder again.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def choose_trainable(
     freeze_encoder: bool,
     lora: int,
 ) -> None:
-    """Freeze what shall not learn, in place; with `lora` it also gets adapters of that rank (Hu et al. 2021).
+    """Freeze parameters in place; with `lora` > 0 also add LoRA adapters of that rank (Hu et al. 2021).
 
-    Whatever is frozen, the head, MMS's attention adapters and `new_parameters` learn. Raises `GoamaError` where
-    LoRA's library is missing.
+    The head, MMS's attention adapters and `new_parameters` are always trained. Raises `GoamaError` if LoRA's library is
+    missing.
     """
     if lora:
         _add_lora(network, lora)
@@ -50,13 +50,13 @@ def choose_trainable(
 
 
 def trained_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The part of the state dict that training changes: parameters that learn, and buffers."""
+    """The trained parameters and the buffers of the network's state dict."""
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     return {name: value for name, value in network.state_dict().items() if name not in frozen}
 
 
 def learning_matrices(network: nn.Module) -> Iterator[torch.Tensor]:
-    """The matrices that training changes; where LoRA's adapters learn, the weights with what these add to them."""
+    """The trained matrices; with LoRA, the weights with their adapters added."""
     for name, parameter in network.named_parameters():
         layer, adapter, _ = name.rpartition(".lora_A.")
         if adapter:
@@ -67,9 +67,9 @@ def learning_matrices(network: nn.Module) -> Iterator[torch.Tensor]:
 
 
 def frozen_fingerprint(network: nn.Module) -> str:
-    """The same for the same frozen weights, on any device; empty where nothing is frozen.
+    """A fingerprint of the frozen weights, the same on any device; empty if nothing is frozen.
 
-    The weights' bits are summed as integers, which no order of summation changes.
+    It sums the weights' bits as integers, so the order of summation does not matter.
     """
     sums = [
         f"{name} {int(whole(parameter.detach()).contiguous().view(torch.int32).sum(dtype=torch.int64))}"
@@ -80,7 +80,7 @@ def frozen_fingerprint(network: nn.Module) -> str:
 
 
 def merged_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict of the plain network, LoRA's adapters added to the weights that they extend."""
+    """The state dict of the plain network, with LoRA's adapters added to the weights."""
     state: dict[str, torch.Tensor] = {}
     for name, value in network.state_dict().items():
         if ".lora_" in name:

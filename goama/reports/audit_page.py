@@ -1,50 +1,44 @@
-"""An `Audit` becomes one HTML file that says what there is, what to mend first, and lets a person hear it."""
+"""An `Audit` as one HTML file: what the corpus holds, what to mend first, and clips to hear."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 
-from markupsafe import Markup
-
-from goama.audit.findings import Audit, ClipFacts, Letter
+from goama.audit.findings import SEVERITIES, Audit, ClipFacts
 from goama.errors import GoamaError
 from goama.files import write_beside
+from goama.reports.alphabet import LetterTile, letter_groups, letter_tile
 from goama.reports.charts import Histogram, density, histogram
-from goama.reports.listening import Excerpt, excerpt
-from goama.reports.page import render
+from goama.reports.formatting import duration
+from goama.reports.listening import EmbeddedSound, excerpt
+from goama.reports.page import Verdict, language_attribute, render
 from goama.sound.audio import read_audio
 
 SOUND_LIMIT = 7_000_000
-"""Characters of the page that may be sound: with the texts it stays below about 8 MB."""
+"""Characters of sound in a page; with the texts it stays below about 8 MB."""
 
 MOST_SOUNDS = 120
 WORST_SHOWN = 5  # of a finding's clips
-MOST_LISTED = 300  # rows of a table; the JSON of the audit has them all
+MOST_LISTED = 300  # rows of a table; `goama check --json` has all of them
 RANDOM_CLIPS = 12
-LETTER_EXAMPLES = 2
-RARE_BELOW = 10
 _SPEAKERS_SHOWN = 12
-_CONTEXT = 40  # characters on either side of an example's letter
 
 _SPLITS = ("train", "dev", "test")
-_SEVERITY_WORDS = {"error": "Error", "warning": "Warning", "info": "Note"}
 
-# (what it is called, its value, its unit, how to read the picture)
+# (title, value, unit, how to read the chart)
 _MEASURES: tuple[tuple[str, Callable[[ClipFacts], float | None], str, str], ...] = (
     ("Length of a clip", lambda c: c.seconds, "s", "goama trains on clips of 0.1 to 60 s."),
     (
         "Speaking rate",
         lambda c: c.characters / c.speech_s if c.speech_s and c.characters else None,
         "characters/s",
-        "At the far right the text says more than the voice; at the far left, less.",
+        "Far to the right the text has more than was spoken; far to the left, less.",
     ),
     ("Loudness of the speech", lambda c: c.rms_db, "dB", "0 dB is the loudest a file can hold."),
     ("Speech above the noise", lambda c: c.snr_db, "dB", "Below 10 dB the noise is nearly as loud as the voice."),
@@ -52,7 +46,7 @@ _MEASURES: tuple[tuple[str, Callable[[ClipFacts], float | None], str, str], ...]
         "Highest frequency heard",
         lambda c: c.bandwidth_hz / 1000 if c.bandwidth_hz else None,
         "kHz",
-        "Telephones end at 4 kHz; a clip without s, f and sh may, too.",
+        "Telephone speech ends at 4 kHz; so may a clip without s, f and sh.",
     ),
     (
         "Silence in a clip",
@@ -64,15 +58,8 @@ _MEASURES: tuple[tuple[str, Callable[[ClipFacts], float | None], str, str], ...]
 
 
 @dataclass(frozen=True)
-class _Verdict:
-    severity: str
-    judgement: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class _Part:
-    """A split, or a speaker: how much of the sound is in it. `share` is relative to the largest."""
+    """The sound of a split or of a speaker; `share` is relative to the largest."""
 
     name: str
     seconds: float
@@ -81,41 +68,16 @@ class _Part:
     share: float
 
 
-@dataclass(frozen=True)
-class _Tile:
-    """A letter as the page shows it; an example is a clip's id and its text in pieces, (piece, is it the letter)."""
-
-    shown: str
-    name: str
-    codes: str
-    count: int
-    rare: bool
-    examples: tuple[tuple[str, tuple[tuple[str, bool], ...]], ...]
-
-
-@dataclass(frozen=True)
-class _LetterGroup:
-    name: str
-    letters: tuple[_Tile, ...]
-
-
-@dataclass(frozen=True)
-class _Sound:
-    key: str
-    excerpt: Excerpt
-    shortened: bool
-
-
 def write_audit_report(audit: Audit, path: Path, *, sound: Callable[[ClipFacts], bytes | None]) -> None:
-    """Write the page. `sound` gives the bytes of a clip's sound file, in any format goama reads, or None.
+    """Write the page. `sound` returns the bytes of a clip's sound file, in any format that goama reads, or None.
 
-    The worst clips of each finding, random clips and clips of the rare letters can be heard, as far as 8 MB go;
-    what cannot be heard is shown with the reason. Raises `OSError` when the file cannot be written.
+    The worst clips of each finding, random clips and clips with rare letters can be heard, up to 7 MB of sound; the
+    others are shown with the reason. Raises `OSError` when the file cannot be written.
     """
     facts = {clip.id: clip for clip in audit.clips}
     usable = [clip for clip in audit.clips if clip.fault is None]
     chosen = _random_clips(usable)
-    tiles = [_tile(letter, facts) for letter in audit.alphabet]
+    tiles = [letter_tile(letter, facts) for letter in audit.alphabet]
     sounds, not_embedded = _embed(_in_order_of_need(audit, chosen, tiles), facts, sound)
     page = render(
         "audit.html.jinja",
@@ -129,34 +91,31 @@ def write_audit_report(audit: Audit, path: Path, *, sound: Callable[[ClipFacts],
             [(c.speech_s, c.characters) for c in usable if c.speech_s and c.characters], "second of speech"
         ),
         histograms=_histograms(usable),
-        alphabet=_groups(tiles),
+        alphabet=letter_groups(tiles),
         chosen=chosen,
         left_out=[clip for clip in audit.clips if clip.fault is not None],
         sounds=sounds,
         not_embedded=not_embedded,
-        sound_store={sound.key: sound.excerpt.mp3 for sound in sounds.values()},
-        megabytes=f"{sum(sound.excerpt.size for sound in sounds.values()) / 1e6:.1f}",
-        language_attribute=Markup(' lang="{}"').format(audit.language) if audit.language else "",
-        severity_word=_SEVERITY_WORDS,
+        language_attribute=language_attribute(audit.language),
         worst_shown=WORST_SHOWN,
         most_listed=MOST_LISTED,
     )
     write_beside(path, page)
 
 
-def _verdict(audit: Audit, usable: int) -> _Verdict:
-    count = {s: sum(finding.severity == s for finding in audit.findings) for s in _SEVERITY_WORDS}
+def _verdict(audit: Audit, usable: int) -> Verdict:
+    count = {s: sum(finding.severity == s for finding in audit.findings) for s in SEVERITIES}
     left_out = len(audit.clips) - usable
     rest = f"{f'{usable:,} of' if left_out else 'All'} {len(audit.clips):,} clips can be used."
     if not usable:
-        return _Verdict("error", "Nothing to train on yet", "No clip can be used; the findings below say why.")
+        return Verdict("error", "Nothing to train on yet", "No clip can be used; the findings below say why.")
     warnings = f"{_things(count['warning'])} to look at" if count["warning"] else ""
     if count["error"]:
         also = f", and {warnings}" if warnings else ""
-        return _Verdict("error", f"Mend {_things(count['error'])} before you train{also}", rest)
+        return Verdict("error", f"Mend {_things(count['error'])} before you train{also}", rest)
     if warnings:
-        return _Verdict("warning", f"Fit to train on, with {warnings}", rest)
-    return _Verdict("good", "Fit to train on", rest)
+        return Verdict("warning", f"Fit to train on, with {warnings}", rest)
+    return Verdict("good", "Fit to train on", rest)
 
 
 def _things(count: int) -> str:
@@ -168,14 +127,14 @@ def _key_figures(audit: Audit, usable: Sequence[ClipFacts]) -> list[tuple[str, s
     speakers = len({clip.speaker for clip in usable} - {None})
     rates = sorted({clip.native_rate for clip in usable if clip.native_rate})
     figures = [
-        (_time(seconds), "of sound"),
+        (duration(seconds), "of sound"),
         (f"{len(usable):,}", "usable clips"),
         (f"{speakers:,}" if speakers else "not named", "speakers"),
         (f"{sum(clip.words for clip in usable):,}", "words"),
         (f"{len(audit.alphabet):,}", "different characters"),
     ]
     if any(clip.speech_s is not None for clip in usable):
-        figures.insert(1, (_time(sum(clip.speech_s or 0.0 for clip in usable)), "of it speech"))
+        figures.insert(1, (duration(sum(clip.speech_s or 0.0 for clip in usable)), "of it speech"))
     if rates:
         kilohertz = [f"{rate / 1000:g}" for rate in rates]
         shown = kilohertz if len(rates) <= 2 else [kilohertz[0], "…", kilohertz[-1]]
@@ -183,14 +142,8 @@ def _key_figures(audit: Audit, usable: Sequence[ClipFacts]) -> list[tuple[str, s
     return figures
 
 
-def _time(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
 def _parts(clips: Iterable[ClipFacts], name: Callable[[ClipFacts], str | None], order: Sequence[str]) -> list[_Part]:
-    """The parts that the clips' names make, in the order given, the others after them, the longest first."""
+    """The clips by `name`: names in `order` first, then the others, the longest first."""
     members: dict[str, list[ClipFacts]] = defaultdict(list)
     for clip in clips:
         if (part := name(clip)) is not None:
@@ -236,58 +189,11 @@ def _histograms(clips: Sequence[ClipFacts]) -> list[Histogram]:
 
 
 def _random_clips(clips: Sequence[ClipFacts]) -> list[str]:
-    """The same ones each time: who mends a clip finds it again."""
+    """Ids chosen by their hash: the same at every audit, so that a mended clip can be found again."""
     return sorted((clip.id for clip in clips), key=lambda id: hashlib.sha256(id.encode()).digest())[:RANDOM_CLIPS]
 
 
-# --- the alphabet
-
-
-def _tile(letter: Letter, facts: dict[str, ClipFacts]) -> _Tile:
-    examples: list[tuple[str, tuple[tuple[str, bool], ...]]] = []
-    for id in letter.clips:
-        clip = facts.get(id)
-        if clip and len(examples) < LETTER_EXAMPLES:
-            text = clip.normalised if letter.character in clip.normalised else clip.text
-            examples.append((id, _marked(text, letter.character)))
-    first = letter.character[:1]
-    category = unicodedata.category(first) if first else "Cn"
-    codes = " ".join(f"U+{ord(character):04X}" for character in letter.character)
-    shown = codes if category[0] in "ZC" else f"◌{letter.character}" if category[0] == "M" else letter.character
-    return _Tile(shown, letter.name, codes, letter.count, letter.count < RARE_BELOW, tuple(examples))
-
-
-def _marked(text: str, letter: str) -> tuple[tuple[str, bool], ...]:
-    """The text around the letter's first place, in pieces; a letter that carries another mark is another letter."""
-    places = [
-        match
-        for match in re.finditer(re.escape(letter), text)
-        if not unicodedata.category(text[match.end() : match.end() + 1] or " ").startswith("M")
-    ]
-    if not places:
-        return ((text, False),)
-    start, end = max(0, places[0].start() - _CONTEXT), min(len(text), places[0].end() + _CONTEXT)
-    pieces, at = [("…", False)] if start else [], start
-    for match in places:
-        if match.end() <= end:
-            pieces += [(text[at : match.start()], False), (match[0], True)]
-            at = match.end()
-    pieces += [(text[at:end], False), ("…" if end < len(text) else "", False)]
-    return tuple((piece, marked) for piece, marked in pieces if piece)
-
-
-def _groups(tiles: Iterable[_Tile]) -> list[_LetterGroup]:
-    groups: dict[str, list[_Tile]] = {"Letters": [], "Digits": [], "Other signs": []}
-    for tile in tiles:
-        kind = unicodedata.category(chr(int(tile.codes[2:].split(" ")[0], 16)))[0] if tile.codes else "S"
-        groups["Letters" if kind in "LM" else "Digits" if kind == "N" else "Other signs"].append(tile)
-    return [_LetterGroup(name, tuple(members)) for name, members in groups.items() if members]
-
-
-# --- sound
-
-
-def _in_order_of_need(audit: Audit, chosen: Sequence[str], tiles: Sequence[_Tile]) -> list[str]:
+def _in_order_of_need(audit: Audit, chosen: Sequence[str], tiles: Sequence[LetterTile]) -> list[str]:
     """Ids to embed: the worst clip of each finding, the second worst of each …, random clips, rare letters."""
     worst = chain.from_iterable(zip_longest(*(finding.clips[:WORST_SHOWN] for finding in audit.findings)))
     rare_first = sorted(tiles, key=lambda tile: tile.count)
@@ -297,9 +203,9 @@ def _in_order_of_need(audit: Audit, chosen: Sequence[str], tiles: Sequence[_Tile
 
 def _embed(
     ids: Iterable[str], facts: dict[str, ClipFacts], sound: Callable[[ClipFacts], bytes | None]
-) -> tuple[dict[str, _Sound], dict[str, str]]:
-    """The sounds that fit, and of every other clip why it has none."""
-    sounds: dict[str, _Sound] = {}
+) -> tuple[dict[str, EmbeddedSound], dict[str, str]]:
+    """(id to sound of the clips that fit, id to reason of the others)."""
+    sounds: dict[str, EmbeddedSound] = {}
     reasons: dict[str, str] = {}
     size = 0
     for id in ids:
@@ -321,5 +227,5 @@ def _embed(
             continue
         made = excerpt(audio.samples)
         size += made.size
-        sounds[id] = _Sound(f"s{len(sounds)}", made, audio.seconds > made.seconds + 0.05)
+        sounds[id] = EmbeddedSound(f"s{len(sounds)}", made)
     return sounds, reasons

@@ -1,4 +1,4 @@
-"""Numbers into the geometry of small charts; the templates draw them as SVG."""
+"""Histograms and densities over clips as geometry; the templates draw them as SVG."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from goama.reports.formatting import as_number, rounded
+
 _MOST_BARS = 24
-_TAIL = 0.005  # of the clips on either side may fall off the axis, into a bar of their own
+_TAIL = 0.005  # share of the clips on either side that may lie beyond the axis, in a bar of their own
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar; `left`, `width` and `height` are shares of the chart. A tail holds all that lies beyond the axis."""
+    """One bar; `left`, `width` and `height` are shares of the chart. A tail counts all values beyond the axis."""
 
     left: float
     width: float
@@ -32,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Clips over one measure."""
+    """The distribution of one measure over clips."""
 
     title: str
     hint: str
@@ -41,12 +43,12 @@ class Histogram:
     ticks: tuple[Tick, ...]
     median: Tick
     summary: str
-    """One sentence: what a reader who cannot see the picture needs."""
+    """One sentence for a reader who cannot see the picture."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A field of a density chart; all but `count` are shares of the chart."""
+    """A cell of a density chart; all but `count` are shares of the chart."""
 
     left: float
     bottom: float
@@ -58,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Density:
-    """Clips over two measures; the line is the median of their ratio, from the origin to (x, y)."""
+    """The joint distribution of two measures; `line` is the end of the median ratio's line from the origin."""
 
     cells: tuple[Cell, ...]
     x_ticks: tuple[Tick, ...]
@@ -68,7 +70,7 @@ class Density:
 
 
 def histogram(title: str, values: Sequence[float], unit: str, hint: str) -> Histogram | None:
-    """None where nothing was measured. Values that are not finite must not come in."""
+    """The histogram of finite values, or None without values."""
     if not values:
         return None
     ordered = sorted(values)
@@ -101,16 +103,16 @@ def histogram(title: str, values: Sequence[float], unit: str, hint: str) -> Hist
     middle = _quantile(ordered, 0.5)
     ticks = [Tick(place_of(value), as_number(value)) for value in ticks_between(edges[0], edges[-1])]
     summary = (
-        f"Half of the clips lie between {_rounded(_quantile(ordered, 0.25))} and "
-        f"{_rounded(_quantile(ordered, 0.75))} {unit}; the ends are {_rounded(ordered[0])} and "
-        f"{_rounded(ordered[-1])} {unit}."
+        f"Half of the clips lie between {rounded(_quantile(ordered, 0.25))} and "
+        f"{rounded(_quantile(ordered, 0.75))} {unit}; the ends are {rounded(ordered[0])} and "
+        f"{rounded(ordered[-1])} {unit}."
     )
-    median = Tick(place_of(middle), f"{_rounded(middle)} {unit}")
+    median = Tick(place_of(middle), f"{rounded(middle)} {unit}")
     return Histogram(title, hint, unit, tuple(bars), tuple(ticks), median, summary)
 
 
 def density(points: Sequence[tuple[float, float]], unit: str, columns: int = 48, rows: int = 26) -> Density | None:
-    """Clips as (x, y), both above zero; the furthest thousandth is drawn at the edge."""
+    """The density of points (x, y), both above zero; None without points. The highest 0.1 % are drawn at the edge."""
     if not points:
         return None
     right = _quantile(sorted(x for x, _ in points), 0.999) * 1.02
@@ -131,7 +133,7 @@ def density(points: Sequence[tuple[float, float]], unit: str, columns: int = 48,
         tuple(Tick(value / right, as_number(value)) for value in ticks_between(0, right)),
         tuple(Tick(value / top, as_number(value)) for value in ticks_between(0, top, most=4)),
         (end / right, end * slope / top),
-        f"A typical clip has {_rounded(slope)} characters for each {unit}.",
+        f"A typical clip has {rounded(slope)} characters for each {unit}.",
     )
 
 
@@ -148,17 +150,6 @@ def _nice_step(least: float) -> float:
 
 
 def ticks_between(low: float, high: float, most: int = 6) -> list[float]:
-    """At most `most` + 1 round numbers from `low` to `high`."""
+    """Up to `most` + 1 round numbers from `low` to `high`."""
     step = _nice_step((high - low) / most)
     return [n * step for n in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-
-
-def as_number(value: float) -> str:
-    """1,234.5 with a true minus."""
-    return f"{round(value, 6) + 0.0:,.10g}".replace("-", "−")
-
-
-def _rounded(value: float) -> str:
-    """Two or three figures, as a person says a number."""
-    digits = 0 if abs(value) >= 20 else 1 if abs(value) >= 2 else 2
-    return as_number(round(value, digits))

@@ -1,47 +1,37 @@
-"""The sound of dev clips, found again in the corpora that a run was trained on; each is encoded once."""
+"""The sound of dev clips, read from the corpora that a run was trained on; each clip is encoded once."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
-from goama.reports.listening import Excerpt, excerpt
+from goama.reports.listening import EmbeddedSound, Excerpt, excerpt
 from goama.sound.audio import read_audio
 
 SOUND_LIMIT = 4_000_000
-"""Characters of the page that may be sound: with the rest it stays below 5 MB."""
-
-
-@dataclass(frozen=True)
-class DevSound:
-    """`shortened`: the clip is longer than the excerpt."""
-
-    key: str
-    excerpt: Excerpt
-    shortened: bool
+"""Characters of sound in a page, which keeps it below 5 MB."""
 
 
 class DevSounds:
-    """Finds and encodes; remembers what it has encoded, for the next page of the same run."""
+    """Finds the sounds of dev clips; keeps the encoded ones for the next page of the same run."""
 
     def __init__(self, corpora: Sequence[dict[str, Any]]):
-        """`corpora` as run.json names them: `name`, `folder`, `fingerprint`."""
+        """`corpora` are those of run.json: `name`, `folder`, `fingerprint`."""
         self._corpora = corpora
         self._files: dict[str, Path] | None = None
-        self._encoded: dict[str, tuple[Excerpt, bool] | str] = {}
+        self._encoded: dict[str, Excerpt | str] = {}
         self.missing: tuple[str, ...] = ()
-        """A sentence for each corpus whose sound is not at hand, once clips have been asked for."""
+        """A sentence for each corpus that is gone or has changed; filled by `of`."""
 
-    def of(self, ids: Iterable[str]) -> tuple[dict[str, DevSound], dict[str, str]]:
-        """The sounds that fit, and of every other clip why it has none; forgets clips that are not asked for."""
+    def of(self, ids: Iterable[str]) -> tuple[dict[str, EmbeddedSound], dict[str, str]]:
+        """(id to sound of the clips that fit, id to reason of the others); keeps only the encoded sounds of `ids`."""
         wanted = list(dict.fromkeys(ids))
         self._encoded = {id: made for id, made in self._encoded.items() if id in wanted}
-        sounds: dict[str, DevSound] = {}
+        sounds: dict[str, EmbeddedSound] = {}
         reasons: dict[str, str] = {}
         size = 0
         for id in wanted:
@@ -54,25 +44,23 @@ class DevSounds:
             if isinstance(made, str):
                 reasons[id] = made
             else:
-                size += made[0].size
-                sounds[id] = DevSound(f"s{len(sounds)}", *made)
+                size += made.size
+                sounds[id] = EmbeddedSound(f"s{len(sounds)}", made)
         return sounds, reasons
 
-    def _encode(self, id: str) -> tuple[Excerpt, bool] | str:
+    def _encode(self, id: str) -> Excerpt | str:
         if self._files is None:
             self._files = self._find()
         file = self._files.get(id)
         if file is None:
-            return "its corpus is not at hand" if self.missing else "the corpus does not hold it any more"
+            return "its corpus is not at hand" if self.missing else "the corpus no longer holds it"
         try:
-            audio = read_audio(file, name=id)
+            return excerpt(read_audio(file, name=id).samples)
         except GoamaError as error:
             return str(error)
-        made = excerpt(audio.samples)
-        return made, audio.seconds > made.seconds + 0.05
 
     def _find(self) -> dict[str, Path]:
-        """The dev clips' files by the ids that training knows: with several corpora, after their corpus's name."""
+        """Files by clip id; with several corpora the ids begin with the name of their corpus, as in training."""
         files: dict[str, Path] = {}
         missing = []
         for about in self._corpora:

@@ -1,9 +1,10 @@
-"""The sound of a clip as a page can hold it: a small MP3, the shape of its waveform, a spectrogram."""
+"""The sound of a clip as a page holds it: a small MP3, the outline of its waveform, a spectrogram."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,11 @@ LONGEST_EXCERPT_S = 15.0
 _COLUMNS = 180  # of the waveform
 _PICTURE = (240, 64)  # of the spectrogram: time, frequency up to 8 kHz
 _WINDOW = 400  # samples: 25 ms
+_NEGLIGIBLE = 800  # samples: a cut of 50 ms is not mentioned
 _RANGE_DB = 70.0
 _LEAST_LOUDEST_DB = 20.0
-"""The level that is drawn brightest where the clip has none as loud: that of speech at about -30 dB. Else the rounding
-of a file of silence would glow like speech."""
+"""The lowest level that is drawn brightest: that of speech at about -30 dB. Otherwise the rounding noise of a silent
+file would be as bright as speech."""
 _LOUDNESS_COLOURS = ((10, 8, 26), (66, 16, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 196))
 
 
@@ -31,26 +33,47 @@ class Excerpt:
     waveform: str
     spectrogram: str
     seconds: float
-    """Of sound in it; the clip may be longer."""
+    shortened: bool
+    """Whether the clip is longer."""
 
     @property
     def size(self) -> int:
+        """Characters of the page that it takes."""
         return len(self.mp3) + len(self.waveform) + len(self.spectrogram)
 
 
+@dataclass(frozen=True)
+class EmbeddedSound:
+    """An excerpt in a page; `key` names it there."""
+
+    key: str
+    excerpt: Excerpt
+
+
 def excerpt(samples: np.ndarray) -> Excerpt:
-    """`samples` (N,) float32 at 16 kHz, N > 0: their first 15 s."""
-    samples = samples[: int(LONGEST_EXCERPT_S * SAMPLE_RATE)]
+    """The first 15 s of `samples` (N,) float32 at 16 kHz, N > 0."""
+    first = samples[: int(LONGEST_EXCERPT_S * SAMPLE_RATE)]
     return Excerpt(
-        base64.b64encode(_mp3(samples)).decode(),
-        _waveform(samples),
-        base64.b64encode(_spectrogram(samples)).decode(),
-        len(samples) / SAMPLE_RATE,
+        base64.b64encode(_mp3(first)).decode(),
+        _waveform(first),
+        base64.b64encode(_spectrogram(first)).decode(),
+        len(first) / SAMPLE_RATE,
+        len(samples) > len(first) + _NEGLIGIBLE,
     )
 
 
+def mp3_by_key(sounds: Mapping[str, EmbeddedSound]) -> dict[str, str]:
+    """Key to base64 MP3 of sounds by clip id: what the page's script plays."""
+    return {sound.key: sound.excerpt.mp3 for sound in sounds.values()}
+
+
+def megabytes(sounds: Mapping[str, EmbeddedSound]) -> str:
+    """How much of the page sounds by clip id take, in MB."""
+    return f"{sum(sound.excerpt.size for sound in sounds.values()) / 1e6:.1f}"
+
+
 def _mp3(samples: np.ndarray) -> bytes:
-    """About 37 kbit/s. Opus is as small, but telephones of a few years ago do not play it."""
+    """MP3 of about 37 kbit/s; Opus is as small, but older phones do not play it."""
     import numpy as np
     import soundfile
 
@@ -65,7 +88,7 @@ def _waveform(samples: np.ndarray) -> str:
     import numpy as np
 
     pieces = np.array_split(samples, min(_COLUMNS, len(samples)))
-    # The root keeps quiet speech visible; what is overdriven still ends flat at the edges.
+    # The square root keeps quiet speech visible; clipped sound still ends flat at the edges.
     heights = [50 - 48 * np.sign(v) * np.sqrt(min(1.0, abs(v))) for v in (*map(np.max, pieces), *map(np.min, pieces))]
     upper, lower = heights[: len(pieces)], heights[len(pieces) :]
     outline = [*enumerate(upper), *reversed([*enumerate(lower)])]
@@ -74,7 +97,7 @@ def _waveform(samples: np.ndarray) -> str:
 
 
 def _spectrogram(samples: np.ndarray) -> bytes:
-    """A PNG: time to the right, frequency 0 to 8 kHz upwards, 70 dB from dark to bright; silence is dark."""
+    """A PNG with time to the right and 0 to 8 kHz upwards; 70 dB from dark to bright."""
     import numpy as np
     from PIL import Image
 
@@ -84,7 +107,7 @@ def _spectrogram(samples: np.ndarray) -> bytes:
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[starts] * np.hanning(_WINDOW)
     power = np.abs(np.fft.rfft(frames, axis=1)[:, 1:]) ** 2  # (columns, 200)
     bands = np.stack([band.mean(axis=1) for band in np.array_split(power, rows, axis=1)])  # (rows, columns)
-    # Speech falls by about 6 dB an octave; without that slope consonants would be as dark as silence.
+    # Speech falls by about 6 dB per octave; without this slope consonants would be as dark as silence.
     slope = 20 * np.log10(np.arange(1, rows + 1))[:, None]
     level = 10 * np.log10(bands + 1e-10) + slope
     bright = np.clip((level - max(level.max(), _LEAST_LOUDEST_DB) + _RANGE_DB) / _RANGE_DB, 0, 1)

@@ -1,24 +1,38 @@
-"""What every report page shares: the template with its style and script, and the policy that lets nothing in or out."""
+"""What all report pages share: template, style, script, and a policy that lets the page load and send nothing."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goama import __version__
+from goama.reports.formatting import count_of_clips, duration
+from goama.reports.listening import megabytes, mp3_by_key
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
 _HERE = Path(__file__).parent
+_OPTION = re.compile(r"-s [\w.]+=[\w.+-]*\w")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement at the top of a page; `severity` is that of a finding, or "good"."""
+
+    severity: str
+    judgement: str
+    reason: str
 
 
 def render(template: str, **values: Any) -> str:
-    """A template of this room as a page. Every value is text: ids, transcripts and speakers are escaped."""
+    """The page that a template of this folder makes. Values are escaped: ids, transcripts and speakers stay text."""
     return _templates().get_template(template).render(**values)
 
 
@@ -34,36 +48,47 @@ def _templates() -> Environment:
     fingerprint = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     templates.globals |= {
         "version": __version__,
+        "severity_word": {"error": "Error", "warning": "Warning", "info": "Note"},
         "style": Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         "script": Markup(script),
-        # Even a transcript that got past the escaping could neither run nor call home.
+        # Even a transcript that got past the escaping could neither run a script nor load or send anything.
         "policy": f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{fingerprint}'",
     }
-    templates.filters |= {"clips": count_of_clips, "duration": duration, "grouped": "{:,}".format, "code": with_code}
+    templates.filters |= {
+        "clips": count_of_clips,
+        "duration": duration,
+        "grouped": "{:,}".format,
+        "code": with_code,
+        "mp3_by_key": mp3_by_key,
+        "megabytes": megabytes,
+    }
     return templates
 
 
+def language_attribute(language: str | None) -> Markup | str:
+    """The HTML attribute that says the language of a text; empty where it is unknown."""
+    from markupsafe import Markup
+
+    return Markup(' lang="{}"').format(language) if language else ""
+
+
 def with_code(text: str) -> Markup:
-    """Text, escaped; what stands between `backticks` is shown as something to type."""
+    """The text, escaped; what stands between `backticks` and options such as -s train.steps=10 are marked as code."""
     from markupsafe import Markup, escape
 
+    code = "<code>{}</code>"
     pieces = text.split("`")
-    if len(pieces) % 2 == 0:
-        return escape(text)
-    return Markup("").join(Markup("<code>{}</code>").format(p) if n % 2 else escape(p) for n, p in enumerate(pieces))
-
-
-def count_of_clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count:,} clips"
-
-
-def duration(seconds: float | None) -> str:
-    """4.2 s, 12 min, 3.5 h: as many figures as a reader wants."""
-    if seconds is None:
-        return "length unknown"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.{1 if seconds < 600 else 0}f} min"
-    return f"{seconds / 3600:.{1 if seconds < 360_000 else 0}f} h"
+    if len(pieces) % 2 == 0:  # a single backtick is only a character
+        pieces = [text]
+    marked = []
+    for number, piece in enumerate(pieces):
+        if number % 2:
+            marked.append(Markup(code).format(piece))
+            continue
+        start = 0
+        for option in _OPTION.finditer(piece):
+            marked += [escape(piece[start : option.start()]), Markup(code).format(option[0])]
+            start = option.end()
+        marked.append(escape(piece[start:]))
+    return Markup("").join(marked)

@@ -1,1 +1,1 @@
-"""What a training run is: its recipe, its folder, its metrics and its checkpoints."""
+"""A training run on disk: its recipe, folder, metrics, checkpoints, dev clips and diagnosis."""

@@ -1,6 +1,6 @@
-"""`RUN/checkpoint-<step>`: everything a killed run needs to go on to the same weights, in safetensors and JSON.
+"""`RUN/checkpoint-<step>`: everything a killed run needs to resume to the same weights, in safetensors and JSON.
 
-Written beside its place and renamed, so that a folder of that name is always whole.
+A checkpoint is written beside its place and renamed, so that a folder of that name is always complete.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,70 +24,46 @@ from goama.errors import GoamaError
 from goama.files import empty_partial, recover_folder, replace_folder
 from goama.model.fsdp import part, whole
 from goama.model.trainable import frozen_fingerprint, trained_state
-from goama.training.guard import GROWS_WITHIN, GuardState
-from goama.training.processes import Processes
+from goama.run.processes import Processes
+from goama.run.state import WEIGHT_HISTORY_STEPS, GuardState, RunState
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _TENSORS = ("network.safetensors", "optimiser.safetensors")
 _FROZEN = "frozen"
-"""In the header of network.safetensors: the fingerprint of the encoder's weights that do not learn."""
-
-
-@dataclass(frozen=True)
-class RunState:
-    """Where a run stands after `step` optimiser steps."""
-
-    step: int = 0
-    elapsed_s: float = 0.0
-    evaluation_s: float = 0.0
-    """The longest evaluation so far: a budget in minutes leaves room for the last one."""
-    evaluated_at_s: float = 0.0
-    """When the last one ended: a budget in minutes is not spent on evaluations."""
-    owes_evaluation: bool = False
-    """Whether the run was stopped just before one."""
-    finished: bool = False
-    place: DataPlace = field(default_factory=DataPlace)
-    best_cer: float | None = None
-    best_step: int | None = None
-    skipped_steps: int = 0
-    realigned: int = 0
-    """How often the network has aligned its own frame labels; RUN/alignment-<realigned>.npz holds them."""
-    guard: GuardState = field(default_factory=GuardState)
-    scaler: dict[str, Any] = field(default_factory=dict)
-    """The fp16 gradient scaler's state; empty in other precisions."""
+"""Key in the header of network.safetensors: the fingerprint of the encoder's frozen weights."""
 
 
 def save_checkpoint(
     run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
 ) -> Path:
-    """Write checkpoint-<step>; drop all but the newest `keep` and the guard's way back.
+    """Write checkpoint-<step> and return its folder; delete all but the newest `keep` and those the guard may need.
 
     Raises `GoamaError` when it cannot be written.
     """
-    return _write(run, state, _held(network, optimiser), keep)
+    return _write(run, state, _snapshot(network, optimiser), keep)
 
 
 def save_everywhere(
     processes: Processes, run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
 ) -> None:
-    """As `save_checkpoint`, by the main process; each gives its part of a network that is spread over them."""
-    held = _held(network, optimiser, is_kept=processes.is_main)
-    processes.on_main(lambda: _write(run, state, held, keep))
+    """As `save_checkpoint`, called by every process and written by the main one; sharded tensors are gathered."""
+    snapshot = _snapshot(network, optimiser, is_kept=processes.is_main)
+    processes.on_main(lambda: _write(run, state, snapshot, keep))
 
 
 @dataclass(frozen=True)
-class _Held:
-    """What a checkpoint holds of a network and its optimiser, whole and on the CPU."""
+class _Snapshot:
+    """The trained weights and AdamW's moments, complete and on the CPU, and the fingerprint of the frozen weights."""
 
     weights: dict[str, torch.Tensor]
     moments: dict[str, torch.Tensor]
     frozen: str
 
 
-def _held(network: nn.Module, optimiser: torch.optim.Optimizer, *, is_kept: bool = True) -> _Held:
-    """Not `is_kept`: only other processes need it, and what this one has of it."""
+def _snapshot(network: nn.Module, optimiser: torch.optim.Optimizer, *, is_kept: bool = True) -> _Snapshot:
+    """With `is_kept` False, take part in gathering sharded tensors, and keep none of them."""
     weights = _on_cpu(trained_state(network), is_kept)
-    return _Held(weights, _on_cpu(_flatten(network, optimiser), is_kept), frozen_fingerprint(network))
+    return _Snapshot(weights, _on_cpu(_flatten(network, optimiser), is_kept), frozen_fingerprint(network))
 
 
 def _on_cpu(tensors: dict[str, torch.Tensor], is_kept: bool) -> dict[str, torch.Tensor]:
@@ -99,14 +75,14 @@ def _on_cpu(tensors: dict[str, torch.Tensor], is_kept: bool) -> dict[str, torch.
     return found
 
 
-def _write(run: Path, state: RunState, held: _Held, keep: int) -> Path:
+def _write(run: Path, state: RunState, snapshot: _Snapshot, keep: int) -> Path:
     folder = run / f"checkpoint-{state.step}"
     for stale in run.glob("checkpoint-*.partial"):
         shutil.rmtree(stale, ignore_errors=True)
     partial = empty_partial(folder)
     try:
-        save_file(held.weights, partial / "network.safetensors", metadata={_FROZEN: held.frozen})
-        save_file(held.moments, partial / "optimiser.safetensors")
+        save_file(snapshot.weights, partial / "network.safetensors", metadata={_FROZEN: snapshot.frozen})
+        save_file(snapshot.moments, partial / "optimiser.safetensors")
     except SafetensorError as error:
         raise GoamaError(
             f"{partial}: the checkpoint cannot be written ({error}); if the disk is full, free some space and go on "
@@ -117,21 +93,20 @@ def _write(run: Path, state: RunState, held: _Held, keep: int) -> Path:
     for file in partial.iterdir():
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
-    replace_folder(partial, folder)  # a damaged one of this step, or one that did not know the run was finished
+    replace_folder(partial, folder)  # one of this step may exist: damaged, or from before the run was finished
     _drop_old(run, keep, state.guard)
     return folder
 
 
 def _drop_old(run: Path, keep: int, guard: GuardState) -> None:
-    """All but the newest `keep`, and the guard's ways back.
+    """Delete all but the newest `keep` checkpoints and those that the guard may roll back to.
 
-    These are the newest from when the network last wrote best, for that it has fallen silent shows at evaluations only,
-    when all of the newest may be silent; and the newest from before the weights can have begun to grow, with the one
-    that takes its place.
+    The guard may need the newest one at or before the best evaluation, since collapse is only noticed at the next
+    evaluation; the newest one from before the weights can have begun to grow; and the next one, which takes its place.
     """
     checkpoints = list_checkpoints(run)
     wrote = [folder for folder in checkpoints if guard.wrote is not None and _step(folder) <= guard.wrote_at]
-    old = [folder for folder in checkpoints if _step(folder) <= _step(checkpoints[-1]) - GROWS_WITHIN]
+    old = [folder for folder in checkpoints if _step(folder) <= _step(checkpoints[-1]) - WEIGHT_HISTORY_STEPS]
     young = checkpoints[len(old) :]
     for folder in checkpoints[:-keep]:
         if folder not in (*wrote[-1:], *old[-1:], *young[:1]):
@@ -139,7 +114,7 @@ def _drop_old(run: Path, keep: int, guard: GuardState) -> None:
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """Whole checkpoints, oldest first."""
+    """The complete checkpoints of a run, oldest first."""
     found = [path for path in run.glob("checkpoint-*") if _NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=_step)
 
@@ -149,18 +124,17 @@ def _step(checkpoint: Path) -> int:
 
 
 def drop_later(run: Path, step: int) -> None:
-    """Drop the checkpoints after `step`, but never the oldest there is: a diverging run may have written them."""
+    """Delete the checkpoints after `step`, which a diverging run wrote; the oldest one always stays."""
     for folder in list_checkpoints(run)[1:]:
         if _step(folder) > step:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[RunState, list[Path]]:
-    """Fill network and optimiser from the newest checkpoint that can be read.
+    """The state of the newest checkpoint that can be read, and the damaged ones that were skipped.
 
-    Returns the state, and the damaged checkpoints that were passed over. With no checkpoint at all the run
-    starts from its first step. Raises `GoamaError` when there are checkpoints and none can be read, or when
-    the weights that do not learn are not those that the run began with.
+    Fills network and optimiser. Without any checkpoint the state is that before the first step. Raises `GoamaError`
+    when there are checkpoints and none can be read, or when the frozen weights are not those that the run began with.
     """
     return _load(run, network, optimiser, frozen_fingerprint(network))
 
@@ -168,7 +142,7 @@ def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer)
 def _load(
     run: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
 ) -> tuple[RunState, list[Path]]:
-    """As `load_newest`; of a network that is spread over processes each fills its own part, without the others."""
+    """As `load_newest`; each process fills its own part of a sharded network, without the others."""
     damaged: list[Path] = []
     for retired in run.glob("checkpoint-*.old"):
         recover_folder(retired.with_suffix(""))
@@ -207,9 +181,9 @@ def _load(
 def load_everywhere(
     processes: Processes, run: Path, network: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[RunState, list[Path]]:
-    """As `load_newest`, in every process: the main one first, which puts half-renamed checkpoints back.
+    """As `load_newest`, called by every process; the main one goes first and restores half-renamed checkpoints.
 
-    Raises `GoamaError` where they do not see the same checkpoints.
+    Raises `GoamaError` as well when the processes do not see the same checkpoints.
     """
     fingerprint = frozen_fingerprint(network)
     state, damaged = processes.in_turn(processes.is_main, lambda: _load(run, network, optimiser, fingerprint))
@@ -219,7 +193,7 @@ def load_everywhere(
 
 
 def _checksum(path: Path) -> int:
-    """CRC-32: safetensors would not notice a block that a crash left full of zeros."""
+    """CRC-32: safetensors does not notice a block of zeros that a crash left."""
     checksum = 0
     with path.open("rb") as file:
         while block := file.read(1 << 24):
@@ -234,7 +208,7 @@ def _state(facts: dict[str, Any]) -> RunState:
 
 
 def _flatten(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """AdamW's moments under their parameters' names."""
+    """AdamW's moments by the names of their parameters."""
     tensors = {}
     for name, parameter in network.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():

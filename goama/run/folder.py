@@ -1,10 +1,10 @@
-"""A run's folder: what was trained on what, and the recipe that repeats it.
+"""A run folder and its identity: run.json says what was trained on what and why, recipe.toml repeats it.
 
-RUN/recipe.toml       every choice, as `--recipe` takes it     RUN/metrics.jsonl  a line per logged step
-RUN/run.json          what was trained on what, and why        RUN/tensorboard    the same for TensorBoard
-RUN/checkpoint-<n>    resumable states                         RUN/best, RUN/last model folders
-RUN/diagnosis.json    what is wrong, and what to do            RUN/alignment-<n>.npz frame labels, from scratch only
-RUN/dev.jsonl         dev clips as RUN/best writes them        RUN/report.html    all of it as a page
+RUN/recipe.toml       the recipe, for `--recipe`                RUN/metrics.jsonl  losses, evaluations, events
+RUN/run.json          encoder, corpora, choices and reasons     RUN/tensorboard    the same for TensorBoard
+RUN/checkpoint-<n>    states to resume from                     RUN/best, RUN/last model folders
+RUN/diagnosis.json    findings about the training               RUN/report.html    all of this as a page
+RUN/dev.jsonl         dev clips as RUN/best recognised them     RUN/heard.jsonl    hypotheses of each evaluation
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import platform
 import uuid
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,48 @@ from goama.corpus.corpus import Corpus
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.files import recover_folder, write_beside
-from goama.model.encoder import LoadedEncoder
 from goama.run.recipe import Recipe
-from goama.training.plan import Choice, Plan
 
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
 _FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
-"""What a run that was killed at once leaves: nothing that is lost when it begins anew."""
+"""Files of a run that was killed before run.json was written: such a folder may be used for a new run."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recipe key that was `auto`, the value chosen for it, and the reason."""
+
+    key: str
+    value: object
+    reason: str
+
+
+@dataclass(frozen=True)
+class ExcludedClip:
+    """A clip of the training split that is not trained on, and the reason."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What run.json says of a run beside its recipe, device and versions."""
+
+    encoder: str
+    corpora: Mixture
+    choices: Sequence[Choice]
+    excluded: Sequence[ExcludedClip]
+    parameters: int
+    """Of the network, frozen ones included."""
 
 
 def open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None:
-    """The facts of the run to resume, or None for a new one."""
+    """The content of run.json of the run to resume, or None for a new run.
+
+    Raises `GoamaError` when the folder holds something else, a run that is not to be resumed, a damaged run, or a run
+    that was trained on other corpora.
+    """
     facts = run / RUN_FILE
     for model in (run / "best", run / "last"):
         recover_folder(model)
@@ -61,17 +93,18 @@ def open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None
     return known
 
 
-def write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: LoadedEncoder) -> None:
-    """Begin a run: its recipe and its facts, the facts last, as a folder without them holds no run."""
+def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
+    """Begin a run: write its recipe, then run.json; a folder without run.json holds no run."""
     run.mkdir(parents=True, exist_ok=True)
-    write_beside(run / RECIPE_FILE, plan.recipe.to_toml())
-    facts = {
+    write_beside(run / RECIPE_FILE, recipe.to_toml())
+    corpora = facts.corpora
+    content = {
         "id": uuid.uuid4().hex[:12],
-        "encoder": encoder,
+        "encoder": facts.encoder,
         "corpora": [_identity(name, corpus) for name, corpus in zip(corpora.names, corpora.corpora, strict=True)],
-        "choices": [asdict(choice) for choice in plan.choices],
-        "left_out": [asdict(clip) for clip in plan.left_out],
-        "parameters": sum(p.numel() for p in loaded.network.parameters()),
+        "choices": [asdict(choice) for choice in facts.choices],
+        "left_out": [asdict(clip) for clip in facts.excluded],
+        "parameters": facts.parameters,
         "device": _device(),
         "versions": {
             "goama": goama.__version__,
@@ -80,20 +113,16 @@ def write_run(run: Path, corpora: Mixture, encoder: str, plan: Plan, loaded: Loa
             "transformers": transformers.__version__,
         },
     }
-    write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
-
-
-def settle(run: Path, recipe: Recipe, choice: Choice) -> None:
-    """Write down what only the device could tell, after the run began: the recipe with it, and why."""
-    write_beside(run / RECIPE_FILE, recipe.to_toml())
-    facts = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
-    facts["choices"].append(asdict(choice))
-    write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+    _write_facts(run, content)
 
 
 def run_id(run: Path) -> str:
-    """What trackers know a run by, also when it goes on."""
+    """The id under which trackers know the run; a resumed run keeps it."""
     return str(json.loads((run / RUN_FILE).read_text(encoding="utf-8")).get("id", "old"))
+
+
+def _write_facts(run: Path, facts: dict[str, Any]) -> None:
+    write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
 
 
 def _device() -> str:

@@ -1,4 +1,4 @@
-"""The recipe: everything a run needs, one short TOML file. `auto` values are chosen by the plan and printed."""
+"""The recipe: every setting of a run, as a short TOML file. The plan chooses values that are `auto`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 EVALUATIONS = 12
-"""In a run, and checkpoints, where the recipe does not say how many steps lie between them."""
+"""Evaluations, and checkpoints, of a run whose recipe does not set the steps between them."""
 
 
 class _Section(BaseModel):
@@ -33,30 +33,34 @@ class TrainSection(_Section):
     epochs: Positive | Auto = Field("auto", description="passes over the training split")
     seed: int = Field(0, ge=0, description="the same seed, corpus and machine give the same weights")
     learning_rate: Positive | Auto = Field("auto", description="peak learning rate of AdamW")
-    head_learning_rate: Positive | Auto = Field("auto", description="peak rate of what starts from random values")
-    warmup: Share | Auto = Field("auto", description="share of training over which the rate rises")
-    layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = Field(
-        "auto", description="each layer of the encoder learns at this share of the rate of the one above it"
+    head_learning_rate: Positive | Auto = Field(
+        "auto", description="peak learning rate of randomly initialised parameters"
     )
-    thaw: Share | Auto = Field("auto", description="share of training in which only what is new learns")
+    warmup: Share | Auto = Field("auto", description="learning-rate warm-up, as a share of training")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = Field(
+        "auto", description="learning rate of an encoder layer, divided by that of the layer above it"
+    )
+    head_only: Share | Auto = Field("auto", description="share of training in which only new parameters are trained")
     betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's two decay rates")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    flat_start: Share | Auto = Field("auto", description="share of training on frame labels, before CTC fades in")
-    realign: int = Field(3, ge=0, description="times in it that the network aligns the frame labels again")
-    consistency: float = Field(0.0, ge=0, description="weight of the agreement of two views of each clip (CR-CTC)")
-    precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="arithmetic of the network")
+    consistency: float = Field(0.0, ge=0, description="weight of the CR-CTC loss")
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field("auto", description="auto, no (float32), bf16 or fp16")
     eval_every: int | None = Field(
-        None, gt=0, description="steps between evaluations; default: 12 in a run, fewer in few minutes"
+        None, gt=0, description="steps between evaluations; default: twelve in a run, fewer in few minutes"
     )
     save_every: int | None = Field(
-        None, gt=0, description="steps between checkpoints, beside one with each best model; default: 12 in a run"
+        None,
+        gt=0,
+        description="steps between checkpoints, besides one with each best model; default: twelve",
     )
-    keep: int = Field(2, ge=1, description="newest checkpoints kept, beside up to three that the guard may need")
-    rollbacks: int = Field(3, ge=0, description="times the guard undoes a loss spike at a lower rate before it stops")
-    patience: int | None = Field(None, ge=1, description="evaluations without a better dev CER after which to stop")
+    keep: int = Field(2, ge=1, description="newest checkpoints kept, besides up to three that the guard may need")
+    rollbacks: int = Field(3, ge=0, description="roll-backs allowed before the guard stops the run")
+    patience: Annotated[int, Field(ge=0)] | Auto = Field(
+        "auto", description="early stopping: evaluations without a better dev CER; 0: off"
+    )
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field(
-        ("tensorboard",), description="where the curves are shown: tensorboard, wandb, mlflow, trackio"
+        ("tensorboard",), description="tensorboard, wandb, mlflow, trackio"
     )
 
 
@@ -65,12 +69,12 @@ class DataSection(_Section):
 
     batch_seconds: Positive | Auto = Field("auto", description="seconds of audio in one optimiser step")
     accumulate: Annotated[int, Field(ge=1)] | Auto = Field(
-        "auto", description="parts a step is computed in; more parts need less memory"
+        "auto", description="gradient accumulation: parts of a step; more parts need less memory"
     )
     workers: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="processes that read audio, for each GPU")
     longest_s: float | None = Field(None, gt=0, description="training clips that are longer are left out")
     balance: float = Field(
-        0.6, ge=0, le=1, description="several languages: shares go as hours ** balance; 1 as they are, 0 all equal"
+        0.6, ge=0, le=1, description="several languages: sampled by hours ** balance; 1: by hours, 0: equally"
     )
     min_count: int | None = Field(None, ge=1, description="characters seen less often become [UNK]")
 
@@ -78,32 +82,36 @@ class DataSection(_Section):
 class ModelSection(_Section):
     """What is trained."""
 
-    encoder: str | None = Field(None, description="what is fine-tuned: starter, scratch, a model folder or a Hub id")
+    encoder: str | None = Field(None, description="starter, scratch, a model folder or a Hub id")
     adapter: bool | Auto = Field("auto", description="halve the frame rate with Wav2Vec2-BERT's stride-2 adapter")
     language: str | None = Field(None, description="MMS: the language whose attention adapter training starts from")
-    freeze_feature_encoder: bool = Field(True, description="the convolutions over raw waveforms stay as pretrained")
-    freeze_encoder: bool | Auto = Field("auto", description="only head and adapters learn, as in the MMS recipe")
-    lora: int = Field(0, ge=0, description="rank of LoRA adapters that learn in the encoder's place; 0: none")
+    freeze_feature_encoder: bool = Field(True, description="keep the convolutions over raw waveforms as pretrained")
+    freeze_encoder: bool | Auto = Field("auto", description="train only head and adapters, as in the MMS recipe")
+    lora: int = Field(0, ge=0, description="rank of the LoRA adapters; 0: no LoRA")
     gradient_checkpointing: bool = Field(False, description="less memory, a third slower")
 
 
 class AugmentSection(_Section):
     """What is done to training clips and their features."""
 
-    time_masks_per_s: Annotated[float, Field(ge=0)] | Auto = Field("auto", description="SpecAugment's")
+    time_masks_per_s: Annotated[float, Field(ge=0)] | Auto = Field(
+        "auto", description="SpecAugment time masks per second"
+    )
     longest_time_mask_s: float = Field(0.4, gt=0)
-    frequency_masks: Annotated[int, Field(ge=0)] | Auto = Field("auto", description="SpecAugment's, in each clip")
+    frequency_masks: Annotated[int, Field(ge=0)] | Auto = Field(
+        "auto", description="SpecAugment frequency masks per clip"
+    )
     widest_frequency_mask: int = Field(15, ge=1, le=80, description="of 80 mel bins")
     tempo: Annotated[float, Field(ge=0, le=0.5)] | Auto = Field(
-        "auto", description="up to this share slower or faster, clip by clip"
+        "auto", description="largest relative change of tempo, drawn for each clip"
     )
     vocal_tract: Annotated[float, Field(ge=0, le=0.3)] | Auto = Field(
-        "auto", description="frequencies scaled by up to this share, clip by clip"
+        "auto", description="largest relative change of frequency, drawn for each clip"
     )
     reverb: Annotated[float, Field(ge=0, le=1)] | Auto = Field(
-        "auto", description="share of clips that are put into a room of 0.1 to 0.8 s"
+        "auto", description="share of clips convolved with a random room impulse response"
     )
-    band_limit: float = Field(0.0, ge=0, le=1, description="share of clips that lose all above 3.4 to 7.6 kHz")
+    band_limit: float = Field(0.0, ge=0, le=1, description="share of clips low-pass filtered at 3.4 to 7.6 kHz")
 
 
 class Recipe(_Section):
@@ -135,7 +143,7 @@ class Recipe(_Section):
 
 
 def read_recipe(path: Path | None = None, overrides: Iterable[str] = ()) -> Recipe:
-    """A recipe from a TOML file and `section.key=value` overrides.
+    """The recipe that a TOML file and `section.key=value` overrides describe.
 
     Raises `GoamaError` for a missing file, broken TOML, an unknown key (with the nearest right one) or a
     value that does not fit.
@@ -164,7 +172,7 @@ def _read_tables(path: Path) -> dict[str, Any]:
 
 
 def _check(tables: dict[str, Any], where: str) -> None:
-    """Keys do not depend on one another, so that file and overrides are each refused by themselves, as `where`."""
+    """Raises `GoamaError` that begins with `where`; keys are independent, so file and overrides are checked apart."""
     _refuse_unknown_keys(tables, where)
     try:
         Recipe.model_validate(tables)
@@ -184,11 +192,24 @@ def _known_keys() -> list[str]:
     ]
 
 
+_REPLACED = {
+    "train.flat_start": "was removed with the flat start; delete it",
+    "train.realign": "was removed with the flat start; delete it",
+    "train.thaw": "is now train.head_only",
+}
+"""Keys of earlier versions, and what became of them."""
+
+
 def _refuse_unknown_keys(tables: dict[str, Any], where: str) -> None:
     known = _known_keys()
     for section, table in tables.items():
         keys = [f"{section}.{key}" for key in table] if isinstance(table, dict) else [section]
         for key in keys:
+            if key in _REPLACED:
+                raise GoamaError(
+                    f"{where}: {key} {_REPLACED[key]}; a run that an earlier version began cannot be resumed, train "
+                    "again into another folder"
+                )
             if key not in known:
                 close = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
                 hint = f"; did you mean {close[0]}?" if close else f"; keys are: {', '.join(known)}"

@@ -1,1 +1,1 @@
-"""The recipe, the plan made from a corpus, the loop, its checkpoints and its log."""
+"""Training: the plan made from recipe, corpora and device, the job, the loop, its guard, watchers and diagnosis."""

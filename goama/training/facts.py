@@ -1,4 +1,4 @@
-"""What the diagnosis has to know of a corpus and a plan, measured once before training begins."""
+"""Facts about the corpora and the plan that the diagnosis needs, measured once before training begins."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from transformers import PreTrainedConfig
 
 from goama.data.batches import ordered_batches
 from goama.data.mixture import Mixture
-from goama.model.encoder import SCRATCH, hears_waveforms
+from goama.model.encoder import hears_waveforms
+from goama.model.shipped import SCRATCH
 from goama.run.recipe import AugmentSection
 from goama.text.vocabulary import Vocabulary
-from goama.training.plan import DISGUISES, Plan
+from goama.training.choices import AUGMENTATION
+from goama.training.plan import Plan
 
-LISTENED = 100
+MEASURED_CLIPS = 100
 """Clips of a split, evenly spread over it, whose level is measured."""
-
 
 _BATCH_S = 60.0
 
@@ -30,13 +31,13 @@ class Spread:
     """The tenth, fiftieth and ninetieth percentile over clips."""
 
     low: float
-    middle: float
+    median: float
     high: float
 
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """One split; `characters` counts units, `labels_per_s` and `level_db` (of full scale, RMS) are over its clips."""
+    """A split: how often it has each unit of the vocabulary, and labels per second and level (dB RMS) of its clips."""
 
     clips: int
     characters: dict[str, int]
@@ -46,30 +47,31 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """A corpus and a plan as the diagnosis sees them."""
+    """The corpora and the plan as the diagnosis sees them."""
 
     from_scratch: bool
     learning_rate: float
-    """The recipe's peak rate of what is pretrained."""
+    """The recipe's peak rate of pretrained parameters."""
     head_learning_rate: float
-    """The recipe's peak rate of what is new."""
-    flat_start: float
+    """The recipe's peak rate of new parameters."""
     adapter: bool
-    hears_waveforms: bool
-    disguises_left: tuple[str, ...]
-    """Keys of `plan.DISGUISES` that the recipe leaves at 0, as far as the encoder allows them."""
+    takes_waveforms: bool
+    """Whether the encoder takes raw waveforms, for which there is less augmentation."""
+    augmentation_off: tuple[str, ...]
+    """Keys of the recipe's `augment` that are 0 though the encoder allows them."""
     warmup: float
-    thaw: float
+    head_only: float
+    """The share of the steps in which only the new head learns."""
     steps_per_epoch: float
     planned_steps: int | None
-    """How many end the run, by steps or epochs; None where only minutes do."""
+    """Steps after which the run ends, by steps or epochs; None where only minutes bound it."""
     steps: int | None
     epochs: float | None
     minutes: float | None
     unfit: tuple[str, ...]
-    """Training clips that are left out because their text needs more frames than their sound has."""
+    """Training clips that are excluded because their text needs more frames than their sound has."""
     frames_per_label: tuple[float, float]
-    """The plan's: in the tightest hundredth of the clips trained on, and in the middle."""
+    """Frames for each that CTC needs: in the tightest hundredth of the clips trained on, and the median."""
     train: SplitFacts
     dev: SplitFacts
 
@@ -84,20 +86,19 @@ def gather_facts(
     steps_per_epoch: float,
     planned_steps: int | None,
 ) -> Facts:
-    """Read all texts, and the sound of at most 100 clips a split; `config` is that of the network trained."""
-    left_out = {clip.id for clip in plan.left_out}
-    cuts = [cut for cut in corpora.cuts("train") if cut.id not in left_out]
+    """The facts; reads all texts and the sound of up to 100 clips a split. `config` is that of the trained network."""
+    excluded = {clip.id for clip in plan.excluded}
+    cuts = [cut for cut in corpora.cuts("train") if cut.id not in excluded]
     recipe = plan.recipe
     return Facts(
         from_scratch=encoder == SCRATCH,
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
-        flat_start=float(recipe.train.flat_start),
         adapter=bool(recipe.model.adapter),
-        hears_waveforms=hears_waveforms(config),
-        disguises_left=() if hears_waveforms(config) else _left_at_0(recipe.augment),
+        takes_waveforms=hears_waveforms(config),
+        augmentation_off=() if hears_waveforms(config) else _left_at_0(recipe.augment),
         warmup=float(recipe.train.warmup),
-        thaw=float(recipe.train.thaw),
+        head_only=float(recipe.train.head_only),
         steps_per_epoch=steps_per_epoch,
         planned_steps=planned_steps,
         steps=recipe.train.steps,
@@ -111,7 +112,7 @@ def gather_facts(
 
 
 def _left_at_0(augment: AugmentSection) -> tuple[str, ...]:
-    return tuple(key for key in DISGUISES if not getattr(augment, key))
+    return tuple(key for key in AUGMENTATION if not getattr(augment, key))
 
 
 def _split(cuts: Sequence[Any], vocabulary: Vocabulary) -> SplitFacts:
@@ -123,9 +124,9 @@ def _split(cuts: Sequence[Any], vocabulary: Vocabulary) -> SplitFacts:
         units = vocabulary.segment(cut.supervisions[0].text)
         characters.update(units)
         rates.append(len(units) / cut.duration)
-    listened = CutSet.from_cuts(islice(cuts, 0, None, max(1, -(-len(cuts) // LISTENED))))
-    heard = ordered_batches(listened, vocabulary, batch_s=_BATCH_S)
-    levels = [_level_db(waveform) for batch in heard for waveform in batch.waveforms]
+    measured = CutSet.from_cuts(islice(cuts, 0, None, max(1, -(-len(cuts) // MEASURED_CLIPS))))
+    batches = ordered_batches(measured, vocabulary, batch_s=_BATCH_S)
+    levels = [_level_db(waveform) for batch in batches for waveform in batch.waveforms]
     return SplitFacts(len(cuts), dict(characters), _spread(rates), _spread(levels))
 
 
@@ -135,5 +136,5 @@ def _level_db(samples: np.ndarray) -> float:
 
 
 def _spread(values: Sequence[float]) -> Spread:
-    low, middle, high = np.percentile(values, [10, 50, 90])
-    return Spread(float(low), float(middle), float(high))
+    low, median, high = np.percentile(values, [10, 50, 90])
+    return Spread(float(low), float(median), float(high))

@@ -1,108 +1,80 @@
-"""One optimiser step: batches in, sound changed at random, a network's answer, the gradient, new weights."""
+"""One optimiser step: batches in, the gradient of the loss over all of them, new weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from torch import nn
 from transformers import PreTrainedModel
 
 from goama.data.batches import Batch
-from goama.model.encoder import feature_stride, frame_shift_s, longest_s, output_frames
-from goama.model.frame_head import frame_logits
 from goama.model.fsdp import Shards, whole
+from goama.model.precision import Precision, autocast
+from goama.run.processes import Processes
 from goama.run.recipe import AugmentSection
 from goama.sound.audio import SAMPLE_RATE
-from goama.sound.augmentation import (
-    change_tempo,
-    generators,
-    limit_band,
-    reverberate,
-    spec_augment,
-    time_masks,
-    warp_bands,
-)
-from goama.sound.front_end import FrontEnd, RawWaveforms
-from goama.sound.whisper_mel import WhisperMel, centre
+from goama.sound.front_end import FrontEnd
 from goama.text.vocabulary import Vocabulary
-from goama.training.alignment import Alignment, frame_targets
-from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
-from goama.training.processes import Processes
+from goama.training.inputs import InputMaker, NetworkInput
+from goama.training.objective import ctc_sum, disagreement_sum
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """One optimiser step: loss in nats per label, or per frame while frame labels guide; gradient norm before
-    clipping; frames that are blank; of the frames of letters those whose frame label is right."""
+    """One optimiser step: loss in nats per label; gradient norm before clipping; share of frames that are blank."""
 
     loss: float
     gradient_norm: float
     blank_share: float
-    guidance: float
-    """The share in the loss of the frame labels."""
     disagreement: float | None
-    """Of two views of a clip, in nats per label; `loss` does not hold it."""
-    frames_right: float | None
+    """Of two views of a clip, in nats per label; `loss` does not include it."""
     audio_s: float
     padded_s: float
     skipped: bool
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """What the network made of a batch: of each of its views, one after the other along the first dimension."""
-
-    logits: torch.Tensor
-    lengths: torch.Tensor
-    """(B,) valid frames of `logits`."""
-    frame_logits: torch.Tensor | None
-    frame_lengths: torch.Tensor
-    stretches: torch.Tensor
-    """(B,) how many times as slow as it was each clip has become."""
-
-
 class Learner:
-    """A network, its front end and its optimiser: computes steps, keeps no history."""
+    """A network, its front end and its optimiser: computes steps, keeps no history.
+
+    What changes is the network, the optimiser and, in fp16, the gradient scaler.
+    """
 
     def __init__(
         self,
-        accelerator: Accelerator,
         network: PreTrainedModel,
         optimiser: torch.optim.Optimizer,
         front_end: FrontEnd,
         vocabulary: Vocabulary,
+        *,
+        precision: Precision = "no",
         shards: Shards | None = None,
     ):
-        """`shards`: what the network was spread into before its optimiser was made, if it was."""
-        self.accelerator, self.vocabulary = accelerator, vocabulary
-        self.bare_optimiser = optimiser
-        self.front_end = front_end.on(accelerator.device)
-        self.network = accelerator.prepare_model(network, evaluation_mode=True)  # not in DDP: see sum_gradients
-        self.optimiser = accelerator.prepare_optimizer(optimiser)
+        """`shards`: what the network was sharded into before its optimiser was made, if it was."""
         self.processes = Processes()
+        self.device = self.processes.device
+        self.network, self.optimiser, self.vocabulary = network, optimiser, vocabulary
+        self.front_end = front_end.on(self.device)
+        self.config = network.config
+        self.precision: Precision = precision
+        self.scaler = torch.amp.GradScaler(self.device.type) if precision == "fp16" else None
+        self._inputs = InputMaker(self.front_end, network.config, vocabulary)
         self._shards = shards
         if shards is None:
+            self.network.to(self.device)  # type: ignore[arg-type]
             self.processes.same_weights(self.network)
-        self.config = network.config
-        limit_s = longest_s(network.config)
-        self._most = None if limit_s is None else round(limit_s / self.front_end.frame_shift_s)
-
-    @property
-    def bare_network(self) -> nn.Module:
-        return self.accelerator.unwrap_model(self.network)
 
     def whole_network(self) -> PreTrainedModel:
-        """The network to recognise with, or a plain one with its weights where it is spread over the processes.
+        """The network to recognise with; if it is sharded, a plain copy with all weights. Every process must call."""
+        return self.network if self._shards is None else self._shards.whole()
 
-        Every process must ask for it.
-        """
-        return self.bare_network if self._shards is None else self._shards.whole()
+    def autocast(self) -> AbstractContextManager[None]:
+        """A context in which networks compute in the precision of training."""
+        return autocast(self.device, self.precision)
 
     def step(
         self,
@@ -111,191 +83,125 @@ class Learner:
         seed: int,
         clip: float,
         augment: AugmentSection | None = None,
-        alignment: Alignment | None = None,
-        guidance: float = 0.0,
         consistency: float = 0.0,
+        head_only: bool = False,
     ) -> StepResult:
-        """One optimiser step over `batches`, computed one after the other.
+        """The result of one optimiser step over `batches`, which are computed one after the other.
 
         The loss is the sum over all clips of all batches (of all processes) divided by their labels, so that
         one batch of 32 clips and four of 8 give the same gradient. `seed` sets all of the step's randomness.
-        With `guidance` > 0 that is the share in the loss of the frame head's labels, which `alignment` holds,
-        in nats per frame. With `consistency` > 0 the network hears each clip in two views, disguised independently,
-        and that is the weight of their disagreement beside CTC. A step whose loss or gradients are not finite, or
-        that has no clip, is skipped.
+        With `consistency` > 0 the network sees each clip in two views, augmented independently, and `consistency` is
+        the weight of their disagreement beside CTC. With `head_only` the pretrained parameters are frozen: they get no
+        gradient, and no graph is kept for them. A step whose loss or gradients are not finite, or that has no clip, is
+        skipped.
         """
         torch.manual_seed(seed)
         label_total, sample_total = self.processes.sums(
             sum(b.label_count for b in batches), sum(b.samples for b in batches)
         )
         if not sample_total:
-            return StepResult(nan, nan, 0.0, guidance, None, None, 0.0, 0.0, skipped=True)
-        label_total = max(1.0, label_total)
-        views = 2 if consistency and guidance < 1 else 1
-        loss_sum, disagreement_total, blanks, frames, right, spoken = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for batch in batches:
-            if not batch.ids:  # fewer clips than processes
-                if self._shards is not None:
-                    self._accompany(views, guidance)
-                continue
-            heard = self._forward(batch, augment, seed, views, is_guided=guidance > 0)
-            logits, lengths = heard.logits, heard.lengths
-            loss = torch.zeros((), device=logits.device)
-            if guidance < 1:
-                labels = [*batch.labels] * views
-                ctc = ctc_sum(logits, lengths, labels, self.vocabulary.blank_id).sum() / (views * label_total)
-                loss = (1.0 - guidance) * ctc.to(loss.device)
-            if heard.frame_logits is not None and alignment is not None:
-                targets = self._frame_targets(batch, alignment, heard).to(logits.device)
-                per_sample = frame_sum(heard.frame_logits, targets).sum() / (views * sample_total)
-                loss = loss + guidance * per_sample * self.front_end.frame_shift_s * SAMPLE_RATE
-                is_spoken = (targets >= 0) & (targets != self.vocabulary.blank_id)
-                right += int((heard.frame_logits.detach().argmax(-1) == targets)[is_spoken].sum())
-                spoken += int(is_spoken.sum())
-            loss_sum += float(loss.detach())
-            if views == 2:
-                disagreement = disagreement_sum(logits, lengths).sum() / (views * label_total)
-                loss = loss + (1.0 - guidance) * consistency * disagreement.to(loss.device)
-                disagreement_total += float(disagreement.detach())
-            self.accelerator.backward(loss)
-            valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
-            blanks += int(((logits.detach().argmax(-1) == self.vocabulary.blank_id) & valid).sum())
-            frames += int(valid.sum())
-        if self._shards is None:
-            self.processes.sum_gradients(self.network.parameters())
-        norm = float(whole(self.accelerator.clip_grad_norm_(self.network.parameters(), clip)))
-        loss_sum, disagreement_total, blanks, frames, right, spoken, padded = self.processes.sums(
-            loss_sum, disagreement_total, blanks, frames, right, spoken, sum(b.padded_samples for b in batches)
+            return StepResult(nan, nan, 0.0, None, 0.0, 0.0, skipped=True)
+        views = 2 if consistency else 1
+        totals = np.zeros(4)  # loss, disagreement, blank frames, frames
+        with self._frozen(head_only):
+            for batch in batches:
+                if batch.ids:
+                    inputs = self._inputs(batch, augment, seed=seed, views=views)
+                    totals += self._backward(batch, inputs, views, max(1.0, label_total), consistency)
+                elif self._shards is not None:  # fewer clips than processes
+                    self._backward_without_clips(views)
+            norm = self._clip_gradients(clip)
+        loss, disagreement, blanks, frames, padded = self.processes.sums(
+            *totals, sum(b.padded_samples for b in batches)
         )
-        skipped = not (isfinite(norm) and isfinite(loss_sum))
-        if not skipped or self.accelerator.scaler is not None:  # the fp16 scaler skips by itself, and must be told
-            self.optimiser.step()
-        self.optimiser.zero_grad()
+        skipped = not (isfinite(norm) and isfinite(loss))
+        self._update(skipped)
         return StepResult(
-            loss=loss_sum,
+            loss=loss,
             gradient_norm=norm,
             blank_share=blanks / max(1, frames),
-            guidance=guidance,
-            disagreement=disagreement_total if views == 2 else None,
-            frames_right=right / spoken if spoken else None,
+            disagreement=disagreement if views == 2 else None,
             audio_s=sample_total / SAMPLE_RATE,
             padded_s=padded / SAMPLE_RATE,
             skipped=skipped,
         )
 
-    def _accompany(self, views: int, guidance: float) -> None:
-        """Compute a gradient of zero, without a clip: layers that are spread are gathered from all processes."""
-        noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
-        heard = self._forward(Batch(("",), (noise,), ((),), ("",), (None,)), None, 0, views, is_guided=guidance > 0)
-        loss = 0.0 * heard.logits.sum() if guidance < 1 else torch.zeros((), device=heard.logits.device)
-        if heard.frame_logits is not None:
-            loss = loss + 0.0 * heard.frame_logits.sum()
-        self.accelerator.backward(loss)
-
     def load_scaler(self, saved: dict[str, Any]) -> None:
-        """Go on with the fp16 gradient scaler of a checkpoint; other precisions have none, and nothing is `saved`."""
-        if self.accelerator.scaler is not None and saved:
-            self.accelerator.scaler.load_state_dict(saved)
+        """Restore the fp16 gradient scaler of a checkpoint; in other precisions there is none."""
+        if self.scaler is not None and saved:
+            self.scaler.load_state_dict(saved)
 
-    def rehearse(self, batch: Batch, *, views: int = 1, is_guided: bool = False) -> None:
-        """Compute a batch's gradient and forget it: needs the memory that a step needs, and changes nothing."""
+    def rehearse(self, batch: Batch, *, views: int = 1) -> None:
+        """Compute a batch's gradient and discard it: needs the memory that a step needs, and changes nothing."""
         try:
-            heard = self._forward(batch, None, 0, views, is_guided=is_guided)
+            inputs = self._inputs(batch, None, seed=0, views=views)
             labels = [*batch.labels] * views
-            loss = ctc_sum(heard.logits, heard.lengths, labels, self.vocabulary.blank_id).sum()
-            if heard.frame_logits is not None:
-                loss = loss + heard.frame_logits.sum()
-            self.accelerator.backward(loss)
+            self._add_gradients(ctc_sum(self._logits(inputs), inputs.lengths, labels, self.vocabulary.blank_id).sum())
         finally:
             self.optimiser.zero_grad()
 
-    def _forward(
-        self, batch: Batch, augment: AugmentSection | None, seed: int, views: int, *, is_guided: bool
-    ) -> _Heard:
-        waveforms, by_clip = batch.waveforms, generators(seed, batch.ids)
-        if augment is not None and augment.reverb:
-            waveforms = reverberate(waveforms, by_clip, float(augment.reverb))
-        inputs, mask = self.front_end(waveforms)
-        unchanged = mask.sum(1)
-        is_mel = not isinstance(self.front_end, RawWaveforms)
-        if augment is not None and augment.tempo and is_mel:  # the same in all views
-            needed = self._frames_needed(batch, inputs.shape[1])
-            inputs, mask = change_tempo(
-                inputs, mask, by_clip, float(augment.tempo), needed, self.front_end.bins, self._most
-            )
-        seen_by = [by_clip, *(generators(seed, [f"{clip} again" for clip in batch.ids]) for _ in range(views - 1))]
-        masked = {}
-        if is_mel:
-            inputs = torch.cat([self._disguised(inputs, mask, augment, by_view) for by_view in seen_by])
-        else:
-            inputs = inputs.repeat(views, 1)
-            masked["mask_time_indices"] = torch.cat([self._time_masks(mask, augment, by_view) for by_view in seen_by])
-        mask = mask.repeat(views, 1)
-        output = self.network(inputs, attention_mask=mask.long(), output_hidden_states=is_guided, **masked)
-        return _Heard(
-            logits=output.logits,
-            lengths=output_frames(self.config, mask.sum(1)),
-            frame_logits=frame_logits(self.bare_network, output.hidden_states) if is_guided else None,
-            frame_lengths=mask.sum(1),
-            stretches=mask.sum(1) / unchanged.repeat(views),
-        )
+    def _logits(self, inputs: NetworkInput) -> torch.Tensor:
+        """(B, T, V)"""
+        masked = {} if inputs.time_masks is None else {"mask_time_indices": inputs.time_masks}
+        with self.autocast():
+            return self.network(inputs.values, attention_mask=inputs.mask.long(), **masked).logits
 
-    def _frame_targets(self, batch: Batch, alignment: Alignment, heard: _Heard) -> torch.Tensor:
-        views = len(heard.logits) // len(batch.ids)
-        return frame_targets(
-            [alignment.starts[clip] for clip in batch.ids] * views,
-            [*batch.labels] * views,
-            heard.frame_lengths.tolist(),
-            stride=feature_stride(self.config),
-            stretches=heard.stretches.tolist(),
-            blank_id=self.vocabulary.blank_id,
-        )
+    def _backward(
+        self, batch: Batch, inputs: NetworkInput, views: int, label_total: float, consistency: float
+    ) -> tuple[float, float, int, int]:
+        """Add a batch's gradients; returns its shares of loss and disagreement, its blank frames, and its frames."""
+        logits, lengths, blank_id = self._logits(inputs), inputs.lengths, self.vocabulary.blank_id
+        loss = ctc_sum(logits, lengths, [*batch.labels] * views, blank_id).sum() / (views * label_total)
+        loss_share, disagreement_share = float(loss.detach()), 0.0
+        if views == 2:
+            disagreement = disagreement_sum(logits, lengths).sum() / (views * label_total)
+            loss = loss + consistency * disagreement.to(loss.device)
+            disagreement_share = float(disagreement.detach())
+        self._add_gradients(loss)
+        valid = torch.arange(logits.shape[1], device=logits.device) < lengths[:, None]
+        blanks = (logits.detach().argmax(-1) == blank_id) & valid
+        return loss_share, disagreement_share, int(blanks.sum()), int(valid.sum())
 
-    def _time_masks(
-        self, mask: torch.Tensor, augment: AugmentSection | None, by_clip: Sequence[torch.Generator]
-    ) -> torch.Tensor:
-        """(B, T) bool, frames that the network hides from its transformer; never None, or it would draw its own."""
-        return time_masks(
-            output_frames(self.config, mask.sum(1)).cpu(),
-            by_clip,
-            time_masks_per_s=float(augment.time_masks_per_s) if augment is not None else 0.0,
-            longest_time_mask_s=augment.longest_time_mask_s if augment is not None else 1.0,
-            frame_shift_s=frame_shift_s(self.config),
-        ).to(mask.device)
+    def _backward_without_clips(self, views: int) -> None:
+        """Compute a gradient of zero, since FSDP gathers each layer's parameters from all processes."""
+        noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
+        inputs = self._inputs(Batch(("",), (noise,), ((),), ("",), (None,)), None, seed=0, views=views)
+        self._add_gradients(0.0 * self._logits(inputs).float().sum())
 
-    def _disguised(
-        self,
-        features: torch.Tensor,
-        mask: torch.Tensor,
-        augment: AugmentSection | None,
-        by_clip: Sequence[torch.Generator],
-    ) -> torch.Tensor:
-        if augment is None:
-            return features
-        front_end, middle, silence = self.front_end, None, None
-        assert not isinstance(front_end, RawWaveforms)
-        if isinstance(front_end, WhisperMel):  # not normalised by bin: brought to a mean of 0, which masks stand for
-            middle, silence = centre(features, mask)
-            features = features - middle
-        if augment.vocal_tract:
-            features = warp_bands(features, by_clip, float(augment.vocal_tract), front_end.hertz())
-        if augment.band_limit:
-            features = limit_band(features, mask, by_clip, augment.band_limit, front_end.hertz(), silence)
-        features = spec_augment(
-            features,
-            mask,
-            by_clip,
-            time_masks_per_s=float(augment.time_masks_per_s),
-            longest_time_mask_s=augment.longest_time_mask_s,
-            frequency_masks=int(augment.frequency_masks),
-            widest_frequency_mask=augment.widest_frequency_mask,
-            frame_shift_s=front_end.frame_shift_s,
-            bins=front_end.bins,
-        )
-        return features if middle is None else features + middle
+    def _add_gradients(self, loss: torch.Tensor) -> None:
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
 
-    def _frames_needed(self, batch: Batch, frames: int) -> torch.Tensor:
-        """(B,) input frames, of at most `frames`, that leave CTC as many logits as each clip's labels need."""
-        logits = output_frames(self.config, torch.arange(frames + 1))
-        required = torch.tensor([self.vocabulary.required_frames(labels) for labels in batch.labels])
-        return torch.searchsorted(logits, required)
+    @contextmanager
+    def _frozen(self, head_only: bool) -> Iterator[None]:
+        """Within, with `head_only`, pretrained parameters need no gradient; checkpoints see them trained as before."""
+        pretrained = [
+            parameter
+            for group in self.optimiser.param_groups
+            if head_only and not group["is_new"]
+            for parameter in group["params"]
+        ]
+        for parameter in pretrained:
+            parameter.requires_grad = False
+        try:
+            yield
+        finally:
+            for parameter in pretrained:
+                parameter.requires_grad = True
+
+    def _clip_gradients(self, clip: float) -> float:
+        """The norm of the gradients, summed over all processes, before it is clipped to `clip`."""
+        if self._shards is None:
+            self.processes.sum_gradients(self.network.parameters())
+        if self.scaler is not None:
+            self.scaler.scale(torch.zeros((), device=self.device))  # a process without clips has not used it yet
+            self.scaler.unscale_(self.optimiser)
+        return float(whole(torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)))
+
+    def _update(self, skipped: bool) -> None:
+        """New weights, unless the step is skipped; the fp16 scaler decides that by itself, and adapts."""
+        if self.scaler is not None:
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
+        elif not skipped:
+            self.optimiser.step()
+        self.optimiser.zero_grad()

@@ -1,31 +1,28 @@
-"""The training loop: batches in, the best and the last model out; stopped at any moment, it goes on the same."""
+"""The training loop: batches in, checkpoints and the best model out; stopped at any moment, it resumes the same."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-
-from goama.data.batches import Batch, DataPlace, TrainingBatches
-from goama.evaluation.evaluate import score_batches
+from goama.data.batches import Batch, DataPlace
 from goama.evaluation.scores import ClipScore, error_rates
 from goama.interrupt import stop_requests
-from goama.model.fsdp import own_part
 from goama.model.trainable import learning_matrices
-from goama.reports.run_page import RunPage
-from goama.run.checkpoint import RunState, drop_later, load_everywhere, save_everywhere
-from goama.run.recipe import EVALUATIONS, AugmentSection, TrainSection
+from goama.run.checkpoint import drop_later, load_everywhere, save_everywhere
+from goama.run.state import RunState
 from goama.training import guard
-from goama.training.culprits import culprits, worst
-from goama.training.guidance import Guide
+from goama.training.dev_split import is_sound, output_length, recognise_dev
+from goama.training.job import Job
 from goama.training.learner import Learner, StepResult
-from goama.training.monitor import Monitor, clock
 from goama.training.optimiser import rate_factor, set_rate, weight_scale
+from goama.training.progress import checkpoint_is_due, evaluation_is_due, progress
+from goama.training.recent_steps import RecentSteps
+from goama.training.save import save_model
+from goama.training.watchers import DevEvaluation, Watcher
+from goama.training.worst_clips import worst_clips
 
 _LOG_EVERY = guard.MEASURED_EVERY  # steps
 _SAID = 5  # skipped steps that the screen explains; metrics.jsonl has all
@@ -41,138 +38,123 @@ class Outcome:
 
 
 class TrainingLoop:
-    """Runs a learner to the end of its recipe. The only mutable state is `state`."""
+    """Runs a learner to the end of its job.
 
-    def __init__(
-        self,
-        learner: Learner,
-        batches: TrainingBatches,
-        dev_cuts: Any,
-        train: TrainSection,
-        augment: AugmentSection,
-        accumulate: int,
-        total_steps: int | None,
-        run: Path,
-        state: RunState,
-        monitor: Monitor,
-        save_model: Callable[[str, RunState], None],
-        diagnose: Callable[[RunState, bool], None],
-        guide: Guide | None = None,
-        knows_letters: bool = False,
-    ):
-        """`knows_letters`: the network may be able to write before it is trained, which it should not forget."""
-        self.learner, self.batches, self.dev_cuts = learner, batches, dev_cuts
-        self.train, self.augment, self.accumulate, self.total_steps = train, augment, accumulate, total_steps
-        self.run_folder, self.state, self.monitor, self.save_model = run, state, monitor, save_model
-        self.diagnose, self.guide, self.processes = diagnose, guide, learner.processes
-        self.knows_letters = knows_letters
-        self.page = RunPage(run, monitor.say, writes=self.processes.is_main)
-        self._pace = ""
+    What changes is `state`, which every checkpoint holds, and the weights and moments of the learner. Beside it the
+    loop keeps what a resumed run may forget: the steps since the last logged line, clips already reported, the reason
+    of the last skipped step, and when the clock was started.
+    """
+
+    def __init__(self, job: Job, learner: Learner, watcher: Watcher, state: RunState):
+        self.job, self.learner, self.watcher, self.state = job, learner, watcher, state
+        self.train, self.processes = job.recipe.train, learner.processes
+        self._recent = RecentSteps()
         self._unsound: set[str] = set()
         self._why_skipped = ""
+        self._started_s = 0.0
 
     def run(self) -> Outcome:
-        """Train until steps or minutes are used up, or the first Ctrl-C (or SIGTERM), which saves."""
-        stream = self.batches.starting_at(self.state.place)
-        recent: list[StepResult] = []
-        recent_s = 0.0
+        """Train until steps or minutes are used up, or until the first Ctrl-C (or SIGTERM), which saves.
+
+        Raises `GoamaError` when audio cannot be read, or a checkpoint or model cannot be written.
+        """
+        stream = self.job.batches.starting_at(self.state.place)
+        self._begin()
         stopping = False
-        if self.state.step == 0:
-            self._measure()
-            if self.knows_letters:
-                self._hear_first()
-            self._save()  # what the guard goes back to when the first steps already go wrong
-        started = time.monotonic() - self.state.elapsed_s  # from the first step: the rate's warm-up is of training
-        if self.state.owes_evaluation:
-            self._evaluate_now(self._progress())
-        with stop_requests(self.monitor.say, _STOPPING) as stop_requested:
+        with stop_requests(self.watcher.said, _STOPPING) as stop_requested:
             while self._progress() < 1.0 and not stopping:
-                self._maybe_align_again()
                 before, step_started = self._progress(), time.monotonic()
                 place, parts = self.processes.together(lambda: self._next(stream))
-                result = self._step(self._sound(parts), before)
-                recent_s += time.monotonic() - step_started
-                elapsed_s, stopping = self.processes.agree(time.monotonic() - started, stop_requested())
-                self.state = replace(
-                    self.state,
-                    step=self.state.step + 1,
-                    place=place,
-                    elapsed_s=elapsed_s,
-                    skipped_steps=self.state.skipped_steps + result.skipped,
-                )
-                recent.append(result)
+                result = self._step(self._without_unsound(parts), before)
+                self._recent.add(result, time.monotonic() - step_started)
+                stopping = self._tick(stop_requested())
+                self._count(result, place)
                 self._guard(result, parts)
                 if self.state.step % _LOG_EVERY == 0 or self._progress() >= 1.0:
-                    self._log(recent, recent_s)
-                    recent, recent_s = [], 0.0
-                is_due = self._is_evaluation_due(before, self._progress())
+                    self._log()
+                is_due = evaluation_is_due(self.state, self.train, before, self._progress())
                 if stopping and self._progress() < 1.0:
                     self.state = replace(self.state, owes_evaluation=is_due)
                     break
-                is_best = is_due and self._evaluate_now(self._progress())
-                elapsed_s, stopping = self.processes.agree(time.monotonic() - started, stop_requested())
-                self.state = replace(self.state, elapsed_s=elapsed_s)
-                self._maybe_save(before, self._progress(), is_best)
+                is_saved = is_due and self._evaluate()
+                stopping = self._tick(stop_requested())
+                is_calm = guard.is_calm(self.state.guard)  # the guard may go back to this checkpoint
+                if checkpoint_is_due(self.state, self.train, before, self._progress()) and is_calm and not is_saved:
+                    self._save()
                 self._show(result)
             interrupted = self._progress() < 1.0
+        return self._end_run(interrupted)
+
+    def _begin(self) -> None:
+        """Before the first step of a new run, or where a run is resumed."""
+        if self.state.step == 0:
+            self._measure()
+            if self.job.known:
+                clips = self._recognise()
+                self.watcher.began(clips, error_rates(clips))
+            self._save()  # what the guard goes back to if the first steps already go wrong
+        elif self.state.best_step == self.state.step:  # the checkpoint is there; RUN/best may not have been written
+            save_model(self.job, self.learner, self.state, "best")
+        self._started_s = time.monotonic() - self.state.elapsed_s  # from the first step on
+        if self.state.owes_evaluation:
+            self._evaluate()
+
+    def _end_run(self, interrupted: bool) -> Outcome:
         self.state = replace(self.state, finished=not interrupted)
         self._save()
         if self.state.step:
-            self.save_model("last", self.state)
-            self.diagnose(self.state, not interrupted)
-        self.page.write(going=False)
+            save_model(self.job, self.learner, self.state, "last")
+        self.watcher.ended(self.state)
         return Outcome(self.state, interrupted)
 
+    def _progress(self) -> float:
+        return progress(self.state, self.train, self.job.total_steps)
+
+    def _tick(self, wants_to_stop: bool) -> bool:
+        """Set the clock, which all processes share; returns whether any of them wants to stop."""
+        elapsed_s, stopping = self.processes.agree(time.monotonic() - self._started_s, wants_to_stop)
+        self.state = replace(self.state, elapsed_s=elapsed_s)
+        return stopping
+
+    # --- a step
+
     def _next(self, stream: Iterator[tuple[DataPlace, Batch]]) -> tuple[DataPlace, list[Batch]]:
-        places, parts = zip(*(next(stream) for _ in range(self.accumulate)), strict=True)
+        places, parts = zip(*(next(stream) for _ in range(self.job.parts)), strict=True)
         return places[-1], list(parts)
 
-    def _sound(self, parts: list[Batch]) -> list[Batch]:
-        """Without clips whose samples are not finite, each of them named once."""
+    def _without_unsound(self, parts: list[Batch]) -> list[Batch]:
+        """The batches without clips that have samples that are not finite; each of these is reported once."""
         kept, unsound = zip(*(guard.without_unsound(batch) for batch in parts), strict=True)
         here = {clip for clips in unsound for clip in clips} - self._unsound
         if self.processes.sums(len(here))[0]:
             new = sorted(self.processes.gathered(here))
             self._unsound |= set(new)
-            self.monitor.log(self.state.step, {"event": "unsound", "clips": [{"id": name} for name in new]})
-            self.monitor.say(f"not trained on, some samples of their sound are not finite: {', '.join(new)}")
+            self.watcher.event(self.state.step, {"event": "unsound", "clips": [{"id": name} for name in new]})
+            self.watcher.said(f"not trained on, some samples of their sound are not finite: {', '.join(new)}")
         return list(kept)
 
-    def _step(self, parts: list[Batch], progress: float) -> StepResult:
+    def _step(self, parts: list[Batch], done: float) -> StepResult:
         left = guard.rate(self.state.guard, self.state.step)
-        factor = left * rate_factor(progress, float(self.train.warmup))
-        set_rate(self.learner.bare_optimiser, factor, only_new=progress < float(self.train.thaw))
+        set_rate(self.learner.optimiser, left * rate_factor(done, float(self.train.warmup)))
         return self.learner.step(
             parts,
             seed=(self.train.seed * 1_000_003 + self.state.step) % 2**63,
             clip=self.train.clip,
-            augment=self.augment,
-            alignment=self.guide.alignment if self.guide else None,
-            guidance=self._guidance(progress),
+            augment=self.job.recipe.augment,
             consistency=self.train.consistency,
+            head_only=done < float(self.train.head_only),
         )
 
-    def _guidance(self, progress: float) -> float:
-        return self.guide.weight(progress) if self.guide else 0.0
+    def _count(self, result: StepResult, place: DataPlace) -> None:
+        step, skipped = self.state.step + 1, self.state.skipped_steps + result.skipped
+        self.state = replace(self.state, step=step, place=place, skipped_steps=skipped)
 
-    def _maybe_align_again(self) -> None:
-        progress, realigned = self._progress(), self.state.realigned
-        if self.guide is None or not self.guide.is_due(progress, realigned):
-            return
-        network = self.learner.whole_network()
-        network.eval()
-        try:
-            self.guide.align_again(network, self.learner.front_end, progress, realigned + 1)
-        finally:
-            network.train()
-        self.state = replace(self.state, realigned=realigned + 1)
+    # --- the guard
 
     def _guard(self, result: StepResult, parts: list[Batch]) -> None:
-        """Remember the step; explain one that was skipped or odd; undo a spike, or stop when that helps no more."""
-        objective = (result.guidance, self.state.realigned)
-        self.state = replace(self.state, guard=guard.with_objective(self.state.guard, objective))
-        is_odd = not result.skipped and result.guidance < 1 and guard.is_odd(self.state.guard, result.loss)
-        scaled = self.learner.accelerator.scaler is not None
+        """Record the step; explain one that was skipped or odd; undo divergence, or stop if that no longer helps."""
+        is_odd = not result.skipped and guard.is_odd(self.state.guard, result.loss)
+        scaled = self.learner.scaler is not None
         self.state = replace(self.state, guard=guard.after_step(self.state.guard, result.loss, skipped=result.skipped))
         if is_odd or (result.skipped and not scaled):
             self._explain_step(result, parts)
@@ -187,28 +169,26 @@ class TrainingLoop:
         self.state = replace(self.state, guard=guard.after_measuring(self.state.guard, scale))
 
     def _explain_step(self, result: StepResult, parts: list[Batch]) -> None:
-        learner = self.learner
-        here = culprits(learner.whole_network(), learner.front_end, learner.vocabulary, parts)
-        named = worst(self.processes.gathered(here))
+        named = worst_clips(self.learner, parts)
         line = {
             "event": "skipped" if result.skipped else "odd batch",
             "batch_loss": result.loss,
             "batch_gradient_norm": result.gradient_norm,
             "clips": [asdict(clip) for clip in named],
         }
-        self.monitor.log(self.state.step, line)
+        self.watcher.event(self.state.step, line)
         if result.skipped:
             why = "; ".join(f"{clip.id}: {clip.why}" for clip in named) or "no single clip explains it"
             self._why_skipped = why
             if self.state.skipped_steps <= _SAID:
-                self.monitor.say(f"step {self.state.step} was skipped, its gradients were not finite ({why})")
+                self.watcher.said(f"step {self.state.step} was skipped, its gradients were not finite ({why})")
 
     def _go_back(self, found: guard.Trouble, *, at_end: bool = False) -> None:
-        """To the weights of the newest checkpoint from before the trouble; time and data go on, but not `at_end`."""
-        learner, before = self.learner, self.state.guard
-        rates = [group["lr"] for group in learner.bare_optimiser.param_groups]
-        self.processes.on_main(lambda: drop_later(self.run_folder, self.state.step - found.steps))
-        restored, _ = load_everywhere(self.processes, self.run_folder, learner.bare_network, learner.bare_optimiser)
+        """Restore the newest checkpoint from before the trouble; time and data go on, unless the run is `at_end`."""
+        learner, before, run = self.learner, self.state.guard, self.job.run
+        rate = max(group["lr"] for group in learner.optimiser.param_groups)
+        self.processes.on_main(lambda: drop_later(run, self.state.step - found.steps))
+        restored, _ = load_everywhere(self.processes, run, learner.network, learner.optimiser)
         learner.load_scaler(restored.scaler)
         why = f"{found} ({self._why_skipped})" if found.kind == "not finite" and self._why_skipped else str(found)
         line = {
@@ -217,185 +197,98 @@ class TrainingLoop:
             "to_step": restored.step,
             "usual": found.usual,
             "now": found.now,
-            "learning_rate": max(rates),
+            "learning_rate": rate,
             "reason": why,
         }
         if before.rollbacks < self.train.rollbacks and not at_end:
             cut = guard.cut(found)
             after = guard.after_rollback(before, restored.guard, self.state.step, cut)
-            self.monitor.log(self.state.step, {"event": "rolled back", **line, "guard_rate": after.rate})
-            self.monitor.say(
+            self.watcher.event(self.state.step, {"event": "rolled back", **line, "guard_rate": after.rate})
+            self.watcher.said(
                 f"step {self.state.step}: {why}; back to the weights of step {restored.step}, "
                 f"at {cut:g} times the learning rate"
             )
-            if self.guide is not None and restored.realigned < self.state.realigned:
-                self.guide.go_back(restored.realigned, self.state.realigned)
             self.state = replace(self.state, guard=after)
             self._save()
         else:
-            self.monitor.log(self.state.step, {"event": "stopped", **line})
-            self._end("guard", guard.stopped(why, before))
+            self.watcher.event(self.state.step, {"event": "stopped", **line})
+            self._end_early("guard", guard.stopped(why, before))
 
-    def _end(self, by: Literal["guard", "patience"], reason: str) -> None:
-        self.monitor.say(f"step {self.state.step}: {reason}")
+    def _end_early(self, by: Literal["guard", "patience"], reason: str) -> None:
+        self.watcher.said(f"step {self.state.step}: {reason}")
         self.state = replace(self.state, finished=True, guard=replace(self.state.guard, ended_by=by, reason=reason))
 
-    def _progress(self) -> float:
-        """The share of the run that is done: of its steps or of its minutes, whichever is further."""
-        shares = [1.0 if self.state.finished else 0.0]
-        if self.total_steps is not None:
-            shares.append(self.state.step / self.total_steps)
-        if self.train.minutes is not None:
-            budget = max(1.0, 60 * self.train.minutes - 1.2 * self.state.evaluation_s)
-            shares.append(self.state.elapsed_s / budget)
-        return max(shares)
+    # --- evaluation and files
 
-    def _is_evaluation_due(self, before: float, now: float) -> bool:
-        """While frame labels alone are learnt there is nothing to evaluate: CTC cannot write yet."""
-        if self._guidance(before) == 1.0 and now < 1.0:
-            return False
-        if self.train.eval_every is not None:
-            due = self.state.step % self.train.eval_every == 0
-        else:
-            due = int(before * EVALUATIONS) < int(now * EVALUATIONS) and not self._is_too_dear()
-        return due or now >= 1.0
+    def _evaluate(self) -> bool:
+        """Recognise the dev split and keep the best model; returns whether a checkpoint was written with it.
 
-    def _evaluate_now(self, now: float) -> bool:
-        """True when that gave the best model so far."""
-        clips = self._evaluate()
-        result = error_rates(clips)
-        self._hear(clips, result.cer)
-        is_sane = guard.is_calm(self.state.guard) and _are_numbers(clips) and self._is_finite()
-        is_best = is_sane and (self.state.best_cer is None or result.cer < self.state.best_cer)
-        self.monitor.log_evaluation(self.state.step, clips, best=is_best, sane=is_sane)
-        told = "  (best so far)" if is_best else "" if is_sane else "  (not kept: the training is out of order)"
-        self.monitor.say(
-            f"step {self.state.step:5d}  {clock(self.state.elapsed_s):>7}  dev CER {100 * result.cer:5.1f} %  "
-            f"WER {100 * result.wer:5.1f} %{self._pace}{told}"
+        The checkpoint comes before RUN/best, so that a resumed run always knows what it has to beat.
+        """
+        at_end = self._progress() >= 1.0
+        clips = self._recognise()
+        rates = error_rates(clips)
+        is_sane = guard.is_calm(self.state.guard) and is_sound(self.learner, clips)
+        is_best = is_sane and (self.state.best_cer is None or rates.cer < self.state.best_cer)
+        after = guard.after_evaluation(self.state.guard, cer=rates.cer, is_best=is_best)
+        self.state = replace(self.state, guard=after)
+        self.watcher.evaluated(
+            DevEvaluation(self.state.step, self.state.elapsed_s, clips, rates, best=is_best, sane=is_sane)
         )
         if is_best:
-            self.state = replace(self.state, best_cer=result.cer, best_step=self.state.step)
-            self.save_model("best", self.state)
-        self.page.remember(self.state.step, clips, is_best=is_best)
-        self.state = replace(
-            self.state, guard=guard.after_evaluation(self.state.guard, cer=result.cer, is_best=is_best)
-        )
-        self.diagnose(self.state, False)
-        self.page.write()
-        found = guard.trouble(self.state.guard) if self.state.guard.silent_for else None
+            self._tick(False)
+            self.state = replace(self.state, best_cer=rates.cer, best_step=self.state.step)
+            self._save()
+            save_model(self.job, self.learner, self.state, "best")
+        found = guard.trouble(after) if after.silent_for else None
         if found is not None:
-            self._go_back(found, at_end=now >= 1.0)
-            return is_best
-        without_gain = self.state.guard.without_gain
-        if self.train.patience is not None and without_gain >= self.train.patience and now < 1.0:
-            self.monitor.log(self.state.step, {"event": "stopped early", "evaluations": without_gain})
-            self._end("patience", f"no better dev CER in {without_gain} evaluations (train.patience): stopped early")
+            self._go_back(found, at_end=at_end)
+        elif 0 < int(self.train.patience) <= after.without_gain and not at_end:
+            self.watcher.event(self.state.step, {"event": "stopped early", "evaluations": after.without_gain})
+            reason = f"no better dev CER in {after.without_gain} evaluations (train.patience): stopped early"
+            self._end_early("patience", reason)
         return is_best
 
-    def _hear_first(self) -> None:
-        clips = self._evaluate()
-        cer = error_rates(clips).cer
-        self._hear(clips, cer)
-        self.monitor.log(0, {"event": "before training", "reason": f"dev CER {100 * cer:.1f} %"})
-        self.monitor.say(f"before training: dev CER {100 * cer:.1f} %")
-        self.page.remember(0, clips, is_best=False)
-
-    def _hear(self, clips: list[ClipScore], cer: float) -> None:
-        written = sum(len(clip.hypothesis) for clip in clips) / max(1, sum(len(clip.reference) for clip in clips))
-        heard = guard.after_hearing(self.state.guard, self.state.step, cer=cer, written=written)
-        self.state = replace(self.state, guard=heard)
-
-    def _is_too_dear(self) -> bool:
-        """Of minutes, evaluations may cost a tenth."""
-        if self.train.minutes is None:
-            return False
-        return self.state.elapsed_s - self.state.evaluated_at_s < 9 * self.state.evaluation_s
-
-    def _is_finite(self) -> bool:
-        parameters = self.learner.bare_network.parameters()
-        broken = sum(not bool(torch.isfinite(own_part(parameter)).all()) for parameter in parameters)
-        return not self.processes.sums(broken)[0]
-
-    def _evaluate(self) -> list[ClipScore]:
-        """Each process recognises its share of the batches; all of them know all clips, and how long it took."""
+    def _recognise(self) -> tuple[ClipScore, ...]:
+        """The dev split; records what the network wrote, and how long it took."""
         started = time.monotonic()
-        learner, network = self.learner, self.learner.whole_network()
-        share = {"rank": self.processes.rank, "world_size": self.processes.count}
-        network.eval()
-        try:
-            scored = score_batches(network, learner.front_end, learner.vocabulary, self.dev_cuts, **share)
-            clips = self.processes.gathered(self.processes.together(lambda: list(scored)))
-        finally:
-            network.train()
+        clips = recognise_dev(self.learner, self.job.dev_cuts)
         spent_s, _ = self.processes.agree(time.monotonic() - started, False)
+        cer = error_rates(clips).cer
         self.state = replace(
             self.state,
             evaluation_s=max(self.state.evaluation_s, spent_s),
             evaluated_at_s=self.state.elapsed_s + spent_s if self.state.step else 0.0,
             owes_evaluation=False,
+            guard=guard.after_recognition(self.state.guard, self.state.step, cer=cer, written=output_length(clips)),
         )
         return clips
 
-    def _maybe_save(self, before: float, now: float, is_best: bool) -> None:
-        """A checkpoint when it is time, and with every best model: a resumed run must know what it has to beat."""
-        if self.train.save_every is not None:
-            due = self.state.step % self.train.save_every == 0
-        else:
-            due = int(before * EVALUATIONS) < int(now * EVALUATIONS)
-        if (due or is_best) and now < 1.0 and guard.is_calm(self.state.guard):  # the guard goes back to it
-            self._save()
-
     def _save(self) -> None:
-        scaler = self.learner.accelerator.scaler
-        self.state = replace(self.state, scaler=scaler.state_dict() if scaler is not None else {})
         learner = self.learner
-        network, optimiser = learner.bare_network, learner.bare_optimiser
-        save_everywhere(self.processes, self.run_folder, self.state, network, optimiser, self.train.keep)
+        self.state = replace(self.state, scaler=learner.scaler.state_dict() if learner.scaler is not None else {})
+        network, optimiser = learner.network, learner.optimiser
+        save_everywhere(self.processes, self.job.run, self.state, network, optimiser, self.train.keep)
 
-    def _log(self, recent: list[StepResult], seconds: float) -> None:
-        audio, padded = sum(r.audio_s for r in recent), sum(r.padded_s for r in recent)
-        padding = 1 - audio / padded if padded else 0.0
-        self._pace = f"  {audio / seconds:4.0f} audio-s/s, {100 * padding:2.0f} % padding"
-        taken = [r for r in recent if not r.skipped] or recent
-        progress = min(1.0, self._progress())
-        self.monitor.log(
-            self.state.step,
-            {
-                "loss": sum(r.loss for r in taken) / len(taken),
-                "learning_rate": max(group["lr"] for group in self.learner.bare_optimiser.param_groups),
-                "gradient_norm": max(r.gradient_norm for r in taken),
-                "weight_growth": guard.growth(self.state.guard),
-                "blank_share": sum(r.blank_share for r in recent) / len(recent),
-                "guidance": round(recent[0].guidance, 4),
-                **_mean_of(recent, "frames_right"),
-                **_mean_of(recent, "disagreement"),
-                "padding_share": padding,
-                "audio_s_per_s": audio / seconds,
-                "epoch": self.state.place.epoch,
-                "elapsed_s": round(self.state.elapsed_s, 2),
-                "skipped_steps": self.state.skipped_steps,
-                "progress": round(progress, 4),
-                "guard_rate": self.state.guard.rate,
-                "rollbacks": self.state.guard.rollbacks,
-            },
-        )
-        self.page.keep_fresh()
+    # --- what watchers are told
+
+    def _log(self) -> None:
+        state = self.state
+        values = self._recent.values() | {
+            "learning_rate": max(group["lr"] for group in self.learner.optimiser.param_groups),
+            "weight_growth": guard.growth(state.guard),
+            "epoch": state.place.epoch,
+            "elapsed_s": round(state.elapsed_s, 2),
+            "skipped_steps": state.skipped_steps,
+            "progress": round(min(1.0, self._progress()), 4),
+            "guard_rate": state.guard.rate,
+            "rollbacks": state.guard.rollbacks,
+        }
+        self.watcher.logged(state.step, values)
+        self._recent = RecentSteps()
 
     def _show(self, result: StepResult) -> None:
-        progress = min(1.0, self._progress())
-        left = self.state.elapsed_s * (1 - progress) / progress if progress > 0.01 else None
+        done = min(1.0, self._progress())
+        left_s = self.state.elapsed_s * (1 - done) / done if done > 0.01 else None
         line = f"step {self.state.step}  loss {result.loss:.3f}  blank {100 * result.blank_share:.0f} %"
-        if result.frames_right is not None:
-            line += f"  frames right {100 * result.frames_right:.0f} %"
-        self.monitor.show(progress, left, line)
-
-
-def _are_numbers(clips: Sequence[ClipScore]) -> bool:
-    """An infinite loss is a text too long for its sound; one that is no number is a network out of order."""
-    return not any(clip.loss is not None and math.isnan(clip.loss) for clip in clips)
-
-
-def _mean_of(recent: Sequence[StepResult], name: str) -> dict[str, float]:
-    """Of the steps that have it."""
-    values = [value for result in recent if (value := getattr(result, name)) is not None]
-    return {name: sum(values) / len(values)} if values else {}
+        self.watcher.progressed(done, left_s, line)

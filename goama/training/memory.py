@@ -1,8 +1,7 @@
 """In how many parts a step must be computed to fit into a GPU's memory: tried out before training, not guessed.
 
-The gradient of the same clips is the same in however many parts, so this decides on speed, and on which clips are drawn
-together. What is tried is the worst that can come, a batch of nothing but the longest clips, with room for what the
-optimiser will keep.
+The gradient of the same clips is the same in however many parts. Tried is the worst case, a batch of nothing but the
+longest clips, with room for what the optimiser will keep.
 """
 
 from __future__ import annotations
@@ -35,39 +34,35 @@ def parts_that_fit(try_seconds: Callable[[float], None], batch_s: float, longest
                 raise
         if batch_s / parts <= longest_s:
             raise GoamaError(
-                f"the GPU's memory does not hold one clip of {longest_s:.0f} s; train again into another folder with "
+                f"the GPU's memory does not hold one clip of {longest_s:.0f} s; train with "
                 f"-s data.longest_s={max(1, int(longest_s / 2))}, which leaves longer clips out, "
                 "-s model.gradient_checkpointing=true or a smaller encoder"
             )
-        gc.collect()  # the network's answer hangs in the error's frames
+        gc.collect()  # the network's output is still referenced by the error's frames
         torch.cuda.empty_cache()
         parts *= 2
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has an error of its own for it, Apple's GPUs say it."""
+    """Whether memory ran out: CUDA has its own error, Apple's GPUs have a message."""
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
-def rehearse(
-    learner: Learner, seconds: float, longest_s: float, *, tempo: float = 0.0, views: int = 1, is_guided: bool = False
-) -> None:
-    """Compute, and forget, the gradient of a batch of noise: clips of `longest_s`, together at most `seconds`.
+def rehearse(learner: Learner, seconds: float, longest_s: float, *, tempo: float = 0.0, views: int = 1) -> None:
+    """Compute, and discard, the gradient of a batch of noise: clips of `longest_s`, together at most `seconds`.
 
-    Each is longer by the share `tempo`, as training may make it; `is_guided`: with the frame head.
+    Each is longer by the share `tempo`, as augmentation may make it.
     """
     kept = [
         torch.empty_like(parameter)
         for parameter in learner.network.parameters()
         if parameter.requires_grad
-        for _ in range(0 if learner.bare_optimiser.state else 2)  # AdamW's averages, where it has none yet
+        for _ in range(0 if learner.optimiser.state else 2)  # AdamW's averages, where it has none yet
     ]
     generator = np.random.default_rng(0)
     count = max(1, int(seconds / longest_s))
     samples = generator.standard_normal((count, round((1.0 + tempo) * longest_s * SAMPLE_RATE))).astype(np.float32)
     labels = (tuple(learner.vocabulary.encode(learner.vocabulary.units[0])),) * count
     names = tuple(map(str, range(count)))
-    learner.rehearse(
-        Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views, is_guided=is_guided
-    )
+    learner.rehearse(Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views)
     del kept

@@ -1,4 +1,4 @@
-"""What training minimises: CTC, agreement of two views of a clip, and from scratch first labels of frames."""
+"""What training minimises: CTC, and the disagreement of two views of a clip (CR-CTC)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 from torch.nn import functional
 
 from goama.model.ctc import ctc_losses
-from goama.training.alignment import NO_LABEL
 
 
 def ctc_sum(
@@ -36,14 +35,3 @@ def disagreement_sum(logits: torch.Tensor, lengths: torch.Tensor) -> torch.Tenso
     per_frame = functional.kl_div(said, other, reduction="none", log_target=True).sum(-1)
     valid = torch.arange(said.shape[1], device=said.device) < lengths.to(said.device)[:, None]
     return per_frame.masked_fill(~valid, 0.0).sum(1)
-
-
-def frame_sum(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of frame labels, (B,) float32 nats summed over each clip's frames.
-
-    logits (B, T, V); targets (B, T) int64, `NO_LABEL` where a frame is padding.
-    """
-    losses = functional.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=NO_LABEL
-    )
-    return losses.unflatten(0, targets.shape).sum(1)

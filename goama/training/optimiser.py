@@ -1,4 +1,4 @@
-"""AdamW over the right groups of parameters, and the learning rate's way up and down."""
+"""AdamW with its parameter groups, and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 FLOOR = 0.01
-"""The share of the peak rate that is left at the end of training."""
+"""Learning rate at the end of training, divided by the peak rate."""
 
 
 def make_optimiser(
@@ -23,10 +23,10 @@ def make_optimiser(
     betas: tuple[float, float],
     weight_decay: float,
 ) -> torch.optim.AdamW:
-    """AdamW in which new parameters learn at their own rate, and biases, norms and embeddings do not decay.
+    """AdamW in which new parameters have their own rate, and biases, norms and embeddings no weight decay.
 
-    Of the encoder, the uppermost layer learns at `learning_rate`, each one beneath it at `layer_decay` of that, and
-    what comes before the layers as if it were one layer more.
+    The top layer of the encoder has `learning_rate`, each layer below it `layer_decay` times that of the one above, and
+    what comes before the layers counts as one more layer.
     """
     layers = int(getattr(getattr(network, "config", None), "num_hidden_layers", 0))
     groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
@@ -54,7 +54,7 @@ _BEFORE_THE_LAYERS = (
 
 
 def _depth(name: str, layers: int) -> int:
-    """How many layers of the encoder lie above the one that a parameter is in; 0 for what follows them."""
+    """Number of encoder layers above the one that a parameter is in; 0 for what follows the layers."""
     layer = re.search(r"\.encoder\.layers\.(\d+)\.", name)
     if layer:
         return layers - 1 - int(layer[1])
@@ -62,7 +62,7 @@ def _depth(name: str, layers: int) -> int:
 
 
 def rate_factor(progress: float, warmup: float) -> float:
-    """The share of the peak rate at `progress` in [0, 1]: a linear rise over `warmup`, then half a cosine."""
+    """The factor on the peak rate at `progress` in [0, 1]: linear warm-up over `warmup`, then half a cosine."""
     progress = min(max(progress, 0.0), 1.0)
     if progress < warmup:
         return max(FLOOR, progress / warmup)
@@ -72,15 +72,15 @@ def rate_factor(progress: float, warmup: float) -> float:
 
 @torch.no_grad()
 def weight_scale(matrices: Iterable[torch.Tensor]) -> float:
-    """The geometric mean of the matrices' root mean squares; those that begin at zero count as 0.001.
+    """The geometric mean of the matrices' root mean squares, each at least 0.001.
 
-    So no matrix outweighs another, whatever its size and the scale it began with.
+    So no matrix outweighs another, whatever its size and initial scale.
     """
     scales = torch.stack([matrix.float().square().mean().sqrt() for matrix in matrices])
     return float((scales + 1e-3).log().mean().exp())
 
 
-def set_rate(optimiser: torch.optim.Optimizer, factor: float, *, only_new: bool = False) -> None:
-    """Scale every group's peak rate; `only_new`: what was trained before stands still."""
+def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's learning rate to `factor` times its peak rate."""
     for group in optimiser.param_groups:
-        group["lr"] = 0.0 if only_new and not group["is_new"] else group["peak_lr"] * factor
+        group["lr"] = group["peak_lr"] * factor

@@ -9,14 +9,9 @@ from safetensors.torch import load_file, save_file
 from transformers import SEWConfig, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from goama.errors import GoamaError
-from goama.model.encoder import (
-    SCRATCH,
-    feature_stride,
-    frame_shift_s,
-    load_for_training,
-    output_frames,
-    read_config,
-)
+from goama.model.encoder import feature_stride, frame_shift_s, output_frames, read_config
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.text import Vocabulary
 
 VOCABULARY = Vocabulary.from_texts(["de kat zit op de mat"], min_count=1)[0]
@@ -260,7 +255,7 @@ def test_a_folder_without_a_model_and_a_name_nobody_knows_are_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_w2v_bert_2_at_full_size_takes_a_training_step(tmp_path, corpus, accelerator):
+def test_w2v_bert_2_at_full_size_takes_a_training_step(tmp_path, corpus):
     """580 M parameters, one step on real speech, in less than 24 GB."""
     import resource
 
@@ -286,7 +281,7 @@ def test_w2v_bert_2_at_full_size_takes_a_training_step(tmp_path, corpus, acceler
         betas=(0.9, 0.98),
         weight_decay=0.01,
     )
-    learner = Learner(accelerator, loaded.network.train(), optimiser, LogMel(2), vocabulary)
+    learner = Learner(loaded.network.train(), optimiser, LogMel(2), vocabulary)
     batches = TrainingBatches(corpus.cuts("train"), vocabulary, batch_s=10.0, seed=0)
     _, batch = next(batches.starting_at(DataPlace()))
     before = loaded.network.lm_head.weight.detach().clone()

@@ -7,12 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
 
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, load_for_training
 from goama.model.folder import SpeechModel, load_model_folder, save_model_folder
-from goama.model.frame_head import FRAME_HEAD, add_frame_head
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.recognition.recogniser import Recogniser
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
@@ -42,7 +41,6 @@ def model_folder(request, corpus, tiny_encoder, tmp_path_factory):
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
     adapter = request.param == "adapter"
     network = load_for_training(str(tiny_encoder) if adapter else SCRATCH, vocabulary, adapter=adapter).network
-    add_frame_head(network)  # as a network that was trained from scratch has
     with torch.no_grad():
         network.lm_head.weight.mul_(20)
     folder = tmp_path_factory.mktemp("models") / "model"
@@ -75,11 +73,6 @@ def test_transformers_alone_opens_it_and_hears_the_same(model_folder, waveforms,
     ours = Recogniser.load(model_folder).texts(waveforms)
     assert heard["texts"] == ours
     assert all(len(text) > 5 for text in ours)
-
-
-def test_the_head_that_guided_training_stays_behind(model_folder):
-    with safe_open(model_folder / "model.safetensors", framework="pt") as file:
-        assert not [name for name in file.keys() if name.startswith(FRAME_HEAD)]  # noqa: SIM118
 
 
 def test_saving_what_was_loaded_gives_the_same_model(model_folder, waveforms, tmp_path):

@@ -17,6 +17,7 @@ import soundfile
 
 from goama.audit.findings import Audit, ClipFacts, Finding, Letter
 from goama.reports import audit_page
+from goama.reports.alphabet import letter_tile, marked_letter
 from goama.reports.audit_page import write_audit_report
 from tests.reports.looking import PHONE, PLAYED, WEAK_TEXTS, Reader, opened, until
 
@@ -172,12 +173,12 @@ def test_letters_are_shown_with_their_count_and_an_example_around_them(page: Pat
 
 def test_a_letter_that_carries_another_mark_is_not_an_example() -> None:
     """Yoruba ẹ̀: the ẹ in it is no ẹ."""
-    assert audit_page._marked("kẹ̀ lẹ", "ẹ") == (("kẹ̀ l", False), ("ẹ", True))
+    assert marked_letter("kẹ̀ lẹ", "ẹ") == (("kẹ̀ l", False), ("ẹ", True))
 
 
 def test_marks_and_spaces_can_be_seen() -> None:
-    assert audit_page._tile(Letter("\u0301", "acute", 3, ()), {}).shown == "◌\u0301"
-    assert audit_page._tile(Letter("\u200d", "joiner", 3, ()), {}).shown == "U+200D"
+    assert letter_tile(Letter("\u0301", "acute", 3, ()), {}).shown == "◌\u0301"
+    assert letter_tile(Letter("\u200d", "joiner", 3, ()), {}).shown == "U+200D"
 
 
 # --- what it never does

@@ -16,17 +16,20 @@ import pytest
 from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
 from goama.evaluation.scores import ClipScore, score_clip
-from goama.reports.run_curves import event_sentence
-from goama.reports.run_page import RunPage, marked, meaning_of, write_run_report
-from goama.run.files import (
-    HEARD_FILE,
-    parse_metrics,
+from goama.reports.dev_results import marked
+from goama.reports.guard_events import event_sentence
+from goama.reports.run_page import RunPage, write_run_report
+from goama.reports.run_summary import meaning_of
+from goama.run.dev_clips import (
+    HYPOTHESES_FILE,
+    append_hypotheses,
     read_dev_clips,
-    read_run,
-    read_texts,
-    remember_texts,
+    read_hypotheses,
     write_dev_clips,
 )
+from goama.run.files import read_run
+from goama.run.metrics import parse_metrics
+from goama.run.state import RunState
 from tests.reports.looking import PHONE, PLAYED, WEAK_TEXTS, Reader, opened, until
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -71,7 +74,7 @@ METRICS = [
 
 
 @pytest.fixture(scope="module")
-def heard(corpus: Corpus) -> list[ClipScore]:
+def recognised(corpus: Corpus) -> list[ClipScore]:
     """The four dev clips, each recognised worse than the one before."""
     clips = []
     for number, cut in enumerate(corpus.cuts("dev")):
@@ -82,7 +85,7 @@ def heard(corpus: Corpus) -> list[ClipScore]:
 
 
 @pytest.fixture
-def run(corpus: Corpus, heard: list[ClipScore], tmp_path: Path) -> Path:
+def run(corpus: Corpus, recognised: list[ClipScore], tmp_path: Path) -> Path:
     """A run folder as the training leaves it after its last step."""
     folder = tmp_path / "run"
     (folder / "checkpoint-400").mkdir(parents=True)
@@ -107,7 +110,7 @@ def run(corpus: Corpus, heard: list[ClipScore], tmp_path: Path) -> Path:
     }
     (folder / "run.json").write_text(json.dumps(facts))
     log(folder, METRICS)
-    write_dev_clips(folder, 200, heard)
+    write_dev_clips(folder, 200, recognised)
     return folder
 
 
@@ -144,12 +147,12 @@ def test_a_run_that_goes_says_how_far_it_is_and_loads_itself_again(run: Path) ->
     assert "Training, 50 % done" in page.text
     assert "refresh" in page.attributes("http-equiv")
     assert "60" in page.attributes("data-reload")
-    assert "loads itself again every minute" in page.text
+    assert "reloads itself every minute" in page.text
 
 
 def test_a_run_that_ended_before_its_end_says_how_to_go_on(run: Path, corpus: Corpus) -> None:
     (run / "checkpoint-400" / "state.json").write_text('{"step": 400, "finished": false}')
-    RunPage(run, pytest.fail).write(going=False)
+    RunPage(run, pytest.fail).ended(RunState())
     page = Reader((run / "report.html").read_text(encoding="utf-8"))
     assert "Stopped at step 400" in page.text
     assert f"goama train {corpus.folder} -o {run} --resume" in page.text
@@ -171,7 +174,7 @@ def test_a_run_that_was_stopped_a_moment_ago_is_not_going(run: Path) -> None:
     assert "Training, 100 % done" in read(run).text
     (run / "last").mkdir()
     page = read(run)
-    assert "Stopped at step 407" in page.text and "Go on from step 407:" in page.text
+    assert "Stopped at step 407" in page.text and "Resume from step 407:" in page.text
     assert "data-reload" not in {key for _, attributes in page.tags for key in attributes}
 
 
@@ -260,17 +263,6 @@ def test_a_thousand_odd_batches_leave_what_changed_the_run(run: Path) -> None:
     assert "… and 961 more" in text
 
 
-def test_phases_of_a_guided_run_are_named(run: Path) -> None:
-    guided = [
-        logged(step, frames_right=0.5, guidance=weight)
-        for step, weight in ((10, 1.0), (20, 1.0), (30, 0.8), (40, 0.5), (50, 0.3), (60, 0.3))
-    ]
-    log(run, guided)
-    assert (
-        "frame labels until step 20, CTC fades in until step 40, CTC and frame labels until step 60" in read(run).text
-    )
-
-
 # --- the diagnosis
 
 
@@ -289,7 +281,7 @@ def test_the_diagnosis_stands_with_its_evidence_and_what_to_change(run: Path) ->
     page = read(run)
     for words in ("The learning rate was too high.", "loss 1.2 around step 90", "clip-1", "since step 300"):
         assert words in page.text
-    assert "Ended before its time: the guard stopped the training." in page.text
+    assert "Ended early: the guard stopped the training." in page.text
     html = (run / "report.html").read_text(encoding="utf-8")
     assert "<code>-s train.learning_rate=1.7e-04</code>" in html
 
@@ -303,36 +295,39 @@ def test_a_damaged_diagnosis_is_none(run: Path, content: str) -> None:
 # --- clips
 
 
-def test_dev_clips_are_kept_and_read_back_as_they_were(tmp_path: Path, heard: list[ClipScore]) -> None:
-    odd = replace(heard[0], hypothesis="a line\u2028and\u0085another\n", speaker=None)
-    write_dev_clips(tmp_path, 120, [*heard, odd])
+def test_dev_clips_are_kept_and_read_back_as_they_were(tmp_path: Path, recognised: list[ClipScore]) -> None:
+    odd = replace(recognised[0], hypothesis="a line\u2028and\u0085another\n", speaker=None)
+    write_dev_clips(tmp_path, 120, [*recognised, odd])
     kept = read_dev_clips(tmp_path)
-    assert kept.step == 120 and kept.clips == (*heard, odd)
+    assert kept.step == 120 and kept.clips == (*recognised, odd)
 
 
-def test_a_clip_shows_what_was_made_of_it_as_the_network_learnt(run: Path, heard: list[ClipScore]) -> None:
-    page = RunPage(run, pytest.fail)
+def test_a_clip_shows_its_hypotheses_at_earlier_steps(run: Path, recognised: list[ClipScore]) -> None:
     for step, said in ((0, ""), (100, "zeg maar"), (200, "zoek de vis")):
-        page.remember(step, [replace(clip, hypothesis=said) for clip in heard], is_best=False)
+        append_hypotheses(run, step, [replace(clip, hypothesis=said) for clip in recognised])
     text = read(run).text
-    assert text.count("as it learnt") == len(heard)
-    assert text.count("zeg maar") == text.count("zoek de vis") == len(heard)
+    assert text.count("at earlier steps") == len(recognised)
+    assert text.count("zeg maar") == text.count("zoek de vis") == len(recognised)
 
 
-def test_a_resumed_run_forgets_what_the_killed_one_heard_after_that_step(run: Path, heard: list[ClipScore]) -> None:
+def test_a_resumed_run_forgets_what_the_killed_one_wrote_after_that_step(
+    run: Path, recognised: list[ClipScore]
+) -> None:
     for step in (100, 200, 300):
-        remember_texts(run, step, heard)
-    with (run / HEARD_FILE).open("a") as file:
+        append_hypotheses(run, step, recognised)
+    with (run / HYPOTHESES_FILE).open("a") as file:
         file.write('\n{"step": 400, "te')
-    remember_texts(run, 200, heard[:1])
-    assert {step: len(texts) for step, texts in read_texts(run).items()} == {100: len(heard), 200: 1}
+    append_hypotheses(run, 200, recognised[:1])
+    assert {step: len(texts) for step, texts in read_hypotheses(run).items()} == {100: len(recognised), 200: 1}
 
 
-def test_the_worst_clip_stands_first_with_its_errors_marked_and_its_sound(run: Path, heard: list[ClipScore]) -> None:
+def test_the_worst_clip_stands_first_with_its_errors_marked_and_its_sound(
+    run: Path, recognised: list[ClipScore]
+) -> None:
     page = read(run)
-    worst = max(heard, key=lambda clip: clip.cer)
-    assert page.text.index(worst.id) < min(page.text.index(c.id) for c in heard if c is not worst)
-    assert page.attributes("class").count("player pictured") == len(heard)
+    worst = max(recognised, key=lambda clip: clip.cer)
+    assert page.text.index(worst.id) < min(page.text.index(c.id) for c in recognised if c is not worst)
+    assert page.attributes("class").count("player pictured") == len(recognised)
     assert "wrong" in page.attributes("class") and "missed" in page.attributes("class")
 
 
@@ -344,7 +339,7 @@ def test_differences_are_marked_on_both_sides_and_marks_stay_on_their_letters() 
 
 
 def test_without_its_corpus_the_page_has_no_sound_and_says_so(
-    run: Path, heard: list[ClipScore], tmp_path: Path, goama: Callable[..., Any]
+    run: Path, recognised: list[ClipScore], tmp_path: Path, goama: Callable[..., Any]
 ) -> None:
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     change(run, corpora=[facts["corpora"][0] | {"folder": str(tmp_path / "gone")}])
@@ -353,7 +348,7 @@ def test_without_its_corpus_the_page_has_no_sound_and_says_so(
     assert "gone: the corpus is no longer there" in told.out and f"report: {run}/report.html" in told.out
     page = Reader((run / "report.html").read_text(encoding="utf-8"))
     assert "the corpus is no longer there" in page.text and "player pictured" not in page.attributes("class")
-    assert all(clip.id in page.text for clip in heard)
+    assert all(clip.id in page.text for clip in recognised)
 
 
 def test_a_corpus_that_has_changed_gives_no_sound(run: Path) -> None:
@@ -379,33 +374,33 @@ def test_speakers_corpora_and_languages_are_compared_where_there_are_two(
     assert page.attributes("class").count("player pictured") == len(both)
 
 
-def test_speakers_of_few_clips_are_counted_together(run: Path, heard: list[ClipScore]) -> None:
+def test_speakers_of_few_clips_are_counted_together(run: Path, recognised: list[ClipScore]) -> None:
     speakers = ["Awa"] * 5 + ["Musa"] * 6 + ["Ali", "Fati", "Fati"]
-    write_dev_clips(run, 200, [replace(heard[0], id=f"c{n}", speaker=name) for n, name in enumerate(speakers)])
+    write_dev_clips(run, 200, [replace(recognised[0], id=f"c{n}", speaker=name) for n, name in enumerate(speakers)])
     page = read(run)
     rows = re.findall(r"(Awa|Musa|2 others, with fewer than 5 clips each)\s+[\d.]+ %\s*[\d.]+ %(\d)", page.text)
     assert rows == [("Awa", "5"), ("Musa", "6"), ("2 others, with fewer than 5 clips each", "3")]
 
 
-def test_single_words_do_not_crowd_out_sentences(run: Path, heard: list[ClipScore]) -> None:
-    sentences = [replace(heard[2], id=f"sentence-{n}") for n in range(30)]
+def test_single_words_do_not_crowd_out_sentences(run: Path, recognised: list[ClipScore]) -> None:
+    sentences = [replace(recognised[2], id=f"sentence-{n}") for n in range(30)]
     words = [score_clip(f"word-{n}", "ja", "nee zeg") for n in range(30)]
     write_dev_clips(run, 200, [*words, *sentences])
     text = read(run).text
     assert "sentence-0" in text and "word-" not in text
-    assert "60 clips that the training never saw" in text
+    assert "60 clips that training never saw" in text
 
 
 # --- what it never does
 
 
-def test_markup_stays_text_wherever_it_comes_from(run: Path, heard: list[ClipScore]) -> None:
+def test_markup_stays_text_wherever_it_comes_from(run: Path, recognised: list[ClipScore]) -> None:
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
     write_dev_clips(
         run,
         200,
-        [replace(c, hypothesis=ATTACK, reference=ATTACK, speaker=ATTACK + str(n)) for n, c in enumerate(heard)]
-        + [replace(heard[0], id=ATTACK)],
+        [replace(c, hypothesis=ATTACK, reference=ATTACK, speaker=ATTACK + str(n)) for n, c in enumerate(recognised)]
+        + [replace(recognised[0], id=ATTACK)],
     )
     change(
         run,
@@ -440,22 +435,22 @@ def test_the_page_of_a_hundred_thousand_steps_is_small_and_quick(run: Path) -> N
     rows += [evaluated(step, 0.5) for step in range(1000, 100_001, 1000)]
     log(run, rows)
     page = RunPage(run, pytest.fail)
-    page.write()
+    page.ended(RunState())
     started = time.process_time()
-    page.write()
+    page.ended(RunState())
     assert time.process_time() - started < 2.0  # 0.3 s on an idle core
     assert (run / "report.html").stat().st_size < 1_500_000
 
 
 def test_the_page_stays_below_five_megabytes(
-    run: Path, heard: list[ClipScore], monkeypatch: pytest.MonkeyPatch
+    run: Path, recognised: list[ClipScore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from goama.reports import dev_sounds
 
     monkeypatch.setattr(dev_sounds, "SOUND_LIMIT", 20_000)
     page = read(run)
     assert "the page would become too large" in page.text
-    assert page.attributes("class").count("player pictured") < len(heard)
+    assert page.attributes("class").count("player pictured") < len(recognised)
 
 
 def test_the_longest_clips_stay_below_the_limit() -> None:
@@ -472,19 +467,16 @@ def test_the_longest_clips_stay_below_the_limit() -> None:
 def test_a_page_that_cannot_be_written_is_told_and_ends_nothing(run: Path) -> None:
     told: list[str] = []
     (run / "report.html.partial").mkdir()
-    RunPage(run, told.append).write()
+    RunPage(run, told.append).ended(RunState())
     assert len(told) == 1 and "could not be written" in told[0] and "the training is not affected" in told[0]
 
 
-def test_a_fresh_page_is_left_alone_and_other_processes_write_none(run: Path) -> None:
+def test_a_fresh_page_is_left_alone(run: Path) -> None:
     page = RunPage(run, pytest.fail)
-    page.keep_fresh()
+    page.logged(100, {})
     first = (run / "report.html").stat().st_mtime_ns
-    page.keep_fresh()
+    page.logged(100, {})
     assert (run / "report.html").stat().st_mtime_ns == first
-    (run / "report.html").unlink()
-    RunPage(run, pytest.fail, writes=False).write()
-    assert not (run / "report.html").exists()
 
 
 def test_the_newest_checkpoint_says_whether_a_run_is_finished(run: Path) -> None:

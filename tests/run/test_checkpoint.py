@@ -10,8 +10,8 @@ import torch
 
 from goama.data.batches import DataPlace
 from goama.errors import GoamaError
-from goama.run.checkpoint import RunState, drop_later, list_checkpoints, load_newest, save_checkpoint
-from goama.training.guard import GuardState
+from goama.run.checkpoint import drop_later, list_checkpoints, load_newest, save_checkpoint
+from goama.run.state import GuardState, RunState
 
 
 def learner(seed: int = 0) -> tuple[torch.nn.Module, torch.optim.AdamW]:

@@ -16,22 +16,22 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate import PartialState
 
 from goama.corpus.corpus import Corpus
 from goama.data.batches import DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.evaluation import evaluate
-from goama.model.encoder import front_end, load_for_training
+from goama.model.encoder import front_end
 from goama.model.fsdp import Shards
+from goama.model.loading import load_for_training
 from goama.model.trainable import choose_trainable
+from goama.run.processes import Processes
 from goama.run.recipe import read_recipe
 from goama.text import Vocabulary
 from goama.training import loop
 from goama.training.learner import Learner
 from goama.training.optimiser import make_optimiser
-from goama.training.processes import Processes
 from goama.training.train import train
 
 LIMIT_S = 240
@@ -66,7 +66,7 @@ def _in_child(rank: int, count: int, port: int, work: Callable[[], Any], sending
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     torch.set_num_threads(1)  # a forked OpenMP hangs where it has more
-    AcceleratorState._reset_state(reset_partial_state=True)
+    PartialState._reset_state()
     try:
         result = work()
     except BaseException as error:
@@ -86,7 +86,6 @@ def make_learner(
 ) -> Learner:
     """With plain descent at rate 1, the change of the weights is the gradient."""
     Processes()
-    AcceleratorState._reset_state()
     torch.manual_seed(0)
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
     loaded = load_for_training(str(encoder), vocabulary, adapter=False)
@@ -105,9 +104,8 @@ def make_learner(
     )
     if plain_descent:
         optimiser = torch.optim.SGD(loaded.network.parameters(), lr=1.0)
-    accelerator = Accelerator(cpu=True, mixed_precision="no")
     hears = front_end(str(encoder), loaded.network.config)
-    return Learner(accelerator, loaded.network.train(), optimiser, hears, vocabulary, shards)
+    return Learner(loaded.network.train(), optimiser, hears, vocabulary, shards=shards)
 
 
 def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, **settings: Any) -> Any:
@@ -139,7 +137,7 @@ STEPS = [
     "train.save_every=2",
     "data.batch_seconds=20",
     "train.warmup=0.1",
-    "train.thaw=0",
+    "train.head_only=0",
     "train.precision=no",
 ]
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from goama.training.diagnosis import Diagnosis, diagnose, save_diagnoses
+from goama.audit.findings import Finding
+from goama.run.diagnosis import read_diagnosis, save_diagnosis
+from goama.run.metrics import Metrics
+from goama.training.choices import TIGHTEST_WITH_ADAPTER
+from goama.training.diagnosis import diagnose
 from goama.training.facts import Facts, SplitFacts, Spread, gather_facts
-from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
 METRICS = Path(__file__).parents[1] / "fixtures" / "metrics"
 SPLIT = SplitFacts(500, {"a": 900, "e": 1500, "ë": 2, "|": 600}, Spread(8.0, 12.0, 16.0), Spread(-30.0, -25.0, -20.0))
@@ -16,12 +19,11 @@ FACTS = Facts(
     from_scratch=True,
     learning_rate=1e-3,
     head_learning_rate=1e-3,
-    flat_start=0.0,
     adapter=False,
-    hears_waveforms=False,
-    disguises_left=("tempo", "reverb"),
+    takes_waveforms=False,
+    augmentation_off=("tempo", "reverb"),
     warmup=0.1,
-    thaw=0.0,
+    head_only=0.0,
     steps_per_epoch=50,
     planned_steps=600,
     steps=None,
@@ -38,8 +40,8 @@ def real(name: str) -> list[dict]:
     return [json.loads(line) for line in (METRICS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def logged(step: int, loss: float, blank: float = 0.6, rate: float = 1e-3, guidance: float = 0.0) -> dict:
-    return {"step": step, "loss": loss, "blank_share": blank, "learning_rate": rate, "guidance": guidance}
+def logged(step: int, loss: float, blank: float = 0.6, rate: float = 1e-3) -> dict:
+    return {"step": step, "loss": loss, "blank_share": blank, "learning_rate": rate}
 
 
 def evaluated(step: int, cer: float, loss: float | None = None, **more) -> dict:
@@ -58,12 +60,16 @@ def run(losses, cers, dev_losses=None, blank: float = 0.6) -> list[dict]:
     return lines
 
 
+def diagnosed(lines, facts=FACTS, at_end=False) -> list[Finding]:
+    return diagnose(Metrics(tuple(lines)), facts, at_end=at_end)
+
+
 def names(lines, facts=FACTS, at_end=True) -> list[str]:
-    return [one.name for one in diagnose(lines, facts, at_end=at_end)]
+    return [one.name for one in diagnosed(lines, facts, at_end=at_end)]
 
 
-def only(lines, facts=FACTS, at_end=True) -> Diagnosis:
-    (found,) = diagnose(lines, facts, at_end=at_end)
+def only(lines, facts=FACTS, at_end=True) -> Finding:
+    (found,) = diagnosed(lines, facts, at_end=at_end)
     return found
 
 
@@ -89,32 +95,20 @@ def test_a_real_run_on_the_blank_plateau_hears_until_when_that_is_normal():
     lines = real("scratch-stuck")
     live = only(lines, at_end=False)
     assert live.name == "blank-plateau"
-    assert "normal until about step 1000" in live.sentence and "99 % of the frames are blank" in live.evidence
+    assert "normal until about step 1000" in live.message and "99 % of the frames are blank" in live.evidence
     assert only(lines).name == "ended-on-the-blank-plateau"
     late = [logged(60, 3.0), *(line | {"step": line["step"] + 1500} for line in lines)]  # the rate peaked long ago
     assert only(late, at_end=False).name == "stuck-on-the-blank-plateau"
-    assert "flat_start" in only(late).remedy
+    assert only(late).remedy == "Train from a pretrained encoder (--encoder)."
     tuned = replace(FACTS, from_scratch=False)
     assert "--encoder" not in only(late, tuned).remedy
 
 
-def test_the_plateau_of_a_run_that_learns_frame_labels_first_is_counted_from_where_ctc_begins():
-    scratch = replace(FACTS, flat_start=0.45)
-    labels = [logged(10 * n, 2.0, 1.0, rate=1e-4 * min(n, 50), guidance=1.0) for n in range(1, 151)]
-    assert names(labels, scratch, at_end=False) == [], "CTC has not begun to write"
-    ctc = [logged(10 * n, 3.0, 0.99, rate=1e-3, guidance=0.3) | {"frames_right": 0.7} for n in range(151, 281)]
-    soon = only([*labels, *ctc[:40], evaluated(1900, 1.0)], scratch, at_end=False)
-    assert soon.name == "blank-plateau" and "normal until about step 2500" in soon.sentence
-    assert "70.0 % have the right frame label" in soon.evidence
-    late = only([*labels, *ctc, evaluated(2800, 1.0)], scratch, at_end=False)
-    assert late.name == "stuck-on-the-blank-plateau" and "flat_start" not in late.remedy
-
-
 def test_the_plateau_of_a_new_head_is_counted_from_where_the_encoder_begins_to_learn():
     lines = [logged(10 * n, 3.0, 0.99, rate=1e-5 * min(n, 10)) for n in range(1, 61)] + [evaluated(600, 1.0)]
-    frozen = replace(STEPS, from_scratch=False, steps=5000, planned_steps=5000, thaw=0.12)
-    assert only(lines, frozen, at_end=False).sentence.endswith("normal until about step 900.")
-    assert only(lines, replace(frozen, thaw=0.0), at_end=False).name == "stuck-on-the-blank-plateau"
+    frozen = replace(STEPS, from_scratch=False, steps=5000, planned_steps=5000, head_only=0.12)
+    assert only(lines, frozen, at_end=False).message.endswith("normal until about step 900.")
+    assert only(lines, replace(frozen, head_only=0.0), at_end=False).name == "stuck-on-the-blank-plateau"
 
 
 def test_a_network_that_writes_is_on_no_plateau_however_blank_its_frames():
@@ -126,8 +120,8 @@ def test_a_run_that_ends_while_everything_falls_was_too_short():
     lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.2, 0.9])
     found = only(lines)
     assert found.name == "under-training"
-    assert "fell by 40 %" in found.sentence
-    assert found.remedy == "train again for twice as long (-s train.epochs=24)"
+    assert "fell by 40 %" in found.message
+    assert found.remedy == "Train again for twice as long (-s train.epochs=24)."
     assert names(lines, at_end=False) == []
 
 
@@ -149,7 +143,7 @@ MINUTES = replace(FACTS, minutes=10.0, planned_steps=None, epochs=None)
 def test_what_bounded_a_run_that_was_too_short_is_what_its_remedy_raises(facts, settings):
     lines = run(FALLING, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [2.9, 2.4, 1.9, 1.5, 1.2, 0.9])
     timed = [line | {"elapsed_s": float(line["step"])} if "loss" in line else line for line in lines]
-    assert only(timed, facts).remedy == f"train again for twice as long ({settings})"
+    assert only(timed, facts).remedy == f"Train again for twice as long ({settings})."
 
 
 def test_a_run_of_a_fraction_of_an_epoch_is_given_steps_not_epochs():
@@ -159,15 +153,15 @@ def test_a_run_of_a_fraction_of_an_epoch_is_given_steps_not_epochs():
 
 def test_a_dev_set_that_gets_worse_while_training_gets_better_is_over_fitting():
     by_cer = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]))
-    assert by_cer.name == "over-fitting" and "since step 300" in by_cer.sentence
+    assert by_cer.name == "over-fitting" and "since step 300" in by_cer.message
     assert "39.0 % -> 47.0 %" in by_cer.evidence and "augment.tempo" in by_cer.remedy
     assert "(-s augment.tempo=0.1 -s augment.reverb=0.3), a shorter run" in by_cer.remedy
-    disguised = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]), replace(FACTS, disguises_left=()))
-    assert "most; else a shorter run" in disguised.remedy and "augment" not in disguised.remedy
-    waveforms = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]), replace(FACTS, hears_waveforms=True))
+    augmented = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]), replace(FACTS, augmentation_off=()))
+    assert "most; else a shorter run" in augmented.remedy and "augment." not in augmented.remedy
+    waveforms = only(run(FALLING, [0.6, 0.4, 0.39, 0.42, 0.45, 0.47]), replace(FACTS, takes_waveforms=True))
     assert "augment.tempo" not in waveforms.remedy and "augment.time_masks_per_s" in waveforms.remedy
     by_loss = only(run(FALLING, [0.6, 0.4, 0.39, 0.385, 0.38, 0.379], [1.5, 1.0, 1.05, 1.2, 1.4, 1.6]))
-    assert by_loss.name == "over-fitting" and "though the CER does not yet" in by_loss.sentence
+    assert by_loss.name == "over-fitting" and "though the CER does not yet" in by_loss.message
 
 
 def test_a_dev_set_that_gets_worse_together_with_training_is_not_over_fitting():
@@ -231,7 +225,7 @@ def test_weights_that_outgrow_themselves_show_a_rate_far_too_high():
 def test_a_network_that_forgot_what_it_could_write_shows_one_too():
     forgotten = {"kind": "forgotten", "usual": 0.8, "now": None, "reason": "dev CER 80 % 48 steps ago"}
     found = only([*HEALTHY, ROLLED_BACK | forgotten])
-    assert found.name == "learning-rate-too-high" and "forgot" in found.sentence
+    assert found.name == "learning-rate-too-high" and "forgot" in found.message
     assert "train.learning_rate=1.0e-04" in found.remedy
 
 
@@ -240,8 +234,8 @@ def test_a_spike_right_after_a_handful_of_warm_up_steps_blames_the_warm_up():
     spike = ROLLED_BACK | {"step": 66, "since_step": 50, "to_step": 0}
     short = replace(STEPS, steps=200, planned_steps=200)
     found = only([*lines, spike], short)
-    assert found.name == "warm-up-too-short" and "The warm-up of 20 steps" in found.sentence
-    assert found.remedy == "let the rate rise over 40 of the 200 steps (-s train.warmup=0.2)"
+    assert found.name == "warm-up-too-short" and "The warm-up of 20 steps" in found.message
+    assert found.remedy == "Let the rate rise over 40 of the 200 steps (-s train.warmup=0.2)."
     late = spike | {"since_step": 90, "step": 106}
     assert only([*lines, late], short).name == "learning-rate-too-high"
 
@@ -266,17 +260,13 @@ def test_a_loss_that_creeps_up_for_hundreds_of_steps_shows_a_rate_too_high():
     creeping = [3.0, *[2.0 - 0.02 * n for n in range(29)], *[1.4 + 0.03 * n for n in range(30)]]
     lines = run(creeping, [0.6, 0.5, 0.45, 0.5, 0.6, 0.7])
     assert names(lines) == ["learning-rate-too-high"]
-    guided = [line | {"guidance": 1.0 if line["step"] <= 450 else 0.3} if "loss" in line else line for line in lines]
-    assert "learning-rate-too-high" not in names(guided), "frame labels have another loss than CTC"
-    fading = [line | {"guidance": 1 - line["step"] / 1000} if "loss" in line else line for line in lines]
-    assert "learning-rate-too-high" not in names(fading)
 
 
 def test_a_guard_that_stopped_the_run_is_said_first():
     stopped = ROLLED_BACK | {"event": "stopped", "step": 400, "reason": "the loss rose from 1.2 to 4.1"}
-    found = diagnose([*HEALTHY, ROLLED_BACK, stopped], FACTS, at_end=True)
+    found = diagnosed([*HEALTHY, ROLLED_BACK, stopped], FACTS, at_end=True)
     assert [one.name for one in found] == ["stopped-by-the-guard", "learning-rate-too-high"]
-    assert "at step 400" in found[0].sentence
+    assert "at step 400" in found[0].message
 
 
 def test_skipped_steps_and_unsound_clips_are_named():
@@ -300,7 +290,7 @@ def odd(*clips: tuple[str, str]) -> list[dict]:
 def test_rare_characters_behind_odd_batches_are_named_with_their_clips():
     found = only([*HEALTHY, *odd(("c1", "a ë"), ("c2", "ëa"), ("c3", "a a"))])
     assert found.name == "rare-characters" and found.clips == ("c1", "c2")
-    assert "'ë' (2 times)" in found.sentence
+    assert "'ë' (2 times)" in found.message
     assert names([*HEALTHY, *odd(("c1", "a ë"), ("c2", "ëa"))]) == [], "two may be chance"
 
 
@@ -320,7 +310,7 @@ def test_too_few_frames_are_told_from_enough():
     just_enough = replace(FACTS, frames_per_label=(TIGHTEST_WITH_ADAPTER, 1.6), adapter=True)
     assert names(HEALTHY, just_enough) == [], "the plan takes the adapter where they suffice"
     unfit = only(HEALTHY, replace(FACTS, unfit=("c1", "c2", "c3", "c4", "c5", "c6")))
-    assert "6 clips of 506 left out" in unfit.sentence and unfit.clips[0] == "c1"
+    assert "6 clips of 506 left out" in unfit.message and unfit.clips[0] == "c1"
     assert names(HEALTHY, replace(FACTS, unfit=("c1",))) == [], "one in five hundred"
 
 
@@ -334,7 +324,7 @@ def test_too_few_frames_are_told_from_enough():
 )
 def test_a_dev_set_unlike_the_training_set_is_described(dev, name, said):
     found = only(HEALTHY, replace(FACTS, dev=dev))
-    assert found.name == f"dev-unlike-train-{name}" and said in found.sentence
+    assert found.name == f"dev-unlike-train-{name}" and said in found.message
 
 
 def test_a_dev_set_within_the_training_set_is_not():
@@ -347,7 +337,7 @@ def test_one_speaker_much_worse_than_the_others_is_named():
         return [*HEALTHY, evaluated(600, 0.239, 0.885, speakers=speakers)]
 
     found = only(with_speakers({"awa": [300, 600, 12], "issa": [90, 700, 14], "pol": [80, 600, 12]}))
-    assert found.name == "one-speaker-much-worse" and found.sentence.startswith("awa ")
+    assert found.name == "one-speaker-much-worse" and found.message.startswith("awa ")
     assert "50.0 % over 12 clips, the others 13.1 %" in found.evidence
     assert names(with_speakers({"awa": [30, 40, 2], "issa": [90, 700, 14]})) == [], "two clips are no evidence"
     assert names(with_speakers({"awa": [120, 600, 12], "issa": [100, 700, 14]})) == []
@@ -357,28 +347,38 @@ def test_a_corpus_whose_texts_are_of_another_language_is_named():
     """The counts of the starter's second training, in which `drascula-it` was English speech under Italian texts."""
     heard = {"asterisk-it": [101, 382, 12], "drascula-es": [352, 905, 19], "drascula-it": [891, 1177, 26]}
     found = only([*HEALTHY, evaluated(600, 0.44, 0.9, corpora=heard)])
-    assert found.name == "one-corpus-much-worse" and "The corpus drascula-it is" in found.sentence
+    assert found.name == "one-corpus-much-worse" and "The corpus drascula-it is" in found.message
     assert "75.7 % over 26 clips, the others 35.2 %" in found.evidence
     heard["drascula-it"][0] = 500
     assert names([*HEALTHY, evaluated(600, 0.4, 0.9, corpora=heard)]) == []
 
 
 def test_the_file_keeps_what_was_told_and_when(tmp_path):
-    (plateau,) = diagnose(real("scratch-stuck"), FACTS)
-    assert save_diagnoses(tmp_path, [plateau], finished=False, reason="") == [plateau]
-    assert save_diagnoses(tmp_path, [replace(plateau, step=999)], finished=False, reason="") == []
+    (plateau,) = diagnosed(real("scratch-stuck"))
+    assert save_diagnosis(tmp_path, [plateau], finished=False, reason="") == [plateau]
+    assert save_diagnosis(tmp_path, [replace(plateau, step=999)], finished=False, reason="") == []
     content = json.loads((tmp_path / "diagnosis.json").read_text())
     assert content["diagnoses"][0]["step"] == plateau.step
-    assert set(content["diagnoses"][0]) == {"name", "sentence", "evidence", "remedy", "clips", "step", "subject"}
-    assert save_diagnoses(tmp_path, [], finished=True, reason="why") == []
-    assert save_diagnoses(tmp_path, [plateau], finished=True, reason="why") == [], "it was told before"
+    of_0_1 = {"name", "sentence", "evidence", "remedy", "clips", "step", "subject"}
+    assert set(content["diagnoses"][0]) == of_0_1 | {"severity", "message", "why", "details"}
+    assert save_diagnosis(tmp_path, [], finished=True, reason="why") == []
+    assert save_diagnosis(tmp_path, [plateau], finished=True, reason="why") == [], "it was told before"
+    assert read_diagnosis(tmp_path).findings == (plateau,) and read_diagnosis(tmp_path).reason == "why"
+
+
+def test_the_file_of_an_earlier_goama_is_read(tmp_path):
+    old = {"name": "rate", "sentence": "Too high.", "evidence": "e", "remedy": "lower it", "clips": ["c1"], "step": 30}
+    (tmp_path / "diagnosis.json").write_text(json.dumps({"diagnoses": [old, "x", {}], "told": {"rate": 30}}))
+    (found,) = read_diagnosis(tmp_path).findings
+    assert found == Finding("rate", "warning", ("c1",), "Too high.", "", "lower it", evidence="e", step=30)
+    assert save_diagnosis(tmp_path, [replace(found, step=50)], finished=False, reason="") == []
 
 
 @pytest.mark.parametrize("of, name", [("speakers", "one-speaker-much-worse"), ("corpora", "one-corpus-much-worse")])
 def test_a_second_speaker_or_corpus_that_fails_later_is_told_too(tmp_path, of, name):
     def told_at(step: int, counts) -> list[tuple[str, str, int]]:
-        found = diagnose([*HEALTHY, evaluated(step, 0.2, 0.8, **{of: counts})], FACTS)
-        new = save_diagnoses(tmp_path, found, finished=False, reason="")
+        found = diagnosed([*HEALTHY, evaluated(step, 0.2, 0.8, **{of: counts})], FACTS)
+        new = save_diagnosis(tmp_path, found, finished=False, reason="")
         return [(one.name, one.subject, one.step) for one in new]
 
     one = {"awa": [300, 600, 12], "issa": [90, 700, 14], "pol": [80, 600, 12], "sita": [85, 1500, 30]}
@@ -396,20 +396,20 @@ def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:
     from goama.model.encoder import read_config
     from goama.run.recipe import read_recipe
     from goama.text import Vocabulary
-    from goama.training.plan import make_plan, with_beginning
+    from goama.training.plan import complete_plan, make_plan
 
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
     config = read_config(str(encoder))
     plan = make_plan(read_recipe(None, settings), mixture, vocabulary, str(encoder), config, torch.device("cpu"))
-    plan = with_beginning(plan, encoder=str(encoder), known=1.0, steps=80)
+    plan = complete_plan(plan, encoder=str(encoder), config=config, known=1.0, steps_per_epoch=8)
     return gather_facts(mixture, vocabulary, plan, config, encoder=str(encoder), steps_per_epoch=8, planned_steps=80)
 
 
 def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
     facts = facts_of(mixture, corpus, tiny_encoder)
     assert (facts.train.clips, facts.dev.clips, facts.from_scratch) == (16, 4, False)
-    assert 5 < facts.train.labels_per_s.middle < 25
-    assert -60 < facts.train.level_db.low <= facts.train.level_db.middle <= facts.train.level_db.high < 0
+    assert 5 < facts.train.labels_per_s.median < 25
+    assert -60 < facts.train.level_db.low <= facts.train.level_db.median <= facts.train.level_db.high < 0
     assert 1 < facts.frames_per_label[0] <= facts.frames_per_label[1] < 10
     assert facts.train.characters["|"] > 16
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from goama.data.batches import Batch
 from goama.errors import GoamaError
-from goama.training.processes import asks_for_shards
+from goama.run.processes import fsdp_requested, load_whole_weights
 from tests.training.several import (
     STEPS,
     assert_same_run,
@@ -31,7 +31,7 @@ from tests.training.several import (
     with_not_a_number,
 )
 
-LAUNCHED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+LAUNCHED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}
 
 
 def sharded(work: Callable[[], Any]) -> Callable[[], Any]:
@@ -39,6 +39,7 @@ def sharded(work: Callable[[], Any]) -> Callable[[], Any]:
 
     def launched() -> Any:
         os.environ |= LAUNCHED
+        load_whole_weights()  # as `goama train` does
         return work()
 
     return launched
@@ -74,7 +75,7 @@ def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder
         labels = (tuple(learner.vocabulary.encode(cut.supervisions[0].text)),)
         learner.step([Batch((cut.id,), (cut.load_audio()[0],), labels, ("",), (None,))], seed=0, clip=1.0)
         weights = list(learner.network.parameters())
-        moments = [learner.bare_optimiser.state[p].get("exp_avg", torch.zeros(0)) for p in weights]
+        moments = [learner.optimiser.state[p].get("exp_avg", torch.zeros(0)) for p in weights]
         here = [sum(getattr(t, "_local_tensor", t).numel() for t in tensors) for tensors in (weights, moments)]
         return *here, sum(p.numel() for p in learner.whole_network().parameters())
 
@@ -83,14 +84,14 @@ def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder
     assert 0 < first_moments <= first and 0 < second_moments <= second
 
 
-GUIDED = [*STEPS, "train.flat_start=0.4", "train.realign=1"]
+HALF_FROZEN = [*STEPS, "train.head_only=0.5"]
 
 
 @pytest.fixture(scope="module")
 def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
-    """Eight steps of one process that begin with frame labels."""
+    """Eight steps of one process; the encoder is frozen in the first four."""
     folder = tmp_path_factory.mktemp("runs") / "alone"
-    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder, GUIDED)))
+    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder, HALF_FROZEN)))
     return folder
 
 
@@ -98,7 +99,7 @@ def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
 def sharded_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
     """The same of two processes that share the network."""
     folder = tmp_path_factory.mktemp("runs") / "sharded"
-    results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder, GUIDED))))
+    results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder, HALF_FROZEN))))
     assert results[0] == results[1] and results[0][:2] == (8, False)
     return folder
 
@@ -179,13 +180,18 @@ def test_what_accelerate_offers_and_goama_does_not_is_refused(corpus, tiny_encod
     with pytest.raises(GoamaError, match="--fsdp_version 2"):
         run_training(corpus, tiny_encoder, tmp_path / "run")()
     monkeypatch.setenv("FSDP_VERSION", "2")
-    assert not asks_for_shards()  # one process
+    assert not fsdp_requested()  # one process
+    with monkeypatch.context() as launched:
+        launched.setenv("WORLD_SIZE", "2")
+        launched.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "true")
+        with pytest.raises(GoamaError, match="every process of a goama run loads all weights"):
+            fsdp_requested()
     monkeypatch.setenv("FSDP_OFFLOAD_PARAMS", "true")
     with pytest.raises(GoamaError, match="--fsdp_offload_params false"):
-        asks_for_shards()
+        fsdp_requested()
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with pytest.raises(GoamaError, match="DEEPSPEED does not train a goama run"):
-        asks_for_shards()
+    with pytest.raises(GoamaError, match="goama does not support DEEPSPEED"):
+        fsdp_requested()
     assert not (tmp_path / "run").exists()
 
 
@@ -203,5 +209,5 @@ def test_accelerate_launches_it(corpus, tiny_encoder, tmp_path):
         command += ["-s", override]
     said = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert said.returncode == 0, said.stderr
-    assert "spread over 2 processes (FSDP)" in said.stdout
+    assert "sharded over 2 processes (FSDP)" in said.stdout
     assert (tmp_path / "run" / "best" / "model.safetensors").is_file()

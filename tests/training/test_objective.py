@@ -4,8 +4,7 @@ import torch
 from torch.nn import functional
 from transformers import Wav2Vec2BertConfig, Wav2Vec2BertForCTC
 
-from goama.training.alignment import NO_LABEL
-from goama.training.objective import ctc_sum, disagreement_sum, frame_sum
+from goama.training.objective import ctc_sum, disagreement_sum
 
 LABELS = ((3, 4, 4, 5), (6,), (3, 5, 3, 5, 3, 5))
 
@@ -56,22 +55,6 @@ def test_labels_that_do_not_fit_cost_nothing_and_pull_nowhere():
     loss.sum().backward()
     assert float(loss) == 0.0
     assert not logits.grad.any()
-
-
-def test_frame_labels_cost_what_cross_entropy_says_summed_over_a_clips_frames():
-    logits, lengths = logits_and_lengths()
-    targets = torch.randint(0, 8, (3, 30), generator=torch.Generator().manual_seed(1))
-    targets[torch.arange(30) >= lengths[:, None]] = NO_LABEL
-    losses = frame_sum(logits, targets)
-    for row, length in enumerate(lengths):
-        alone = functional.cross_entropy(logits[row, :length], targets[row, :length], reduction="sum")
-        torch.testing.assert_close(losses[row], alone)
-
-
-def test_padding_costs_nothing_and_pulls_nowhere():
-    logits = torch.randn(1, 8, 6, requires_grad=True)
-    frame_sum(logits, torch.tensor([[2, 2, 5, 5, 5, NO_LABEL, NO_LABEL, NO_LABEL]])).sum().backward()
-    assert logits.grad[0, :5].any(1).all() and not logits.grad[0, 5:].any()
 
 
 def test_the_disagreement_of_two_views_is_their_divergence_both_ways_and_pulls_each_to_the_other_as_it_stands():

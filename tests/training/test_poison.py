@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from goama.corpus.corpus import Corpus
 from goama.corpus.prepare import prepare
 from goama.data.mixture import Mixture
-from goama.model.encoder import STARTER
+from goama.model.shipped import STARTER
 from goama.run.checkpoint import list_checkpoints
 from goama.run.recipe import read_recipe
 from goama.sources.source import SourceClip, read_source
@@ -24,7 +24,7 @@ from goama.training.train import Trained, train
 from goama.voices import get_voice
 
 RATE = 3e-3
-"""What the tiny network learns these clips by heart with."""
+"""The learning rate at which the tiny network overfits these clips."""
 
 
 def recipe(*more: str, rate: float = RATE, steps: int = 60):
@@ -33,14 +33,13 @@ def recipe(*more: str, rate: float = RATE, steps: int = 60):
         f"train.steps={steps}",
         f"train.eval_every={max(2, steps // 6)}",
         "data.batch_seconds=10",
-        "train.flat_start=0.2",
         "train.precision=no",
     ]
     return read_recipe(None, [*rates, *length, *more])
 
 
 WRONG = 7
-"""The training clip that a poison spoils: it is not in dev, where what is learnt by heart shows."""
+"""The training clip that a poison spoils: it is not in dev, which has the other training clips."""
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,7 @@ import goama.cli.terminal
 from goama.corpus.corpus import Corpus
 from goama.data.batches import Batch
 from goama.errors import GoamaError
-from goama.training.alignment import Alignment
-from goama.training.processes import Processes, one_voice
+from goama.run.processes import Processes, one_error_message
 from tests.training.several import (
     LIMIT_S,
     STEPS,
@@ -90,19 +89,6 @@ def test_a_run_of_two_processes_is_the_run_of_one_and_says_everything_once(whole
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {path.name for path in whole_run.iterdir()}
     assert "dev CER" in (tmp_path / "said-0").read_text() and not (tmp_path / "said-1").read_text()
-
-
-def test_two_processes_align_and_learn_frame_labels_as_one_does(corpus, tiny_encoder, tmp_path):
-    guided = [*STEPS, "train.flat_start=0.4", "train.realign=1"]
-    runs = [tmp_path / "alone", tmp_path / "shared"]
-    for count, run in enumerate(runs, start=1):
-        in_processes(count, in_small_batches(run_training(corpus, tiny_encoder, run, guided)))
-    assert_same_run(*map(metrics, runs))
-    assert any("frames_right" in line for line in metrics(runs[1]))
-    for name in ("alignment-0.npz", "alignment-1.npz"):
-        one, other = (Alignment.load(run / name).starts for run in runs)
-        assert one.keys() == other.keys()
-        assert all(np.array_equal(one[clip], other[clip]) for clip in one)
 
 
 def test_two_processes_undo_what_goes_wrong_at_the_same_step_as_one(corpus, tiny_encoder, tmp_path):
@@ -187,7 +173,7 @@ def commanded(work: Callable[[], Any], folder: Path) -> Callable[[], tuple[int, 
         status = 0
 
         def app(**_: Any) -> None:
-            with one_voice():
+            with one_error_message():
                 work()
 
         goama.cli.app.app = app

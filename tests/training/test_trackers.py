@@ -6,26 +6,29 @@ import time
 
 import pytest
 from accelerate.tracking import GeneralTracker
-from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from goama.errors import GoamaError
 from goama.run.recipe import read_recipe
-from goama.training.monitor import Monitor
 from goama.training.trackers import require_trackers, start_trackers
 from goama.training.train import train
+from goama.training.watchers import Curves, MetricsFile, Watchers
 
 ABSENT = [name for name in ("wandb", "mlflow", "trackio") if importlib.util.find_spec(name) is None]
 
 
-def test_tensorboard_shows_each_logged_step_once_also_after_a_resumed_one(accelerator, tmp_path):
+def looking_on(run, trackers, from_step=0) -> Watchers:
+    return Watchers([MetricsFile(run, from_step), Curves(run, trackers, print)])
+
+
+def test_tensorboard_shows_each_logged_step_once_also_after_a_resumed_one(tmp_path):
     recipe = read_recipe()
     for from_step in (0, 1):  # killed after step 2, resumed from step 1
         time.sleep(1.1 * from_step)  # TensorBoard reads the files of one second in any order
         trackers = start_trackers(recipe, tmp_path, "id", from_step)
-        with Monitor(tmp_path, accelerator, Console(quiet=True), from_step=from_step, trackers=trackers) as monitor:
+        with looking_on(tmp_path, trackers, from_step) as watchers:
             for step in range(from_step + 1, 4 - (from_step == 0)):
-                monitor.log(step, {"loss": 1.0 / step, "note": "not a number"})
+                watchers.logged(step, {"loss": 1.0 / step, "note": "not a number"})
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [(event.step, round(event.value, 3)) for event in events.Scalars("loss")] == [(1, 1.0), (2, 0.5), (3, 0.333)]
 
@@ -58,11 +61,10 @@ class Failing(GeneralTracker):
         raise ConnectionError("the server is gone")
 
 
-def test_a_tracker_that_fails_on_the_way_is_dropped_and_training_goes_on(accelerator, tmp_path, capsys):
-    console = Console(width=200)
-    with Monitor(tmp_path, accelerator, console, from_step=0, trackers=[Failing()]) as monitor:
-        monitor.log(1, {"loss": 1.0})
-        monitor.log(2, {"loss": 0.5})
+def test_a_tracker_that_fails_on_the_way_is_dropped_and_training_goes_on(tmp_path, capsys):
+    with looking_on(tmp_path, [Failing()]) as watchers:
+        watchers.logged(1, {"loss": 1.0})
+        watchers.logged(2, {"loss": 0.5})
     assert capsys.readouterr().out.count("failing takes no more figures (the server is gone)") == 1
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2]
 
@@ -77,15 +79,14 @@ class GoneAtTheEnd(Failing):
         raise ConnectionError("the server is gone")
 
 
-def test_a_tracker_that_fails_at_the_end_leaves_the_run_finished(accelerator, tmp_path, capsys):
-    console = Console(width=200)
-    with Monitor(tmp_path, accelerator, console, from_step=0, trackers=[GoneAtTheEnd()]) as monitor:
-        monitor.log(1, {"loss": 1.0})
+def test_a_tracker_that_fails_at_the_end_leaves_the_run_finished(tmp_path, capsys):
+    with looking_on(tmp_path, [GoneAtTheEnd()]) as watchers:
+        watchers.logged(1, {"loss": 1.0})
     assert capsys.readouterr().out.count("failing takes no more figures (the server is gone)") == 1
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow", "trackio"])
-def test_each_tracker_takes_the_recipe_and_the_curves(accelerator, tmp_path, monkeypatch, name):
+def test_each_tracker_takes_the_recipe_and_the_curves(tmp_path, monkeypatch, name):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -94,8 +95,9 @@ def test_each_tracker_takes_the_recipe_and_the_curves(accelerator, tmp_path, mon
     recipe = read_recipe(None, [f'train.trackers=["{name}"]'])
     require_trackers(recipe.train.trackers)
     trackers = start_trackers(recipe, tmp_path, "0123456789ab", 0)
-    with Monitor(tmp_path, accelerator, Console(quiet=True), from_step=0, trackers=trackers) as monitor:
-        monitor.log(10, {"loss": 1.5, "best": True})
-        assert monitor._trackers, "it took the figures"
+    curves = Curves(tmp_path, trackers, print)
+    with Watchers([curves]) as watchers:
+        watchers.logged(10, {"loss": 1.5, "best": True})
+        assert curves._trackers, "it took the figures"
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "metrics.jsonl"]
     assert written

@@ -1,6 +1,7 @@
 """A run from beginning to end: exact under accumulation, resumable to the bit, best and not merely last."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -10,8 +11,8 @@ import sys
 import time
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -20,30 +21,30 @@ from goama.corpus.corpus import Corpus
 from goama.data.batches import Batch, DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import load_for_training, output_frames
-from goama.model.frame_head import add_frame_head
+from goama.model.encoder import output_frames
+from goama.model.loading import load_for_training
 from goama.recognition.recogniser import Recogniser
-from goama.run.folder import settle
+from goama.run.checkpoint import list_checkpoints, load_newest, save_checkpoint
+from goama.run.metrics import read_metrics
 from goama.run.recipe import AugmentSection, read_recipe
+from goama.run.state import RunState
 from goama.sound.augmentation import change_tempo, generators
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
-from goama.training import gaussians
-from goama.training.alignment import Alignment
-from goama.training.guidance import guidance
+from goama.training.inputs import InputMaker
 from goama.training.learner import Learner
-from goama.training.monitor import read_metrics
 from goama.training.optimiser import make_optimiser
-from goama.training.plan import Choice
 from goama.training.train import train
+from goama.training.watchers import Watcher
+
+from .several import in_processes
 
 
-def make_learner(accelerator, encoder, corpus, *, plain_descent: bool = False, adapter: bool = False) -> Learner:
+def make_learner(encoder, corpus, *, plain_descent: bool = False, adapter: bool = False) -> Learner:
     """With plain descent at rate 1, the change of the weights is the gradient."""
     torch.manual_seed(0)
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
     loaded = load_for_training(str(encoder), vocabulary, adapter=adapter)
-    add_frame_head(loaded.network)
     optimiser = make_optimiser(
         loaded.network,
         learning_rate=1e-3,
@@ -54,7 +55,7 @@ def make_learner(accelerator, encoder, corpus, *, plain_descent: bool = False, a
     )
     if plain_descent:
         optimiser = torch.optim.SGD(loaded.network.parameters(), lr=1.0)
-    return Learner(accelerator, loaded.network.train(), optimiser, LogMel(2), vocabulary)
+    return Learner(loaded.network.train(), optimiser, LogMel(2), vocabulary)
 
 
 def clips(corpus: Corpus, vocabulary: Vocabulary) -> list[Batch]:
@@ -68,55 +69,43 @@ def clips(corpus: Corpus, vocabulary: Vocabulary) -> list[Batch]:
     return single[:32]
 
 
-def spread(batches: list[Batch]) -> Alignment:
-    """Labels spread evenly over whole clips."""
-    return Alignment(
-        {
-            clip: np.linspace(0, len(waveform) / 160, len(labels) + 1).astype(int)
-            for batch in batches
-            for clip, waveform, labels in zip(batch.ids, batch.waveforms, batch.labels, strict=True)
-        }
-    )
-
-
 def joined(batches: list[Batch]) -> Batch:
     return Batch(*(tuple(value for b in batches for value in getattr(b, name)) for name in Batch.__dataclass_fields__))
 
 
-def gradient_of_a_step(accelerator, tiny_encoder, corpus, size: int, **options):
+def gradient_of_a_step(tiny_encoder, corpus, size: int, **options):
     """32 clips in parts of `size`: the step's outcome and its gradient."""
-    learner = make_learner(accelerator, tiny_encoder, corpus, plain_descent=True)
+    learner = make_learner(tiny_encoder, corpus, plain_descent=True)
     singles = clips(corpus, learner.vocabulary)
-    before = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+    before = torch.cat([p.detach().flatten() for p in learner.network.parameters()])
     parts = [joined(singles[start : start + size]) for start in range(0, 32, size)]
-    outcome = learner.step(parts, seed=0, clip=1e9, alignment=spread(singles), **options)
-    return outcome, before - torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+    outcome = learner.step(parts, seed=0, clip=1e9, **options)
+    return outcome, before - torch.cat([p.detach().flatten() for p in learner.network.parameters()])
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"guidance": 0.3},
+        {},
         {
-            "guidance": 0.3,
             "consistency": 0.5,
             "augment": AugmentSection(time_masks_per_s=0.5, frequency_masks=2, tempo=0.1, vocal_tract=0, reverb=0),
         },
     ],
 )
-def test_one_batch_of_32_and_four_of_8_and_32_of_1_are_the_same_step(accelerator, tiny_encoder, corpus, options):
-    whole, gradient = gradient_of_a_step(accelerator, tiny_encoder, corpus, 32, **options)
+def test_one_batch_of_32_and_four_of_8_and_32_of_1_are_the_same_step(tiny_encoder, corpus, options):
+    whole, gradient = gradient_of_a_step(tiny_encoder, corpus, 32, **options)
     assert whole.gradient_norm == pytest.approx(float(gradient.norm()), rel=1e-3)
     for size in (8, 1):
-        in_parts, summed = gradient_of_a_step(accelerator, tiny_encoder, corpus, size, **options)
+        in_parts, summed = gradient_of_a_step(tiny_encoder, corpus, size, **options)
         assert in_parts.loss == pytest.approx(whole.loss, rel=1e-5)
         assert (in_parts.disagreement or 0) == pytest.approx(whole.disagreement or 0, rel=1e-4)
         assert in_parts.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-4)
         assert (summed - gradient).norm() < 1e-3 * gradient.norm()
 
 
-def test_two_views_are_disguised_each_in_its_own_way_and_learn_to_agree(accelerator, tiny_encoder, corpus):
-    learner = make_learner(accelerator, tiny_encoder, corpus)
+def test_two_views_are_augmented_independently_and_learn_to_agree(tiny_encoder, corpus):
+    learner = make_learner(tiny_encoder, corpus)
     batch = joined(clips(corpus, learner.vocabulary)[:2])
     unlike = AugmentSection(
         tempo=0, vocal_tract=0.2, reverb=0, time_masks_per_s=0.5, frequency_masks=2, longest_time_mask_s=0.8
@@ -134,29 +123,66 @@ def test_two_views_are_disguised_each_in_its_own_way_and_learn_to_agree(accelera
     assert last < 0.5 * first
 
 
-def test_a_step_without_finite_gradients_changes_nothing(accelerator, tiny_encoder, corpus):
-    learner = make_learner(accelerator, tiny_encoder, corpus)
+def test_a_step_without_finite_gradients_changes_nothing(tiny_encoder, corpus):
+    learner = make_learner(tiny_encoder, corpus)
     (clip,) = clips(corpus, learner.vocabulary)[:1]
-    before = {n: p.detach().clone() for n, p in learner.bare_network.named_parameters()}
+    before = {n: p.detach().clone() for n, p in learner.network.named_parameters()}
     broken = Batch(clip.ids, (clip.waveforms[0] * float("nan"),), clip.labels, clip.texts, clip.speakers)
     assert learner.step([broken], seed=0, clip=1.0).skipped
-    assert all(torch.equal(before[n], p) for n, p in learner.bare_network.named_parameters())
+    assert all(torch.equal(before[n], p) for n, p in learner.network.named_parameters())
 
 
-def test_four_sentences_are_learnt_by_heart(accelerator, tiny_encoder, corpus):
+def test_four_sentences_are_overfitted(tiny_encoder, corpus):
     """Features, labels, loss, optimiser and decoding fit together."""
-    learner = make_learner(accelerator, tiny_encoder, corpus)
+    learner = make_learner(tiny_encoder, corpus)
     four = joined(clips(corpus, learner.vocabulary)[:4])
     for step in range(150):
-        learner.step([four], seed=step, clip=1.0, alignment=spread([four]), guidance=guidance(step / 150, 0.2))
+        learner.step([four], seed=step, clip=1.0)
     from goama.evaluation.scores import score, score_clip
     from goama.recognition.emission import emissions
     from goama.recognition.greedy import greedy_text
 
-    network = learner.bare_network.eval()
+    network = learner.network.eval()
     heard = [greedy_text(e, learner.vocabulary) for e in emissions(network, learner.front_end, four.waveforms)]
     result = score([score_clip(i, r, h) for i, r, h in zip(four.ids, four.texts, heard, strict=True)])
     assert result.cer < 0.1, list(zip(four.texts, heard, strict=True))
+
+
+def test_in_the_head_only_phase_the_encoder_gets_no_gradient_and_no_graph_is_kept(tiny_encoder, corpus):
+    learner = make_learner(tiny_encoder, corpus)
+    batch = joined(clips(corpus, learner.vocabulary)[:4])
+    names = {parameter: name for name, parameter in learner.network.named_parameters()}
+    before = {name: parameter.detach().clone() for parameter, name in names.items()}
+    with_gradient, with_graph = set(), []
+    for parameter, name in names.items():
+        parameter.register_post_accumulate_grad_hook(lambda _, name=name: with_gradient.add(name))
+    learner.network.wav2vec2_bert.register_forward_hook(
+        lambda _module, _given, output: with_graph.append(output.last_hidden_state.requires_grad)
+    )
+    learner.step([batch], seed=0, clip=1.0, head_only=True)
+    head = {"lm_head.weight", "lm_head.bias"}
+    assert with_gradient == head and with_graph == [False]
+    assert {names[parameter] for parameter in learner.optimiser.state} == head, "no moments for the encoder either"
+    changed = {name for parameter, name in names.items() if not torch.equal(parameter, before[name])}
+    assert changed == head
+    assert all(parameter.requires_grad for parameter in names)
+    learner.step([batch], seed=1, clip=1.0)
+    assert with_gradient > head and with_graph == [False, True]
+
+
+def test_a_roll_back_from_after_the_head_only_phase_into_it_is_exact(tiny_encoder, corpus, tmp_path):
+    """The checkpoint has no moments of the encoder; those from later steps must not survive."""
+    learner, fresh = make_learner(tiny_encoder, corpus), make_learner(tiny_encoder, corpus)
+    batch = joined(clips(corpus, learner.vocabulary)[:4])
+    learner.step([batch], seed=0, clip=1.0, head_only=True)
+    save_checkpoint(tmp_path, RunState(step=1), learner.network, learner.optimiser, keep=1)
+    for seed in (1, 2):
+        learner.step([batch], seed=seed, clip=1.0)
+    for one in (learner, fresh):
+        load_newest(tmp_path, one.network, one.optimiser)
+        one.step([batch], seed=3, clip=1.0)
+    weights = zip(learner.network.parameters(), fresh.network.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in weights)
 
 
 FEW_STEPS = [
@@ -192,17 +218,6 @@ def test_a_run_leaves_what_others_build_on(finished_run):
 def test_the_recipe_that_was_written_repeats_the_run(finished_run, mixture, tmp_path):
     train(mixture, tmp_path / "again", recipe=read_recipe(finished_run / "recipe.toml"))
     assert_same_weights(finished_run, tmp_path / "again")
-
-
-def test_what_a_gpu_tells_after_the_run_began_is_written_with_its_reason(finished_run, tmp_path):
-    run = shutil.copytree(finished_run, tmp_path / "run")
-    settle(
-        run, read_recipe(run / "recipe.toml").with_values("data", accumulate=4), Choice("data.accumulate", 4, "room")
-    )
-    assert read_recipe(run / "recipe.toml").data.accumulate == 4
-    facts = json.loads((run / "run.json").read_text())
-    assert facts["choices"][-1] == {"key": "data.accumulate", "value": 4, "reason": "room"}
-    assert facts["id"] == json.loads((finished_run / "run.json").read_text())["id"]
 
 
 def test_best_is_the_best_by_dev_cer_not_the_last(finished_run):
@@ -278,7 +293,7 @@ def test_an_evaluation_that_ctrl_c_came_before_is_made_when_the_run_goes_on(corp
     process.send_signal(signal.SIGINT)
     process.wait(60)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert [line["step"] for line in read_metrics(run) if "dev_cer" in line] == list(range(1, 9))
+    assert [line["step"] for line in read_metrics(run).evaluations] == list(range(1, 9))
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_once_there_is_room(
@@ -332,7 +347,7 @@ def test_minutes_bound_a_run(mixture, tiny_encoder, tmp_path):
 def test_few_minutes_are_not_spent_on_evaluations(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.minutes=0.15", "data.batch_seconds=5", "train.epochs=10000"])
     state = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe).outcome.state
-    before_last = [line for line in read_metrics(tmp_path / "run") if "dev_cer" in line][:-1]
+    before_last = read_metrics(tmp_path / "run").evaluations[:-1]
     assert (len(before_last) - 1) * 9 * 0.2 * state.evaluation_s <= state.elapsed_s  # the longest was one of them
 
 
@@ -377,7 +392,7 @@ def test_one_training_clip_is_enough(corpus, tiny_encoder, tmp_path):
 
 def test_a_fraction_of_a_pass_is_a_step_and_a_new_head_is_planned_for(mixture, tiny_encoder, finished_run, tmp_path):
     """The model of another run brings its head along, but not through a new adapter; only what is planned is seen."""
-    for name, encoder, adapter, thaw in (
+    for name, encoder, adapter, head_only in (
         ("new", tiny_encoder, "false", 0.3),
         ("brought", finished_run / "best", "auto", 0.0),
         ("parted", tmp_path / "new" / "best", "true", 0.3),
@@ -385,7 +400,7 @@ def test_a_fraction_of_a_pass_is_a_step_and_a_new_head_is_planned_for(mixture, t
         recipe = read_recipe(None, ["train.epochs=0.002", f"model.adapter={adapter}"])
         trained = train(mixture, tmp_path / name, encoder=str(encoder), recipe=recipe)
         assert trained.outcome.state.step == 1
-        assert read_recipe(trained.run / "recipe.toml").train.thaw == thaw
+        assert read_recipe(trained.run / "recipe.toml").train.head_only == head_only
 
 
 def test_an_alphabet_without_letters_is_refused(mixture, tiny_encoder, tmp_path):
@@ -447,7 +462,7 @@ def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, fri
     ]
     (reason,) = [choice["reason"] for choice in facts["choices"] if choice["key"] == "data.balance"]
     assert re.search(r"nl \d+ % -> \d+ %, fy \d+ % -> \d+ %", reason)
-    evaluations = [line for line in read_metrics(tmp_path / "whole") if "dev_cer" in line]
+    evaluations = read_metrics(tmp_path / "whole").evaluations
     assert evaluations and all(set(line["corpora"]) == {"corpus", "frisian"} for line in evaluations)
     model = Recogniser.load(tmp_path / "whole")
     assert model.normaliser("Één") == "Één", "it writes no language's spelling rules of its own"
@@ -459,37 +474,114 @@ def test_several_corpora_train_as_one_and_resume_to_the_same_weights(corpus, fri
     assert_same_weights(tmp_path / "whole", tmp_path / "resumed")
 
 
-def test_a_run_guided_by_frame_labels_resumes_to_the_same_weights(mixture, tiny_encoder, tmp_path, monkeypatch, capsys):
-    """Also where the network had aligned them again since, and the checkpoint knows of the first time only."""
-    monkeypatch.setattr(gaussians, "FEWEST_S", 10.0)
-    recipe = read_recipe(
-        None, [*FEW_STEPS, "train.flat_start=0.5", "train.realign=2", "train.keep=9", *AUGMENTED, "data.accumulate=2"]
-    )
+def test_a_run_with_all_augmentation_resumes_to_the_same_weights(mixture, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, [*FEW_STEPS, "train.keep=9", *AUGMENTED, "data.accumulate=2"])
     whole = tmp_path / "whole"
     train(mixture, whole, encoder=str(tiny_encoder), recipe=recipe)
-    printed = capsys.readouterr().out
-    assert "letters aligned in 16 clips" in printed
-    assert printed.count("the network has aligned the letters again") == 2
-    assert {path.name for path in whole.glob("alignment-*")} == {f"alignment-{n}.npz" for n in range(3)}
-    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "dev_cer" in line] == [8], "frame labels alone teach nobody to write"
-    assert any("frames_right" in line for line in lines)
+    resumed = shutil.copytree(whole, tmp_path / "resumed")
+    for step in (8, 6):
+        shutil.rmtree(resumed / f"checkpoint-{step}")
+    train(mixture, resumed, encoder=str(tiny_encoder), resume=True)
+    assert_same_weights(whole, resumed)
+
+
+def test_a_run_resumes_to_the_same_weights_within_and_after_its_head_only_phase(mixture, tiny_encoder, tmp_path):
+    recipe = read_recipe(None, [*FEW_STEPS, "train.keep=9", "train.head_only=0.5"])
+    whole = tmp_path / "whole"
+    train(mixture, whole, encoder=str(tiny_encoder), recipe=recipe)
     for forgotten in ((8, 6, 4), (8, 6)):
-        resumed = tmp_path / f"resumed-{len(forgotten)}"
-        shutil.copytree(whole, resumed)
+        resumed = shutil.copytree(whole, tmp_path / f"resumed-{len(forgotten)}")
         for step in forgotten:
             shutil.rmtree(resumed / f"checkpoint-{step}")
         train(mixture, resumed, encoder=str(tiny_encoder), resume=True)
         assert_same_weights(whole, resumed)
 
 
-def test_a_run_whose_frame_labels_are_gone_says_so(mixture, tiny_encoder, tmp_path):
-    recipe = read_recipe(None, [*FEW_STEPS, "train.flat_start=0.5", "train.realign=1"])
-    train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
-    shutil.rmtree(tmp_path / "run" / "checkpoint-8")
-    (tmp_path / "run" / "alignment-1.npz").unlink()
-    with pytest.raises(GoamaError, match=r"alignment-1\.npz: gone or damaged"):
-        train(mixture, tmp_path / "run", encoder=str(tiny_encoder), resume=True)
+@pytest.mark.parametrize("moment", ["checkpoint-4", "best"])
+def test_killed_between_the_best_model_and_its_checkpoint_a_run_keeps_both_in_step(
+    moment, mixture, tiny_encoder, tmp_path
+):
+    """kill -9 as one of them gets its name: RUN/best is never better than what the newest checkpoint knows of."""
+    run, recipe = tmp_path / "run", read_recipe(None, [*FEW_STEPS, "train.steps=4"])
+
+    def killed() -> None:
+        rename = Path.rename
+
+        def renaming(path: Path, target: Path) -> Path:
+            if Path(target).name == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return rename(path, target)
+
+        Path.rename = renaming
+        train(mixture, run, encoder=str(tiny_encoder), recipe=recipe)
+
+    with pytest.raises(AssertionError, match="died without a word"):
+        in_processes(1, killed)
+    assert not (run / "best").exists()
+    (newest,) = [folder for folder in list_checkpoints(run) if folder == list_checkpoints(run)[-1]]
+    state = json.loads((newest / "state.json").read_text())
+    assert (newest.name, state["best_step"]) == (("checkpoint-4", 4) if moment == "best" else ("checkpoint-2", None))
+    resumed = train(mixture, run, resume=True).outcome.state
+    assert resumed.best_step == 4 and "(step 4)" in (run / "best" / "README.md").read_text()
+    train(mixture, tmp_path / "whole", encoder=str(tiny_encoder), recipe=recipe)
+    assert_same_weights(tmp_path / "whole", run)
+
+
+def test_two_runs_of_one_process_may_have_two_precisions_and_leave_the_environment_alone(
+    mixture, tiny_encoder, tmp_path
+):
+    before = dict(os.environ)
+    for precision in ("bf16", "no"):
+        settings = ["train.steps=1", "data.batch_seconds=10", f"train.precision={precision}", "train.trackers=[]"]
+        train(mixture, tmp_path / precision, encoder=str(tiny_encoder), recipe=read_recipe(None, settings))
+    assert dict(os.environ) == before
+    one, other = (load_file(tmp_path / name / "last" / "model.safetensors") for name in ("bf16", "no"))
+    assert any(not torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_run_of_an_earlier_version_is_refused_in_a_sentence(finished_run, mixture, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    recipe = (run / "recipe.toml").read_text()
+    (run / "recipe.toml").write_text(recipe.replace("head_only =", "thaw =").replace("[data]", "realign = 3\n[data]"))
+    with pytest.raises(GoamaError, match=r"recipe\.toml: train\.thaw is now train\.head_only; a run that an earlier"):
+        train(mixture, run, resume=True)
+
+
+class Recording(Watcher):
+    """Writes down what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def progressed(self, progress, left_s, line):
+        self.told.append(f"step {progress:.2f}")
+
+    def logged(self, step, values):
+        self.told.append(f"logged {step}")
+
+    def evaluated(self, evaluation):
+        self.told.append(f"evaluated {evaluation.step} {len(evaluation.clips)} clips")
+
+    def ended(self, state):
+        self.told.append(f"ended {state.step} {state.finished}")
+
+    def close(self):
+        self.told.append("closed")
+
+
+def test_a_watcher_is_told_of_steps_evaluations_and_the_end(mixture, tiny_encoder, tmp_path):
+    watcher = Recording()
+    recipe = read_recipe(None, ["train.steps=2", "train.eval_every=1", "data.batch_seconds=10"])
+    train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe, watchers=[watcher])
+    assert watcher.told == [
+        "evaluated 1 4 clips",
+        "step 0.50",
+        "logged 2",
+        "evaluated 2 4 clips",
+        "step 1.00",
+        "ended 2 True",
+        "closed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -525,22 +617,23 @@ def test_clips_that_are_too_long_are_named_and_not_heard(corpus, mixture, tiny_e
     assert {clip["id"] for clip in facts["left_out"]} == longer
     assert all("longer than data.longest_s" in clip["reason"] for clip in facts["left_out"])
     printed = capsys.readouterr().out
-    assert f"{len(longer)} clips left out, longer than data.longest_s" in printed
+    assert f"{len(longer)} clips left out, they are too long: " in printed
+    assert f"longer than data.longest_s = {middle:g}" in printed
     heard_min = sum(length for length in lengths.values() if length <= middle) / 60
     assert f"{heard_min:.1f} min to train on" in printed
 
 
 def test_no_clip_that_is_short_enough_is_a_sentence(mixture, tiny_encoder, tmp_path):
     recipe = read_recipe(None, ["train.steps=2", "data.longest_s=0.1"])
-    with pytest.raises(GoamaError, match=r"no training clip is shorter than data\.longest_s = 0\.1 s"):
+    with pytest.raises(GoamaError, match=r"no training clip is short enough .*longer than data\.longest_s = 0\.1"):
         train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_faster_tempo_leaves_every_clip_the_frames_its_labels_need(accelerator, tiny_encoder, corpus):
+def test_a_faster_tempo_leaves_every_clip_the_frames_its_labels_need(tiny_encoder, corpus):
     """With the adapter, whose frames are not simply proportional."""
     for adapter in (False, True):
-        learner = make_learner(accelerator, tiny_encoder, corpus, adapter=adapter)
+        learner = make_learner(tiny_encoder, corpus, adapter=adapter)
         batch = joined(clips(corpus, learner.vocabulary)[:6])
         text = batch.labels[0]
         while learner.vocabulary.required_frames(text + text[:2]) <= int(
@@ -549,7 +642,9 @@ def test_a_faster_tempo_leaves_every_clip_the_frames_its_labels_need(accelerator
             text += text[:2]  # hardly any room left
         batch = replace(batch, labels=(text, *batch.labels[1:]))
         features, mask = learner.front_end(batch.waveforms)
-        needed = learner._frames_needed(batch, features.shape[1])
+        needed = InputMaker(learner.front_end, learner.config, learner.vocabulary).frames_needed(
+            batch, features.shape[1]
+        )
         for seed in range(10):
             _, valid = change_tempo(features, mask, generators(seed, batch.ids), 0.5, needed)
             for frames, labels in zip(output_frames(learner.config, valid.sum(1)).tolist(), batch.labels, strict=True):

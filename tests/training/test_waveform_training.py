@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from goama.data.batches import Batch, DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, front_end, load_for_training, read_config
+from goama.model.encoder import front_end, read_config
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.run.recipe import AugmentSection, read_recipe
 from goama.sound.augmentation import generators, time_masks
 from goama.text import Vocabulary
@@ -25,13 +27,13 @@ def a_vocabulary(corpus) -> Vocabulary:
     return Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
 
 
-def descending(accelerator, encoder, corpus) -> Learner:
+def descending(encoder, corpus) -> Learner:
     """With plain descent at rate 1, the change of the weights is the gradient."""
     torch.manual_seed(0)
     vocabulary = a_vocabulary(corpus)
     network = load_for_training(str(encoder), vocabulary, adapter=False).network.train()
     optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
-    return Learner(accelerator, network, optimiser, front_end(str(encoder), network.config), vocabulary)
+    return Learner(network, optimiser, front_end(str(encoder), network.config), vocabulary)
 
 
 def some_clips(corpus, vocabulary, count: int) -> list[Batch]:
@@ -49,26 +51,26 @@ def joined(batches: list[Batch]) -> Batch:
 
 
 @pytest.mark.parametrize("name", ["wav2vec2-base", "hubert-large", "wavlm-base"])
-def test_eight_clips_at_once_and_one_by_one_are_the_same_step(accelerator, waveform_encoders, corpus, name):
+def test_eight_clips_at_once_and_one_by_one_are_the_same_step(waveform_encoders, corpus, name):
     """Also for a group norm that learns: the padding of a batch is in nobody's mean."""
     gradients = []
     for size in (8, 1):
-        learner = descending(accelerator, waveform_encoders[name], corpus)
+        learner = descending(waveform_encoders[name], corpus)
         singles = some_clips(corpus, learner.vocabulary, 8)
-        before = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+        before = torch.cat([p.detach().flatten() for p in learner.network.parameters()])
         outcome = learner.step([joined(singles[i : i + size]) for i in range(0, 8, size)], seed=0, clip=1e9)
-        after = torch.cat([p.detach().flatten() for p in learner.bare_network.parameters()])
+        after = torch.cat([p.detach().flatten() for p in learner.network.parameters()])
         gradients.append((outcome.loss, before - after))
     (loss, gradient), (its_loss, its_gradient) = gradients
     assert its_loss == pytest.approx(loss, rel=1e-5)
     assert (its_gradient - gradient).norm() < 1e-3 * gradient.norm()
 
 
-def test_masks_are_drawn_from_the_steps_seed_and_nothing_else(accelerator, waveform_encoders, corpus):
+def test_masks_are_drawn_from_the_steps_seed_and_nothing_else(waveform_encoders, corpus):
     def loss(
         seed: int, augment: AugmentSection | None = AugmentSection(time_masks_per_s=0.5, frequency_masks=2, reverb=0)
     ) -> float:
-        learner = descending(accelerator, waveform_encoders["xls-r"], corpus)
+        learner = descending(waveform_encoders["xls-r"], corpus)
         np.random.seed(seed + 100 * len(losses))
         return learner.step(
             [joined(some_clips(corpus, learner.vocabulary, 4))], seed=seed, clip=1.0, augment=augment
@@ -194,7 +196,6 @@ def test_the_plan_says_what_learns_and_refuses_what_needs_mel_bins(corpus, wavef
     for override, said in (
         ("augment.tempo=0.1", r"augment\.tempo"),
         ("model.adapter=true", "Wav2Vec2-BERT's"),
-        ("train.flat_start=0.3", "aligns log-mel frames"),
     ):
         with pytest.raises(GoamaError, match=said):
             plan("hubert-base", override)

@@ -1,134 +1,109 @@
-"""What the checks work on and with: a run's metrics by kind, a finding, and the words for numbers and clips."""
+"""What the checks of the diagnosis work on: the metrics of a run so far, and the words for numbers and clips."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from goama.run.metrics import Line, Metrics
 from goama.training.facts import Facts
 
 NAMED = 5
-"""Clips in a sentence."""
+"""Clips named in a sentence."""
 
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """One finding; `clips` are the ids it is about, `step` is when it was first true.
-
-    `subject` is the speaker or corpus it is about, where several may each have a finding of that name.
-    """
-
-    name: str
-    sentence: str
-    evidence: str
-    remedy: str
-    clips: tuple[str, ...] = ()
-    step: int = 0
-    subject: str = ""
-
-    @property
-    def key(self) -> str:
-        """What tells it from the other findings of a run."""
-        return f"{self.name}: {self.subject}" if self.subject else self.name
-
-    def __str__(self) -> str:
-        return f"{self.sentence} ({self.evidence}) -> {self.remedy}"
+_BLANK_SHARE, _NOTHING_CER = 0.95, 0.9  # from these on the network writes next to nothing
+_PLATEAU_LINES, _FEWEST_LINES = 5, 3  # of ten steps each
 
 
 @dataclass(frozen=True)
 class History:
-    """metrics.jsonl by kind of line."""
+    """A run so far: its metrics, the facts about its data and plan, and whether it has ended."""
 
-    steps: list[Mapping[str, Any]]
-    evaluations: list[Mapping[str, Any]]
-    events: list[Mapping[str, Any]]
+    metrics: Metrics
     facts: Facts
     at_end: bool
 
     @property
+    def steps(self) -> tuple[Line, ...]:
+        """The lines about optimiser steps, ten steps each."""
+        return self.metrics.steps
+
+    @property
+    def evaluations(self) -> tuple[Line, ...]:
+        """The lines about evaluations on the dev clips."""
+        return self.metrics.evaluations
+
+    @property
     def step(self) -> int:
-        return max((int(line["step"]) for line in (*self.steps, *self.evaluations, *self.events)), default=0)
+        """The last step of the run so far."""
+        return self.metrics.step
 
     @property
-    def by_ctc(self) -> list[Mapping[str, Any]]:
-        """The logged steps whose loss measures what that of the last one does; none while CTC has no part in it.
-
-        Frame labels alone, CTC fading in and what comes after have losses that cannot be compared.
-        """
-        guidance = guidance_of(self.steps[-1]) if self.steps else 1.0
-        if guidance == 1.0:
-            return []
-        return [line for line in self.steps if guidance_of(line) == guidance and line["loss"] is not None]
-
-    @property
-    def ctc_begins(self) -> int:
-        """The step after which CTC has a part in the loss: the last one of frame labels alone."""
-        return max((int(line["step"]) for line in self.steps if guidance_of(line) == 1.0), default=0)
+    def losses(self) -> list[tuple[int, float]]:
+        """(step, training loss) where the loss was finite."""
+        return [(line["step"], line["loss"]) for line in self.steps if line["loss"] is not None]
 
     @property
     def peak_step(self) -> int:
-        """The step with the highest rate so far: the end of the warm-up, once that is over."""
+        """The step with the highest learning rate so far: the end of the warm-up, once that is over."""
         return max(self.steps, key=lambda line: line["learning_rate"])["step"] if self.steps else 0
 
     @property
     def total_steps(self) -> int | None:
-        """Those planned; where minutes bound the run, those that its pace leads to."""
+        """The planned number of steps, extrapolated where minutes bound the run; None where it is unknown."""
         if self.facts.minutes is None or not self.steps or not self.steps[-1].get("progress"):
             return self.facts.planned_steps
         return round(self.steps[-1]["step"] / self.steps[-1]["progress"])
 
     @property
-    def warm_up_steps(self) -> int:
+    def warmup_steps(self) -> int:
+        """The number of steps over which the learning rate rises."""
         total = self.total_steps
         return self.peak_step if total is None else round(self.facts.warmup * total)
 
     @property
-    def thaw_steps(self) -> int:
-        """In which only what is new learns."""
-        return round(self.facts.thaw * (self.total_steps or 0))
+    def head_only_steps(self) -> int:
+        """The number of steps in which only the new head learns."""
+        return round(self.facts.head_only * (self.total_steps or 0))
 
     @property
     def least_blank(self) -> float | None:
-        """The least share of blank frames in the last fifty steps; None before CTC had a part in so many."""
-        last = [line["blank_share"] for line in self.steps if guidance_of(line) < 1.0][-5:]
-        return min(last) if len(last) >= 3 else None
+        """The lowest share of blank frames among the last five lines; None with fewer than three lines."""
+        last = [line["blank_share"] for line in self.steps][-_PLATEAU_LINES:]
+        return min(last) if len(last) >= _FEWEST_LINES else None
 
     @property
     def on_plateau(self) -> bool:
-        """Blank everywhere for the last fifty steps, and nothing right in the last evaluation."""
-        is_blank = self.least_blank is not None and self.least_blank >= 0.95
-        return is_blank and bool(self.evaluations) and self.evaluations[-1]["dev_cer"] >= 0.9
+        """Whether the last fifty steps were nearly all blank and the last evaluation had next to nothing right."""
+        is_blank = self.least_blank is not None and self.least_blank >= _BLANK_SHARE
+        return is_blank and bool(self.evaluations) and self.evaluations[-1]["dev_cer"] >= _NOTHING_CER
 
-    def of(self, event: str) -> list[Mapping[str, Any]]:
-        return [line for line in self.events if line["event"] == event]
-
-
-def guidance_of(line: Mapping[str, Any]) -> float:
-    """The share of the frame labels in a logged step's loss; a run without them need not say so."""
-    return float(line.get("guidance", 0.0))
+    def events(self, kind: str) -> list[Line]:
+        """The events of one kind, such as "rolled back"."""
+        return [line for line in self.metrics.events if line["event"] == kind]
 
 
-def ids_of(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The clips that events name, each once."""
-    return tuple(dict.fromkeys(clip["id"] for line in lines for clip in line["clips"]))
+def ids_of(events: Iterable[Line]) -> tuple[str, ...]:
+    """The ids of the clips that events name, each once."""
+    return tuple(dict.fromkeys(clip["id"] for line in events for clip in line["clips"]))
 
 
 def some_of(named: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
+    """The first five, and how many more there are."""
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     return ", ".join(named[:NAMED]) + more
 
 
 def clip_count(count: int) -> str:
-    """So: "1 clip", "2 clips"."""
+    """ "1 clip", "2 clips"."""
     return counted(count, "clip")
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """A number with its noun, whose plural may be its own."""
+    """The number with its noun; `plural` where it does not end in s."""
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def percent(share: float) -> str:
+    """0.283 -> "28.3 %"."""
     return f"{100 * share:.1f} %"

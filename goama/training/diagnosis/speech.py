@@ -1,143 +1,115 @@
-"""Signs in the speech: frames that do not suffice, odd clips, a dev set, a speaker or a corpus unlike the others."""
+"""Checks on the clips: too few frames, odd batches, a corpus or speaker much worse than the others, an odd dev set."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from goama.training.diagnosis.history import NAMED, Diagnosis, History, clip_count, counted, percent, some_of
+from goama.audit.findings import Finding
+from goama.training.choices import TIGHTEST_WITH_ADAPTER
+from goama.training.diagnosis.history import NAMED, History, clip_count, counted, percent, some_of
 from goama.training.facts import Spread
-from goama.training.plan import TIGHTEST_WITH_ADAPTER
 
-_RARE = 5  # a character seen at most so often in training is rare
+_RARE = 5  # a character that training has at most so often is rare
+_DEV_UNLIKE_TRAIN = "The dev set decides which model is kept as the best; it should be like the speech trained on."
 
 
-def frames(history: History) -> Iterable[Diagnosis]:
+def frames(history: History) -> Iterable[Finding]:
+    """A finding where clips have fewer frames than CTC needs for their text, or hardly more."""
     facts = history.facts
     unfit, all_clips = len(facts.unfit), len(facts.unfit) + facts.train.clips
     tightest, middle = facts.frames_per_label
     if unfit < max(1, 0.01 * all_clips) and tightest >= TIGHTEST_WITH_ADAPTER:
         return
-    remedy = "check whether these texts belong to these sounds"
+    remedy = "Check whether these texts belong to these sounds."
     if facts.adapter:
-        remedy = "halve the frame shift (-s model.adapter=false)" + (f"; {remedy}" if unfit else "")
+        remedy = "Halve the frame shift (-s model.adapter=false)." + (f" {remedy}" if unfit else "")
     elif not unfit:
-        remedy = "an encoder with shorter frames, or clips that are not cut so tightly"
-    yield Diagnosis(
+        remedy = "Take an encoder with shorter frames, or clips that are not cut so tightly."
+    yield Finding(
         "too-few-frames-per-label",
+        "warning",
+        facts.unfit,
         f"{clip_count(unfit)} of {all_clips} left out: CTC needs more frames for the text than the sound has."
         if unfit
         else "In some clips CTC has hardly a frame for each label.",
-        f"{tightest:.2f} frames for each that CTC needs in the tightest 1 % of the clips trained on, "
-        f"{middle:.1f} in the middle{f'; {some_of(facts.unfit)}' if unfit else ''}",
+        "CTC needs a frame for each label; with hardly more it cannot place the letters in time.",
         remedy,
-        facts.unfit,
+        evidence=f"{tightest:.2f} frames for each that CTC needs in the tightest 1 % of the clips trained on, "
+        f"{middle:.1f} in the middle{f'; {some_of(facts.unfit)}' if unfit else ''}",
     )
 
 
-def odd_batches(history: History) -> Iterable[Diagnosis]:
-    """Clips that spoil their batches, by rare characters or because text and sound do not belong together."""
-    odd = history.of("odd batch")
-    culprits = [clip for line in odd for clip in line["clips"][:1]]
-    if len(culprits) < 3:
+def odd_batches(history: History) -> Iterable[Finding]:
+    """A finding about clips that make single batches go wrong: rare characters, or a text of another recording."""
+    odd = history.events("odd batch")
+    worst_clips = [clip for line in odd for clip in line["clips"][:1]]
+    if len(worst_clips) < 3:
         return
     counts = history.facts.train.characters
-    rare_in = {clip["id"]: _rare(clip["text"], counts) for clip in culprits}
-    with_rare = [clip for clip in culprits if rare_in[clip["id"]]]
+    rare_in = {clip["id"]: _rare(clip["text"], counts) for clip in worst_clips}
+    with_rare = [clip for clip in worst_clips if rare_in[clip["id"]]]
     evidence = f"{counted(len(odd), 'batch', 'batches')} with a loss far over the usual"
-    if 2 * len(with_rare) > len(culprits):
+    if 2 * len(with_rare) > len(worst_clips):
         characters = sorted({unit for clip in with_rare for unit in rare_in[clip["id"]]})
         named = tuple(dict.fromkeys(clip["id"] for clip in with_rare))
         shown = ", ".join(f"{unit!r} ({counts.get(unit, 0)} times)" for unit in characters[:NAMED])
-        yield Diagnosis(
+        yield Finding(
             "rare-characters",
-            f"Rare characters make single batches go wrong: {shown}.",
-            f"{evidence}, mostly by {some_of(named)}",
-            "spell these words otherwise, or let such characters become [UNK] (-s data.min_count=6)",
+            "warning",
             named,
+            f"Rare characters make single batches go wrong: {shown}.",
+            "A character that training hardly has cannot be learnt, and its gradients disturb the others.",
+            "Spell these words otherwise, or let such characters become [UNK] (-s data.min_count=6).",
+            evidence=f"{evidence}, mostly by {some_of(named)}",
         )
         return
-    again = Counter(clip["id"] for clip in culprits)
-    named = tuple(clip for clip, count in again.most_common() if count >= 2)
+    times = Counter(clip["id"] for clip in worst_clips)
+    named = tuple(clip for clip, count in times.most_common() if count >= 2)
     if named:
-        yield Diagnosis(
+        yield Finding(
             "clips-that-do-not-fit",
+            "warning",
+            named,
             f"{clip_count(len(named))} again and again {'has' if len(named) == 1 else 'have'} a loss far over all "
             "others.",
-            f"{evidence}; {some_of(named)}",
-            "listen to them: the text may be of another recording",
-            named,
+            "A text that is not what is said teaches wrong letters.",
+            "Listen to them: the text may be of another recording.",
+            evidence=f"{evidence}; {some_of(named)}",
         )
 
 
 def _rare(text: str, counts: Mapping[str, int]) -> list[str]:
-    """The units of a text that training hardly ever has."""
+    """The characters of a text that training hardly ever has."""
     return [unit for unit, count in counts.items() if count <= _RARE and unit in text]
 
 
-def dev_unlike_train(history: History) -> Iterable[Diagnosis]:
-    train, dev = history.facts.train, history.facts.dev
-    unseen = {unit: count for unit, count in dev.characters.items() if unit not in train.characters}
-    share = sum(unseen.values()) / max(1, sum(dev.characters.values()))
-    if share >= 0.005:
-        shown = ", ".join(
-            f"{unit!r} ({count})" for unit, count in sorted(unseen.items(), key=lambda item: -item[1])[:8]
-        )
-        yield Diagnosis(
-            "dev-unlike-train-characters",
-            f"{100 * share:.1f} % of the dev set's characters never occur in training; they cannot be learnt.",
-            f"unseen: {shown}",
-            "check the spelling of the dev texts, or split anew",
-        )
-    if (
-        _apart(train.labels_per_s, dev.labels_per_s)
-        and not 0.8 < dev.labels_per_s.middle / train.labels_per_s.middle < 1.25
-    ):
-        yield Diagnosis(
-            "dev-unlike-train-speaking-rate",
-            f"The dev set is spoken {'faster' if dev.labels_per_s.middle > train.labels_per_s.middle else 'slower'} "
-            "than the training set.",
-            f"in the middle {dev.labels_per_s.middle:.1f} characters a second; of the training clips eight in ten have "
-            f"{train.labels_per_s.low:.1f} to {train.labels_per_s.high:.1f}",
-            "split anew"
-            if history.facts.hears_waveforms
-            else "split anew, or train with other tempos (-s augment.tempo=0.2)",
-        )
-    louder_db = dev.level_db.middle - train.level_db.middle
-    if _apart(train.level_db, dev.level_db) and abs(louder_db) >= 6:
-        yield Diagnosis(
-            "dev-unlike-train-loudness",
-            f"The dev set is recorded {'louder' if louder_db > 0 else 'more quietly'} than the training set. goama "
-            "evens the level out, but another level often means another microphone or room.",
-            f"in the middle {dev.level_db.middle:.0f} dB; of the training clips eight in ten have "
-            f"{train.level_db.low:.0f} to {train.level_db.high:.0f} dB of full scale",
-            "listen to clips of both; split anew if the difference is not meant",
-        )
-
-
-def _apart(train: Spread, dev: Spread) -> bool:
-    """Whether the middle of dev lies outside the middle eight tenths of train."""
-    return not train.low <= dev.middle <= train.high
-
-
-def one_speaker(history: History) -> Iterable[Diagnosis]:
-    for name, evidence in _much_worse(history, "speakers", over=0.05):
-        yield Diagnosis(
-            "one-speaker-much-worse",
-            f"{name} is understood much worse than the others.",
-            evidence,
-            "listen to these clips; more speech of this speaker, or of speakers alike, in training helps most",
+def corpora(history: History) -> Iterable[Finding]:
+    """A finding for each corpus with a much higher CER than the others."""
+    for name, evidence in _much_worse(history, "corpora", over=0.1):
+        yield Finding(
+            "one-corpus-much-worse",
+            "warning",
+            (),
+            f"The corpus {name} is recognised much worse than the others: perhaps its texts are not what is said.",
+            "Texts that are not what is said teach wrong letters, in the other corpora too.",
+            "Listen to some of its clips and read along; `goama check` lays some out (--report report.html).",
+            evidence=evidence,
             subject=name,
         )
 
 
-def one_corpus(history: History) -> Iterable[Diagnosis]:
-    for name, evidence in _much_worse(history, "corpora", over=0.1):
-        yield Diagnosis(
-            "one-corpus-much-worse",
-            f"The corpus {name} is understood much worse than the others: perhaps its texts are not what is said.",
-            evidence,
-            "listen to some of its clips and read along; `goama check` lays some out (--report report.html)",
+def speakers(history: History) -> Iterable[Finding]:
+    """A finding for each speaker with a much higher CER than the others."""
+    for name, evidence in _much_worse(history, "speakers", over=0.05):
+        yield Finding(
+            "one-speaker-much-worse",
+            "warning",
+            (),
+            f"{name} is recognised much worse than the others.",
+            "The error rate of all clips hides that the model does not work for this voice.",
+            "Listen to these clips; more speech of this speaker, or of speakers alike, in training helps most.",
+            evidence=evidence,
             subject=name,
         )
 
@@ -149,7 +121,72 @@ def _much_worse(history: History, of: str, *, over: float) -> Iterable[tuple[str
     all_counts: Mapping[str, Sequence[int]] = history.evaluations[-1].get(of) or {}
     for name, (errors, characters, clips) in all_counts.items():
         others = [counts for other, counts in all_counts.items() if other != name]
-        its = errors / max(1, characters)
-        rest = sum(counts[0] for counts in others) / max(1, sum(counts[1] for counts in others))
-        if clips >= 5 and characters >= 100 and its >= 1.5 * rest and its >= rest + over:
-            yield name, f"dev CER {percent(its)} over {clip_count(clips)}, the others {percent(rest)}"
+        cer = errors / max(1, characters)
+        others_cer = sum(counts[0] for counts in others) / max(1, sum(counts[1] for counts in others))
+        if clips >= 5 and characters >= 100 and cer >= 1.5 * others_cer and cer >= others_cer + over:
+            yield name, f"dev CER {percent(cer)} over {clip_count(clips)}, the others {percent(others_cer)}"
+
+
+def dev_unlike_train(history: History) -> Iterable[Finding]:
+    """Findings where the dev clips differ from the training clips in characters, speaking rate or loudness."""
+    yield from _unseen_characters(history)
+    yield from _other_speaking_rate(history)
+    yield from _other_loudness(history)
+
+
+def _unseen_characters(history: History) -> Iterable[Finding]:
+    train, dev = history.facts.train, history.facts.dev
+    unseen = {unit: count for unit, count in dev.characters.items() if unit not in train.characters}
+    share = sum(unseen.values()) / max(1, sum(dev.characters.values()))
+    if share < 0.005:
+        return
+    shown = ", ".join(f"{unit!r} ({count})" for unit, count in sorted(unseen.items(), key=lambda item: -item[1])[:8])
+    yield Finding(
+        "dev-unlike-train-characters",
+        "warning",
+        (),
+        f"{percent(share)} of the dev set's characters never occur in training; they cannot be learnt.",
+        "Each of them counts as an error whatever the model does.",
+        "Check the spelling of the dev texts, or split anew.",
+        evidence=f"unseen: {shown}",
+    )
+
+
+def _other_speaking_rate(history: History) -> Iterable[Finding]:
+    train, dev = history.facts.train.labels_per_s, history.facts.dev.labels_per_s
+    if not _is_outside(train, dev) or 0.8 < dev.median / train.median < 1.25:
+        return
+    yield Finding(
+        "dev-unlike-train-speaking-rate",
+        "warning",
+        (),
+        f"The dev set is spoken {'faster' if dev.median > train.median else 'slower'} than the training set.",
+        _DEV_UNLIKE_TRAIN,
+        "Split anew."
+        if history.facts.takes_waveforms
+        else "Split anew, or train with other tempos (-s augment.tempo=0.2).",
+        evidence=f"in the middle {dev.median:.1f} characters a second; of the training clips eight in ten have "
+        f"{train.low:.1f} to {train.high:.1f}",
+    )
+
+
+def _other_loudness(history: History) -> Iterable[Finding]:
+    train, dev = history.facts.train.level_db, history.facts.dev.level_db
+    louder_db = dev.median - train.median
+    if not _is_outside(train, dev) or abs(louder_db) < 6:
+        return
+    yield Finding(
+        "dev-unlike-train-loudness",
+        "warning",
+        (),
+        f"The dev set is recorded {'louder' if louder_db > 0 else 'more quietly'} than the training set.",
+        "goama evens the level out, but another level often means another microphone or room.",
+        "Listen to clips of both; split anew if the difference is not meant.",
+        evidence=f"in the middle {dev.median:.0f} dB; of the training clips eight in ten have "
+        f"{train.low:.0f} to {train.high:.0f} dB of full scale",
+    )
+
+
+def _is_outside(train: Spread, dev: Spread) -> bool:
+    """Whether the median of dev lies outside the middle eight tenths of train."""
+    return not train.low <= dev.median <= train.high

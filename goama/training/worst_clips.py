@@ -1,4 +1,4 @@
-"""Which clips of a batch made its step odd or impossible: each is recognised again and its loss looked at alone."""
+"""The clips of a batch that explain an odd or skipped step: each is recognised again and its loss looked at alone."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from torch import nn
 from goama.data.batches import Batch
 from goama.model.ctc import ctc_loss
 from goama.recognition.emission import emissions
-from goama.sound.front_end import FrontEnd
-from goama.text.vocabulary import Vocabulary
+from goama.training.learner import Learner
 
 NAMED = 3
 """Clips named for one batch."""
 
-_FAR = 2.0  # times the middle of the batch
+_FAR = 2.0  # times the median loss of the batch
 
 
 @dataclass(frozen=True)
-class Culprit:
+class WorstClip:
     """A clip, its loss in nats per label (None where it is not finite), and what is wrong with it."""
 
     id: str
@@ -32,32 +31,30 @@ class Culprit:
     why: str
 
 
-def culprits(
-    network: nn.Module, front_end: FrontEnd, vocabulary: Vocabulary, batches: Sequence[Batch]
-) -> tuple[Culprit, ...]:
-    """At most three clips that stand out of their batches, the worst first; none where all are alike.
+def worst_clips(learner: Learner, batches: Sequence[Batch]) -> tuple[WorstClip, ...]:
+    """At most three clips of all processes that stand out of their batches, the worst first; none where all are alike.
 
-    Without augmentation and after the step, so that a loss is not to the digit the one that was stepped on.
+    Recognised without augmentation and after the step, so a loss is not exactly the one of the step. Every process
+    must call.
     """
+    network = learner.whole_network()
     was_training = network.training
     network.eval()
     try:
-        found = [
-            culprit for batch in batches if batch.ids for culprit in _in_batch(network, front_end, vocabulary, batch)
-        ]
+        found = [clip for batch in batches if batch.ids for clip in _in_batch(learner, network, batch)]
     finally:
         network.train(was_training)
-    return worst(found)
+    return _first(learner.processes.gathered(_first(found)))
 
 
-def worst(found: Iterable[Culprit]) -> tuple[Culprit, ...]:
-    """The three that are most in the way."""
-    by_loss = sorted(found, key=lambda culprit: math.inf if culprit.loss is None else culprit.loss, reverse=True)
+def _first(found: Iterable[WorstClip]) -> tuple[WorstClip, ...]:
+    by_loss = sorted(found, key=lambda clip: math.inf if clip.loss is None else clip.loss, reverse=True)
     return tuple(by_loss[:NAMED])
 
 
-def _in_batch(network: nn.Module, front_end: FrontEnd, vocabulary: Vocabulary, batch: Batch) -> list[Culprit]:
-    recognised = emissions(network, front_end, batch.waveforms)
+def _in_batch(learner: Learner, network: nn.Module, batch: Batch) -> list[WorstClip]:
+    vocabulary = learner.vocabulary
+    recognised = emissions(network, learner.front_end, batch.waveforms, precision=learner.precision)
     losses = [
         ctc_loss(emission, labels, vocabulary.blank_id) / max(1, len(labels))
         for emission, labels in zip(recognised, batch.labels, strict=True)
@@ -78,5 +75,5 @@ def _in_batch(network: nn.Module, front_end: FrontEnd, vocabulary: Vocabulary, b
             why = f"its loss is {loss:.1f} nats per label, {middle:.1f} in the middle of its batch"
         else:
             continue
-        found.append(Culprit(name, text, loss if math.isfinite(loss) else None, why))
+        found.append(WorstClip(name, text, loss if math.isfinite(loss) else None, why))
     return found

@@ -1,6 +1,6 @@
-"""Numbers over steps into the geometry of curves; the templates draw them as SVG.
+"""Charts over training steps as geometry; the templates draw them as SVG.
 
-However long a run, a curve has at most 600 points, and its highest and lowest are among them.
+However long a run, a trace has at most 600 points, and its highest and lowest are among them.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from goama.reports.charts import Tick, as_number, ticks_between
+from goama.reports.charts import Tick, ticks_between
+from goama.reports.formatting import as_number
 
 MOST_POINTS = 600
-_COLUMNS = 60  # that can be pointed at
-_SMOOTH_FROM = 150  # points, from which a median is drawn over them
-_LOG_FROM = 15.0  # times as high as low: the axis becomes logarithmic
+_COLUMNS = 60  # strips of a chart that show their values when pointed at
+_SMOOTH_FROM = 150  # points: with more, their running median is drawn too
+_LOG_FROM = 15.0  # highest value divided by lowest: above it the axis is logarithmic
 
 Points = Sequence[tuple[float, float | None]]
 """(step, value) in the order of steps; None where the value was not finite, which leaves a gap."""
@@ -32,17 +33,8 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A part of the training, in steps."""
-
-    name: str
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
 class Mark:
-    """Something that happened at a step; `number` is its place in the list below the curves."""
+    """An event at a step; `number` is its place in the list below the charts."""
 
     step: float
     sentence: str
@@ -52,17 +44,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class Axes:
-    """What all curves of a run share."""
+    """What all charts of a run share."""
 
     last_step: float
-    phases: tuple[Phase, ...] = ()
     marks: tuple[Mark, ...] = ()
     best_step: float | None = None
 
 
 @dataclass(frozen=True)
 class DrawnTrace:
-    """SVG paths and dots in the curve's own units; `smooth` is the median line, or empty."""
+    """SVG paths and dots in the chart's units; `smooth` is the running median's path, or empty."""
 
     name: str
     path: str
@@ -72,7 +63,7 @@ class DrawnTrace:
 
 @dataclass(frozen=True)
 class DrawnMark:
-    """Where a mark stands; `y` is on the first trace."""
+    """The place of a mark; `y` is on the first trace."""
 
     x: float
     y: float
@@ -81,7 +72,7 @@ class DrawnMark:
 
 @dataclass(frozen=True)
 class Column:
-    """A strip of the chart, and what the curves are there."""
+    """A strip of the chart, and the values of the traces in it."""
 
     left: float
     width: float
@@ -89,48 +80,38 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Band:
-    """A phase as drawn."""
-
-    name: str
-    left: float
-    width: float
-
-
-@dataclass(frozen=True)
-class Curve:
+class StepChart:
     """A chart over steps, `width` by `height` units; tick places are shares of them."""
 
     title: str
     unit: str
     hint: str
     summary: str
-    """One sentence: what a reader who cannot see the picture needs."""
+    """One sentence for a reader who cannot see the picture."""
     width: int
     height: int
     traces: tuple[DrawnTrace, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    bands: tuple[Band, ...]
     marks: tuple[DrawnMark, ...]
     columns: tuple[Column, ...]
     best: tuple[float, float] | None
-    """On the first trace, where that has a value at the best step."""
+    """The place of the best step on the first trace, if that has a value there."""
 
 
-def curve(
+def step_chart(
     title: str,
     traces: Sequence[Trace],
     axes: Axes,
     *,
     unit: str = "",
     hint: str = "",
-    say: Callable[[float], str],
+    spell: Callable[[float], str],
     size: tuple[int, int] = (300, 110),
     low: float | None = None,
     high: float | None = None,
-) -> Curve | None:
-    """None where nothing was measured. `say` spells a value; `low` and `high` are on the axis at least."""
+) -> StepChart | None:
+    """The chart, or None where no trace has a value. `spell` makes text of a value; the axis holds `low` and `high`."""
     traces = [trace for trace in traces if any(value is not None for _, value in trace.points)]
     if not traces:
         return None
@@ -144,33 +125,29 @@ def curve(
 
     first = [(step, value) for step, value in traces[0].points if value is not None]
     at_best = next((place(step, value) for step, value in first if step == axes.best_step), None)
-    return Curve(
+    return StepChart(
         title,
         unit,
         hint,
-        _summary(traces, say),
+        _summary(traces, spell),
         width,
         height,
         tuple(_drawn(trace, place) for trace in traces),
         tuple(Tick(step / right, as_number(step)) for step in _whole_ticks(right, 6 if width > 400 else 4)),
-        tuple(Tick(scale.share(value), say(value)) for value in scale.ticks()),
-        tuple(
-            Band(phase.name, width * phase.start / right, width * (min(phase.end, right) - phase.start) / right)
-            for phase in axes.phases
-        ),
+        tuple(Tick(scale.share(value), spell(value)) for value in scale.ticks()),
         tuple(
             DrawnMark(*place(mark.step, _nearest(first, mark.step)), mark)
             if first[0][0] <= mark.step
             else DrawnMark(place(mark.step, 0)[0], height, mark)  # before the trace begins
             for mark in axes.marks
         ),
-        _columns(traces, right, width, say),
+        _columns(traces, right, width, spell),
         at_best,
     )
 
 
 def thin(points: Points, most: int = MOST_POINTS) -> list[tuple[float, float | None]]:
-    """At most `most` of the points, in order: of each stretch the highest, the lowest and a gap if it has one."""
+    """At most `most` of the points, in order: the highest, the lowest and a gap, if any, of each stretch."""
     if len(points) <= most:
         return list(points)
     inner, kept = points[1:-1], [points[0]]
@@ -252,11 +229,11 @@ def _nearest(points: Sequence[tuple[float, float]], step: float) -> float:
     return min(points[max(0, after - 1) : after + 1], key=lambda point: abs(point[0] - step))[1]
 
 
-def _columns(traces: Sequence[Trace], right: float, width: int, say: Callable[[float], str]) -> tuple[Column, ...]:
+def _columns(traces: Sequence[Trace], right: float, width: int, spell: Callable[[float], str]) -> tuple[Column, ...]:
     columns = []
     for number in range(_COLUMNS):
         low, high = right * number / _COLUMNS, right * (number + 1) / _COLUMNS
-        told, steps = [], []
+        labels, steps = [], []
         for trace in traces:
             start = bisect_left(trace.points, low, key=lambda point: point[0])
             end = bisect_left(trace.points, high, key=lambda point: point[0])
@@ -265,32 +242,33 @@ def _columns(traces: Sequence[Trace], right: float, width: int, say: Callable[[f
             part = [(step, value) for step, value in trace.points[start:end] if value is not None]
             if part:
                 steps += [part[0][0], part[-1][0]]
-                told.append(f"{trace.name} {_spread([value for _, value in part], say)}")
-        if told:
+                labels.append(f"{trace.name} {_spread([value for _, value in part], spell)}")
+        if labels:
             first, last = as_number(min(steps)), as_number(max(steps))
             where = f"step {first}" if first == last else f"steps {first} to {last}"
-            columns.append(Column(width * number / _COLUMNS, width / _COLUMNS, f"{where}: {'; '.join(told)}"))
+            columns.append(Column(width * number / _COLUMNS, width / _COLUMNS, f"{where}: {'; '.join(labels)}"))
     return tuple(columns)
 
 
-def _spread(values: Sequence[float], say: Callable[[float], str]) -> str:
+def _spread(values: Sequence[float], spell: Callable[[float], str]) -> str:
     if len(values) == 1:
-        return say(values[0])
-    low, high = say(min(values)), say(max(values))
-    return low if low == high else f"{say(median(values))} ({low} to {high})"
+        return spell(values[0])
+    low, high = spell(min(values)), spell(max(values))
+    return low if low == high else f"{spell(median(values))} ({low} to {high})"
 
 
-def _summary(traces: Sequence[Trace], say: Callable[[float], str]) -> str:
-    told = []
+def _summary(traces: Sequence[Trace], spell: Callable[[float], str]) -> str:
+    parts = []
     for trace in traces:
         values = [value for _, value in trace.points if value is not None]
         if len(values) == 1:
-            told.append(f"{trace.name} {say(values[0])}")
+            parts.append(f"{trace.name} {spell(values[0])}")
             continue
         if trace.evaluations or len(values) < 20:
-            told.append(f"{trace.name} from {say(values[0])} to {say(values[-1])}, lowest {say(min(values))}")
-            continue  # single values of the others say little
-        start, end = say(median(values[:5])), say(median(values[-5:]))
-        told.append(f"{trace.name} from {start} to {end}; lowest {say(min(values))}, highest {say(max(values))}")
-    sentence = "; ".join(told) + "."
+            parts.append(f"{trace.name} from {spell(values[0])} to {spell(values[-1])}, lowest {spell(min(values))}")
+            continue
+        # The value of a single step varies too much to be quoted.
+        start, end = spell(median(values[:5])), spell(median(values[-5:]))
+        parts.append(f"{trace.name} from {start} to {end}; lowest {spell(min(values))}, highest {spell(max(values))}")
+    sentence = "; ".join(parts) + "."
     return sentence[0].upper() + sentence[1:]

@@ -1,4 +1,4 @@
-"""Curves: however many points come in, what a reader must see is drawn, where it was."""
+"""Charts over steps: however many points come in, what a reader must see is drawn, where it was."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.reports.curves import MOST_POINTS, Axes, Mark, Phase, Trace, curve, thin
+from goama.reports.step_charts import MOST_POINTS, Axes, Mark, Trace, step_chart, thin
 
 VALUES = st.lists(st.none() | st.floats(-1e9, 1e9), min_size=1, max_size=3000)
 
 
-def say(value: float) -> str:
+def spell(value: float) -> str:
     return f"{value:.3g}"
 
 
@@ -38,7 +38,7 @@ def test_thinned_points_keep_their_order_their_ends_and_their_extremes(values: l
 
 def test_a_single_spike_among_ten_thousand_steps_is_drawn() -> None:
     points = [(step, 50.0 if step == 77_770 else 2.0) for step in range(10, 100_001, 10)]
-    drawn = curve("Loss", [Trace("loss", points)], Axes(100_000), say=say)
+    drawn = step_chart("Loss", [Trace("loss", points)], Axes(100_000), spell=spell)
     assert drawn is not None
     (trace,) = drawn.traces
     assert len(places(trace.path)) <= MOST_POINTS
@@ -47,19 +47,19 @@ def test_a_single_spike_among_ten_thousand_steps_is_drawn() -> None:
 
 
 def test_a_gap_lifts_the_pen() -> None:
-    drawn = curve("Loss", [Trace("loss", [(1, 2.0), (2, None), (3, 1.0), (4, 1.5)])], Axes(4), say=say)
+    drawn = step_chart("Loss", [Trace("loss", [(1, 2.0), (2, None), (3, 1.0), (4, 1.5)])], Axes(4), spell=spell)
     assert drawn is not None
     assert [piece[0] for piece in re.findall(r"[ML][^ML]+", drawn.traces[0].path)] == ["M", "M", "L"]
 
 
 def test_nothing_measured_is_no_curve() -> None:
-    assert curve("Loss", [Trace("loss", [(1, None)]), Trace("dev loss", [])], Axes(1), say=say) is None
+    assert step_chart("Loss", [Trace("loss", [(1, None)]), Trace("dev loss", [])], Axes(1), spell=spell) is None
 
 
 @given(st.lists(st.floats(1e-12, 1e12), min_size=1, max_size=50), st.booleans())
 def test_everything_is_drawn_inside_the_chart_and_has_a_scale(values: list[float], from_zero: bool) -> None:
     points = list(enumerate(values))
-    drawn = curve("Loss", [Trace("loss", points)], Axes(len(values)), say=say, low=0.0 if from_zero else None)
+    drawn = step_chart("Loss", [Trace("loss", points)], Axes(len(values)), spell=spell, low=0.0 if from_zero else None)
     assert drawn is not None
     for x, y in places(drawn.traces[0].path):
         assert 0 <= x <= drawn.width and 0 <= y <= drawn.height
@@ -67,11 +67,10 @@ def test_everything_is_drawn_inside_the_chart_and_has_a_scale(values: list[float
     assert all(-1e-6 <= tick.at <= 1 + 1e-6 for tick in (*drawn.x_ticks, *drawn.y_ticks))
 
 
-def test_marks_bands_and_the_best_stand_where_they_happened() -> None:
-    axes = Axes(100, (Phase("labels", 0, 25), Phase("CTC", 25, 100)), (Mark(50, "went back", "warning", 1),), 75)
-    drawn = curve("Loss", [Trace("loss", [(step, 100.0 - step) for step in range(0, 101, 25)])], axes, say=say)
+def test_marks_and_the_best_stand_where_they_happened() -> None:
+    axes = Axes(100, (Mark(50, "went back", "warning", 1),), 75)
+    drawn = step_chart("Loss", [Trace("loss", [(step, 100.0 - step) for step in range(0, 101, 25)])], axes, spell=spell)
     assert drawn is not None
-    assert [(band.name, band.left, band.width) for band in drawn.bands] == [("labels", 0, 75), ("CTC", 75, 225)]
     (mark,) = drawn.marks
     on_curve = dict(places(drawn.traces[0].path))
     assert on_curve[mark.x] == mark.y and mark.x == 150
@@ -80,7 +79,7 @@ def test_marks_bands_and_the_best_stand_where_they_happened() -> None:
 
 def test_a_column_says_what_the_curve_is_there() -> None:
     points = [(step, float(step)) for step in range(0, 600, 10)]
-    drawn = curve("Loss", [Trace("loss", points)], Axes(590), say=say)
+    drawn = step_chart("Loss", [Trace("loss", points)], Axes(590), spell=spell)
     assert drawn is not None
     assert drawn.columns[0].label == "step 0: loss 0"
     assert math.isclose(sum(column.width for column in drawn.columns), drawn.width)

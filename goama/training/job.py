@@ -1,0 +1,220 @@
+"""A job: a run made ready, before its first step; and the two steps that lead to it, planning and loading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from goama.data.batches import TrainingBatches
+from goama.data.mixture import Mixture
+from goama.errors import GoamaError
+from goama.model.default import default_encoder
+from goama.model.encoder import read_config
+from goama.model.loading import LoadedEncoder, load_for_training
+from goama.model.trainable import choose_trainable
+from goama.run.folder import RECIPE_FILE, open_run
+from goama.run.processes import Processes, fsdp_requested
+from goama.run.recipe import Recipe, read_recipe
+from goama.text.vocabulary import CharacterReport, Vocabulary
+from goama.training.plan import Plan, make_plan
+from goama.training.schedule import total_steps
+from goama.training.trackers import require_trackers
+
+if TYPE_CHECKING:
+    from lhotse import CutSet
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for: corpora, a run folder, and what they set of encoder and recipe."""
+
+    corpora: Mixture
+    run: Path
+    encoder: str | None = None
+    """Wins over the recipe's."""
+    recipe: Recipe | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A run that is planned as far as it can be without its network."""
+
+    run: Path
+    corpora: Mixture
+    encoder: str
+    config: PreTrainedConfig
+    vocabulary: Vocabulary
+    characters: CharacterReport
+    plan: Plan
+    is_resumed: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run made ready. Nothing of it changes while it trains, except the weights of its network."""
+
+    run: Path
+    corpora: Mixture
+    encoder: str
+    vocabulary: Vocabulary
+    characters: CharacterReport
+    plan: Plan
+    loaded: LoadedEncoder
+    batches: TrainingBatches
+    dev_cuts: CutSet
+    total_steps: int | None
+    """None if only minutes bound the run."""
+    known: float
+    """The share of the characters that the network can write before it is trained."""
+    is_resumed: bool
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe, in which nothing is `auto` that the run needs."""
+        return self.plan.recipe
+
+    @property
+    def network(self) -> PreTrainedModel:
+        """The network that is trained."""
+        return self.loaded.network
+
+    @property
+    def parts(self) -> int:
+        """Batches in a step (gradient accumulation)."""
+        return int(self.recipe.data.accumulate)
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Optimiser steps of the first epoch; later ones differ by a few."""
+        return self.batches.in_first_epoch / self.parts
+
+
+def plan_run(request: Request, processes: Processes, say: Callable[[str], None]) -> Draft:
+    """The plan of a new run, or that of the run to resume, which keeps its own encoder and recipe.
+
+    Raises `GoamaError` for a run folder that is taken, corpora that cannot be trained on, an encoder that is not
+    known, or a recipe that asks for what cannot be done.
+    """
+    corpora, run = request.corpora, request.run
+    sharded = fsdp_requested()
+    known = processes.on_main(lambda: open_run(run, corpora, request.resume))
+    recipe, encoder = request.recipe or Recipe(), request.encoder
+    if known is not None:
+        written = processes.on_main(lambda: read_recipe(run / RECIPE_FILE))
+        if recipe not in (Recipe(), written) or encoder not in (None, known["encoder"]):
+            say(f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
+        recipe, encoder = written, known["encoder"]
+    elif request.resume:
+        say(f"{run}: nothing to resume, a new run begins")
+    encoder = encoder or recipe.model.encoder or _default_encoder(processes, say)
+    processes.on_main(partial(require_trackers, recipe.train.trackers))
+    processes.together(lambda: corpora.require_sound("train", "dev"))  # before the encoder is loaded
+    vocabulary, characters = _vocabulary(corpora, recipe)
+    config = read_config(encoder)
+    wanted = recipe.with_values("model", encoder=encoder)
+    plan = processes.on_main(lambda: make_plan(wanted, corpora, vocabulary, encoder, config, processes.device))
+    if sharded and plan.recipe.train.precision == "fp16":
+        raise GoamaError("FSDP does not go with train.precision=fp16; use bf16 or no")
+    return Draft(run, corpora, encoder, config, vocabulary, characters, plan, known is not None)
+
+
+def _default_encoder(processes: Processes, say: Callable[[str], None]) -> str:
+    encoder, why = processes.on_main(default_encoder)
+    if why:
+        say(why)
+    return encoder
+
+
+def _vocabulary(corpora: Mixture, recipe: Recipe) -> tuple[Vocabulary, CharacterReport]:
+    """The characters of the training texts. Raises `GoamaError` if none is frequent enough."""
+    vocabulary, characters = Vocabulary.from_texts(
+        (cut.supervisions[0].text for cut in corpora.cuts("train")), min_count=recipe.data.min_count
+    )
+    if not vocabulary.units:
+        raise GoamaError(
+            f"no character is seen {characters.min_count} times in the training texts; lower data.min_count"
+        )
+    return vocabulary, characters
+
+
+def load_network(draft: Draft, processes: Processes) -> LoadedEncoder:
+    """The encoder under a CTC head, with the trained parameters chosen; one download a machine.
+
+    Raises `GoamaError` if it cannot be loaded, or has no adapter for `model.language`.
+    """
+    torch.manual_seed(draft.plan.recipe.train.seed)
+    loaded = processes.in_turn(processes.is_main_here, lambda: _loaded(draft))
+    if draft.plan.recipe.model.gradient_checkpointing:
+        loaded.network.gradient_checkpointing_enable()
+    return loaded
+
+
+def _loaded(draft: Draft) -> LoadedEncoder:
+    model, encoder = draft.plan.recipe.model, draft.encoder
+    languages = [model.language] if model.language else list(draft.corpora.languages)
+    loaded = load_for_training(encoder, draft.vocabulary, adapter=bool(model.adapter), languages=languages)
+    if model.language and loaded.carried_over.language != model.language:
+        raise GoamaError(
+            f"{encoder}: no adapter.{model.language}.safetensors with a vocabulary beside it; MMS names languages by "
+            "three letters (ISO 639-3); without model.language a new adapter is trained"
+        )
+    choose_trainable(
+        loaded.network,
+        loaded.new_parameters,
+        freeze_feature_encoder=model.freeze_feature_encoder,
+        freeze_encoder=bool(model.freeze_encoder),
+        lora=model.lora,
+    )
+    return loaded
+
+
+def known_characters(loaded: LoadedEncoder, vocabulary: Vocabulary) -> float:
+    """The share of the characters that the network can write before training; 0 if its head is on a new adapter."""
+    has_new_adapter = any(name.startswith("wav2vec2_bert.adapter.") for name in loaded.new_parameters)
+    return 0.0 if has_new_adapter else loaded.carried_over.characters / len(vocabulary.units)
+
+
+def training_batches(draft: Draft, plan: Plan, processes: Processes, *, parts: int) -> TrainingBatches:
+    """This process's batches, each a part of a step; clips that the plan excludes are not in them."""
+    data = plan.recipe.data
+    excluded = frozenset(clip.id for clip in plan.excluded)
+    cuts = draft.corpora.cuts("train")
+    return TrainingBatches(
+        cuts.filter(partial(_is_not_in, excluded)) if excluded else cuts,
+        draft.vocabulary,
+        batch_s=float(data.batch_seconds) / parts,
+        seed=plan.recipe.train.seed,
+        repeats=plan.repeats,
+        workers=int(data.workers),
+        rank=processes.rank,
+        world_size=processes.count,
+    )
+
+
+def _is_not_in(excluded: frozenset[str], cut: Any) -> bool:  # not a lambda: lhotse pickles it for worker processes
+    return cut.id not in excluded
+
+
+def make_job(draft: Draft, plan: Plan, loaded: LoadedEncoder, batches: TrainingBatches) -> Job:
+    """The job of a complete plan; `batches` are parts of its steps."""
+    return Job(
+        draft.run,
+        draft.corpora,
+        draft.encoder,
+        draft.vocabulary,
+        draft.characters,
+        plan,
+        loaded,
+        batches,
+        draft.corpora.cuts("dev").to_eager(),
+        total_steps(plan.recipe, batches.in_first_epoch / int(plan.recipe.data.accumulate)),
+        known_characters(loaded, draft.vocabulary),
+        draft.is_resumed,
+    )
