@@ -13,9 +13,6 @@ PACKAGE = Path(__file__).parent.parent / "goama"
 
 PENDING = frozenset(
     {
-        "model/attention.py",
-        "model/encoder.py",
-        "model/folder.py",
         "model/fsdp.py",
         "model/trainable.py",
         "run",
