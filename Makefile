@@ -12,7 +12,7 @@ export GOMP_SPINCOUNT ?= 10000
 .PHONY: help setup demo test lint unit slow benchmark starter clean
 
 help:
-	@echo "make demo       download Dutch speech, prepare, train, evaluate and transcribe (about 15 minutes)"
+	@echo "make demo       download Dutch speech, prepare, train, evaluate and transcribe (nine minutes of training)"
 	@echo "make test       linter, type checker, and the tests that take less than ten minutes"
 	@echo "make slow       the tests that need more time or many gigabytes"
 	@echo "make benchmark  speed and memory compared with the notebook's recipe"

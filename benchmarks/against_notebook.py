@@ -168,7 +168,8 @@ def goama_side(corpus_folder: Path, out: Path, clips: int, side: str) -> None:
     from goama.corpus.corpus import Corpus
     from goama.data.batches import DataPlace, TrainingBatches
     from goama.data.mixture import Mixture
-    from goama.model.encoder import load_for_training, read_config
+    from goama.model.encoder import read_config
+    from goama.model.loading import load_for_training
     from goama.run.recipe import read_recipe
     from goama.sound.log_mel import LogMel
     from goama.text import Vocabulary

@@ -23,7 +23,8 @@ from planted_defects import ALSO_TRUE, plant
 
 from goama.audit.audit import audit
 from goama.audit.findings import Audit
-from goama.sound.audio import SAMPLE_RATE, read_audio, write_flac
+from goama.sound.audio import SAMPLE_RATE, read_audio
+from goama.sound.flac import write_flac
 from goama.sources.source import read_source
 
 

@@ -27,7 +27,8 @@ import torch
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertForCTC
 
 from goama.model.attention import install
-from goama.model.encoder import SCRATCH, load_for_training
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 

@@ -1,4 +1,4 @@
-"""`goama doctor`: what this machine has, what is missing, and the command that mends it."""
+"""`goama doctor`: what this machine has, what is missing, and how to fix it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_LIBRARIES = ("torch", "transformers", "accelerate", "lhotse", "datasets", "soundfile", "av", "soxr")
+_LIBRARIES = ("torch", "transformers", "accelerate", "lhotse", "datasets", "soundfile", "av", "soxr", "python-calamine")
 _HUB = "https://huggingface.co"
 _LITTLE_DISK_GB = 5.0
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One line: what was looked at, what was found, and what to do if it is not well."""
+    """One line of the report: what was checked, what was found, and what to do if something is missing."""
 
     what: str
     found: str
@@ -29,18 +29,18 @@ class Observation:
 
 
 def examine() -> Iterator[Observation]:
-    """Look at one thing after the other; what is missing is an observation, not an error."""
+    """The observations, one after the other; a missing library is an observation, not an error."""
     yield Observation("goama", f"{_version('goama') or 'source tree'}, Python {platform.python_version()}")
     for name in _LIBRARIES:
         version = _version(name)
         yield Observation(
             name, version or "missing", None if version else "make setup, or pip install . in goama's folder"
         )
-    for look in (_processor, _gpu, _memory, _disk, _audio_formats, _packages, _hub):
+    for check in (_processor, _gpu, _memory, _disk, _audio_formats, _packages, _hub):
         try:
-            yield look()
+            yield check()
         except ImportError as error:
-            yield Observation(look.__name__.strip("_").replace("_", " "), f"unknown: {error.name} is missing")
+            yield Observation(check.__name__.strip("_").replace("_", " "), f"unknown: {error.name} is missing")
 
 
 def _version(package: str) -> str | None:
@@ -71,9 +71,7 @@ def _gpu() -> Observation:
     if torch.backends.mps.is_available():
         return Observation("gpu", "Apple GPU")
     if shutil.which("nvidia-smi"):
-        return Observation(
-            "gpu", "there is one, but this torch cannot use it", "install torch with CUDA, see pytorch.org"
-        )
+        return Observation("gpu", "found, but this torch cannot use it", "install torch with CUDA, see pytorch.org")
     return Observation("gpu", "none; goama trains small encoders on the processor")
 
 
@@ -92,7 +90,7 @@ def _disk() -> Observation:
 
 
 def _audio_formats() -> Observation:
-    """PyAV carries FFmpeg's libraries; the program itself is not needed."""
+    """PyAV contains FFmpeg's libraries; the ffmpeg program is not needed."""
     import av
     import soundfile
 
@@ -111,11 +109,11 @@ def _packages() -> Observation:
         return Observation(
             "goama voices", f"no {' and no '.join(missing)}: needs Debian or Ubuntu; your own recordings work"
         )
-    return Observation("goama voices", "apt-get and dpkg-deb are here")
+    return Observation("goama voices", "apt-get and dpkg-deb found")
 
 
 def _hub() -> Observation:
-    """Asked as the libraries ask: through proxies, and where HF_ENDPOINT points."""
+    """Connects as the libraries do, through proxies and to HF_ENDPOINT."""
     from goama.model.shipped import small_encoder
 
     endpoint = os.environ.get("HF_ENDPOINT", _HUB).rstrip("/")

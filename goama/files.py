@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from goama.errors import GoamaError
 
 
 def write_beside(path: Path, content: str) -> None:
@@ -11,6 +17,31 @@ def write_beside(path: Path, content: str) -> None:
     beside = path.with_name(path.name + ".partial")
     beside.write_text(content, encoding="utf-8")
     beside.replace(path)
+
+
+def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line, into a folder that is not in its place yet."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def folder_beside(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill: at the end it takes the place of `folder`, after any error it is removed.
+
+    Raises `GoamaError` when it cannot be made.
+    """
+    try:
+        partial = empty_partial(folder)
+    except OSError as error:
+        raise GoamaError(f"{folder}: cannot be made ({error.strerror}); choose another place with -o") from error
+    try:
+        yield partial
+        replace_folder(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def empty_partial(folder: Path) -> Path:

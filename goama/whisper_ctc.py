@@ -210,7 +210,7 @@ class WhisperCTCEncoder(nn.Module):
                 states = states.to(convolution.weight.dtype)
             states = nn.functional.gelu(convolution(states))
         hidden = states.transpose(1, 2)
-        hidden = hidden + self.positions[: hidden.shape[1]].to(hidden.dtype)
+        hidden = hidden + self.positions[: hidden.shape[1]]  # float32 under autocast: layers add up what bfloat16 loses
         visible = None
         if lengths is not None:
             visible = (torch.arange(hidden.shape[1], device=hidden.device) < logit_frames(lengths)[:, None])[
@@ -260,7 +260,7 @@ class WhisperCTCAttention(nn.Module):
             projection(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+        if self.training and query.device.type == "cpu" and query.dtype == torch.bfloat16:
             attended = _attend_in_products(query, key, value, visible)
         else:
             attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
@@ -273,9 +273,9 @@ def _attend_in_products(
     """(B, heads, T, size) each -> the same: attention in two matrix products.
 
     On CPUs in bfloat16 torch's fused attention takes 1.7 times as long forward and 4 times as long backward at 3 s a
-    clip; at 10 s it is still behind. In float32 it is ahead.
+    clip; at 10 s it is still behind. In float32 it is ahead, and it rounds less: it is what recognises.
     """
-    batch, heads, frames, size = query.shape
+    heads, frames, size = query.shape[1:]
     queries, keys, values = (states.reshape(-1, frames, size) for states in (query, key, value))
     bias = queries.new_zeros(1, 1, 1)
     if visible is not None:
@@ -334,8 +334,10 @@ def log_mel(clips: Sequence[torch.Tensor], filters: torch.Tensor) -> tuple[torch
     window = torch.hann_window(FFT_SAMPLES, device=device)
     if device.type == "cpu":  # small pieces stay in the cache, a batch does not
         pieces = [_log_mel_of_padded(_reflected(clip)[None], filters, window) for clip in clips]
-        frames = [_levelled(piece[:, :length], None)[0] for piece, length in zip(pieces, lengths.tolist(), strict=True)]
-        return nn.utils.rnn.pad_sequence(frames, batch_first=True), lengths
+        levelled = [
+            _levelled(piece[:, :length], None)[0] for piece, length in zip(pieces, lengths.tolist(), strict=True)
+        ]
+        return nn.utils.rnn.pad_sequence(levelled, batch_first=True), lengths
     padded = nn.utils.rnn.pad_sequence([_reflected(clip) for clip in clips], batch_first=True)
     frames = _log_mel_of_padded(padded.to(device, non_blocking=True), filters, window)[:, : int(lengths.max())]
     valid = (torch.arange(frames.shape[1]) < lengths[:, None])[..., None].to(device, non_blocking=True)
@@ -357,8 +359,8 @@ def _log_mel_of_padded(samples: torch.Tensor, filters: torch.Tensor, window: tor
 
 def _levelled(log_power: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
     """(B, T, bins) brought into Whisper's range, by each clip's own maximum; 0 where not `valid` (B, T, 1)."""
-    heard = log_power if valid is None else log_power.masked_fill(~valid, -math.inf)
-    levelled = (torch.maximum(log_power, heard.amax((1, 2), keepdim=True) - _DYNAMIC_RANGE) + 4.0) / 4.0
+    valid_power = log_power if valid is None else log_power.masked_fill(~valid, -math.inf)
+    levelled = (torch.maximum(log_power, valid_power.amax((1, 2), keepdim=True) - _DYNAMIC_RANGE) + 4.0) / 4.0
     return levelled if valid is None else levelled.masked_fill(~valid, 0.0)
 
 

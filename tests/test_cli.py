@@ -1,10 +1,15 @@
 """Every verb as a user types it, on real speech."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from goama.cli.app import sentence_for
 
 
 def goama(*arguments, check: bool = True) -> subprocess.CompletedProcess:
@@ -85,6 +90,7 @@ def test_the_version_is_said():
         (("train", "{corpus}", "-o", "new", "-s", "train.minuets=1"), "did you mean train.minutes?"),
         (("train", "{corpus}", "-o", "new", "--encoder", "nobody/nothing"), "no such folder here"),
         (("transcribe", "{run}", "a.wav", "--to", "docx"), "formats are txt, json"),
+        (("transcribe", "{run}", "a.wav", "--precision", "int8"), "possible are no, bf16"),
         (("transcribe", "{run}", "a/tape.wav", "b/tape.wav", "-o", "new"), "another recording has the same name"),
         (("evaluate", "{run}", "{corpus}", "--json", "nowhere/scores.json"), "there is no folder nowhere"),
         (("voices", "get", "fillets-de", "-o", "new"), "fillets-nl"),
@@ -99,3 +105,46 @@ def test_a_mistake_is_one_sentence_and_status_2(arguments, said, corpus, run, tm
     assert "Traceback" not in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "new").exists()
+
+
+def os_error(call) -> OSError:
+    with pytest.raises(OSError) as caught:
+        call()
+    return caught.value
+
+
+def test_a_path_that_the_user_gave_is_one_sentence_and_any_other_may_be_a_bug(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("good")
+    words = ["train", "corpus", "-o", "file/run", f"--recipe={tmp_path / 'no.toml'}"]
+    given = {
+        "corpus": lambda: Path("corpus").read_text(),
+        "no.toml": lambda: (tmp_path / "no.toml").read_text(),
+        "file/run": lambda: Path("file/run").mkdir(),
+        "file/run.partial": lambda: Path("file/run.partial").mkdir(),
+        "file/run/best": lambda: Path("file/run/best").mkdir(),  # run itself is what cannot be made
+    }
+    for where, call in given.items():
+        sentence = sentence_for(os_error(call), words)
+        assert sentence and sentence.split(": ")[0].endswith(where)
+    Path("corpus").mkdir()
+    bugs = (
+        lambda: Path("corpus/train/clip.flac").read_text(),  # in a folder of the user's, which is there
+        lambda: Path("other/run.json").read_text(),
+        lambda: os.close(4_000),  # no path at all
+    )
+    for call in bugs:
+        assert sentence_for(os_error(call), words) is None
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_missing_permission_is_the_user_s_inside_the_paths_that_they_gave(code, tmp_path):
+    words = ["prepare", "source", "-o", str(tmp_path / "corpus")]
+    for path in (tmp_path / "corpus.partial", tmp_path / "corpus" / "train", tmp_path):
+        assert f"{path}: " in (sentence_for(OSError(code, "", str(path)), words) or "")
+    assert sentence_for(OSError(code, "", "/usr/lib/goama/starter"), words) is None
+
+
+def test_a_full_disk_is_always_the_user_s():
+    assert "the output: the disk is full" in (sentence_for(OSError(errno.ENOSPC, ""), []) or "")
+    assert "/tmp/x: your disk quota" in (sentence_for(OSError(errno.EDQUOT, "", "/tmp/x"), []) or "")

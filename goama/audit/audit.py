@@ -1,11 +1,9 @@
-"""A source becomes an Audit: one pass over the sound, of which only facts and fingerprints are kept."""
+"""A source becomes an Audit: its sound is read once, and only facts and fingerprints of it are kept."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,37 +11,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goama.audit import pairs, sets
-from goama.audit.audio import AuditedClip, check_audio
 from goama.audit.duplicates import check_duplicates
+from goama.audit.encoder_frames import EncoderFrames, encoder_frames
 from goama.audit.findings import SEVERITIES, Audit, ClipFacts, Finding
 from goama.audit.language import check_language
 from goama.audit.measure import Sound, measure
+from goama.audit.sound_checks import AuditedClip, check_sound
 from goama.audit.spelling import alphabet, check_spelling
 from goama.audit.text import check_text
-from goama.corpus.prepare import LONGEST_S, SHORTEST_S
 from goama.errors import GoamaError
-from goama.interrupt import stop_requests
-from goama.sound.audio import OutsideRecordingError, TooLongSoundError, TruncatedSoundError, decode_audio
-from goama.sources.source import SourceClip
+from goama.sound.audio import Audio
+from goama.sources.clip import SourceClip
+from goama.sources.judge import ROW_FAULTY, SILENT, Fault, judge_sound
+from goama.sources.language import language_of
+from goama.sources.reading import examine_clips
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import segment
 
 if TYPE_CHECKING:
     from goama.recognition.recogniser import Recogniser
 
-_AHEAD = 16  # clips decoded before they are looked at: bounds memory, keeps the cores busy
 _SPEECHLESS = ("audio-silent", "audio-channels-cancel", "audio-no-speech")
-_MISSING_S = 0.25  # as `goama prepare`: less of what a manifest promises than this may be rounding
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What became of a clip's sound: measured, or a fault and the finding it belongs to."""
+class _Measured:
+    """What is kept of a clip's sound: its facts, and the sound itself (N,) at 16 kHz where a model will score it."""
 
-    sound: Sound | None = None
-    waveform: np.ndarray | None = None
-    fault: str | None = None
-    kind: str | None = None
+    sound: Sound
+    waveform: np.ndarray | None
 
 
 def audit(
@@ -52,39 +48,40 @@ def audit(
     source: str,
     language: str | None = None,
     read_sound: bool = True,
+    encoder: str | None = None,
     recogniser: Recogniser | None = None,
     model: str = "",
     progress: Callable[[int], None] | None = None,
 ) -> Audit:
-    """Look at every clip; `progress` is called with the clips done so far.
+    """Everything that is found in the clips; `progress` is called with the clips done so far.
 
     Without `read_sound` only the manifest is checked: texts, splits, and durations where it has them.
+    `encoder`: whose frames must suffice for the texts; None: the one that `goama train` would take.
     `recogniser` (its folder is `model`) also judges whether texts match.
 
-    Raises `GoamaError` when there are no clips, or the language code is none.
+    Raises `GoamaError` when there are no clips, the language code is none, or the encoder cannot be found.
     """
-    given = language
+    Normaliser.for_language(language)  # a wrong code, or encoder, is refused before hours are read
+    frames = encoder_frames(encoder)
     scorer = None
     if recogniser is not None:
         from goama.audit.mismatch import TextScorer
 
         scorer = TextScorer(recogniser)
-    normaliser: Normaliser | None = None
-    audited: list[AuditedClip] = []
-    with stop_requests(lambda _: None, "") as stop_requested:  # or libsndfile swallows the Ctrl-C
-        for clip, heard in _heard(clips, read_sound, keep_waveform=scorer is not None):
-            if stop_requested():
-                raise KeyboardInterrupt
-            language = language or clip.language
-            normaliser = normaliser or Normaliser.for_language(language)
-            audited.append(_facts(clip, heard, normaliser, language))
-            if scorer and heard.waveform is not None and audited[-1].facts.normalised and not heard.fault:
-                scorer.add(clip.id, heard.waveform, clip.text)
-            if progress:
-                progress(len(audited))
-    if normaliser is None:
+    read: list[tuple[SourceClip, Sound | Fault | None]] = []
+    for clip, result in _read(clips, read_sound, keep_waveform=scorer is not None, progress=progress):
+        if isinstance(result, _Measured):
+            if scorer and result.waveform is not None and clip.text.strip():
+                scorer.add(clip.id, result.waveform, clip.text)
+            read.append((clip, result.sound))
+        else:
+            read.append((clip, result))
+    if not read:
         raise GoamaError(f"{source}: the source is empty; there is nothing to check")
-    findings = check(audited, normaliser, given)
+    chosen, _ = language_of((clip for clip, _ in read), language)
+    normaliser = Normaliser.for_language(chosen)
+    audited = [_audited(clip, sound, normaliser, chosen) for clip, sound in read]
+    findings = check(audited, normaliser, frames, language)
     audited = _without_speech(audited, _clips_of(findings, *_SPEECHLESS))
     facts = [clip.facts for clip in audited]
     if scorer:
@@ -94,18 +91,23 @@ def audit(
         findings += check_mismatch(scorer.scores, facts, model)
     return Audit(
         source=source,
-        language=language,
+        language=chosen,
         clips=tuple(facts),
         findings=tuple(worst_first(findings)),
         alphabet=alphabet(facts),
-        summary=_summary(audited),
+        summary=_summary(audited, frames),
     )
 
 
-def check(audited: Sequence[AuditedClip], normaliser: Normaliser, given: str | None = None) -> list[Finding]:
-    """All findings on clips that have been looked at, in no order; `given`: the language that the user named."""
+def check(
+    audited: Sequence[AuditedClip], normaliser: Normaliser, frames: EncoderFrames, given: str | None = None
+) -> list[Finding]:
+    """All findings on clips that were read, in no order.
+
+    frames: of the encoder that will be trained. given: the language that the user named.
+    """
     facts = [clip.facts for clip in audited]
-    of_sound = check_audio(audited)
+    of_sound = check_sound(audited)
     mute = _clips_of(of_sound, *_SPEECHLESS, "audio-nearly-empty")
     twice = check_duplicates(audited, mute)
     return [
@@ -114,7 +116,7 @@ def check(audited: Sequence[AuditedClip], normaliser: Normaliser, given: str | N
         *check_language(facts, given),
         *check_text(facts, normaliser),
         *check_spelling(facts),
-        *pairs.check_pairs([clip for clip in facts if clip.id not in mute]),
+        *pairs.check_pairs([clip for clip in facts if clip.id not in mute], frames),
         *sets.check_sets(facts, _clips_of(twice, "duplicate-in-two-splits")),
     ]
 
@@ -136,67 +138,33 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda f: (-SEVERITIES.index(f.severity), -len(f.clips), f.name))
 
 
-def _heard(
-    clips: Iterable[SourceClip], read_sound: bool, *, keep_waveform: bool
-) -> Iterator[tuple[SourceClip, _Heard]]:
-    """Each clip with what was heard of it, in order; decoding runs ahead on all cores.
+def _read(
+    clips: Iterable[SourceClip],
+    read_sound: bool,
+    *,
+    keep_waveform: bool,
+    progress: Callable[[int], None] | None,
+) -> Iterator[tuple[SourceClip, _Measured | Fault | None]]:
+    """Each clip with what was measured of its sound, or why it cannot be used; None: the sound was not read."""
 
-    Threads: libsndfile, soxr and numpy's transforms work without Python's lock.
-    """
-    if not read_sound:
-        for clip in clips:
-            yield clip, _Heard(fault=clip.fault, kind="row-faulty" if clip.fault else None)
+    def measured(clip: SourceClip, audio: Audio) -> _Measured | Fault:
+        fault = judge_sound(clip, audio)
+        if fault and fault.kind != SILENT:  # of silence the checks say more
+            return fault
+        return _Measured(measure(audio), audio.samples if keep_waveform else None)
+
+    if read_sound:
+        yield from examine_clips(clips, measured, keep_native=True, progress=progress)
         return
-    waiting: deque[tuple[SourceClip, Future[_Heard]]] = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            for clip in clips:
-                waiting.append((clip, pool.submit(_listen, clip, keep_waveform)))
-                if len(waiting) > _AHEAD:
-                    first, future = waiting.popleft()
-                    yield _without_bytes(first), future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield _without_bytes(first), future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+    for number, clip in enumerate(clips, start=1):
+        yield clip, Fault(ROW_FAULTY, clip.fault) if clip.fault else None
+        if progress:
+            progress(number)
 
 
-def _without_bytes(clip: SourceClip) -> SourceClip:
-    return replace(clip, audio=b"") if isinstance(clip.audio, bytes) else clip
-
-
-def _listen(clip: SourceClip, keep_waveform: bool) -> _Heard:
-    if clip.fault:
-        return _Heard(fault=clip.fault, kind="row-faulty")
-    name = str(clip.audio) if not isinstance(clip.audio, bytes) else clip.where
-    cut_out = clip.duration if clip.offset is not None else None
-    try:
-        samples, rate = decode_audio(
-            clip.audio, offset=clip.offset or 0.0, duration=cut_out, longest_s=LONGEST_S, name=name
-        )
-    except TooLongSoundError as error:
-        return _Heard(fault=str(error), kind="audio-too-long")
-    except TruncatedSoundError as error:
-        return _Heard(fault=str(error), kind="audio-truncated")
-    except OutsideRecordingError as error:
-        return _Heard(fault=str(error), kind="audio-outside-recording")
-    except GoamaError as error:
-        return _Heard(fault=str(error), kind="audio-unreadable")
-    if not len(samples):
-        return _Heard(fault="the recording holds no samples", kind="audio-unreadable")
-    seconds = len(samples) / rate
-    if seconds < SHORTEST_S:
-        return _Heard(fault=f"{seconds:.3f} s of sound", kind="audio-too-short")
-    if clip.offset is None and clip.duration and seconds < clip.duration - _MISSING_S:
-        missing = f"{seconds:.2f} s of the {clip.duration:.2f} s its manifest promises"
-        return _Heard(fault=missing, kind="audio-truncated")
-    sound, mono = measure(samples, rate)
-    return _Heard(sound, mono if keep_waveform else None)
-
-
-def _facts(clip: SourceClip, heard: _Heard, normaliser: Normaliser, language: str | None) -> AuditedClip:
+def _audited(
+    clip: SourceClip, sound: Sound | Fault | None, normaliser: Normaliser, language: str | None
+) -> AuditedClip:
     normalised = normaliser(clip.text)
     units = [segment(word) for word in normalised.split()]
     characters = sum(len(word) for word in units)
@@ -215,11 +183,10 @@ def _facts(clip: SourceClip, heard: _Heard, normaliser: Normaliser, language: st
         words=len(units),
         labels=labels,
         frames_needed=labels + doubled,
-        fault=heard.fault,
+        fault=sound.reason if isinstance(sound, Fault) else None,
     )
-    if heard.sound is None:
-        return AuditedClip(facts, None, heard.kind)
-    sound = heard.sound
+    if not isinstance(sound, Sound):
+        return AuditedClip(facts, None, sound.kind if sound else None)
     facts = replace(
         facts,
         seconds=round(sound.seconds, 4),
@@ -238,7 +205,7 @@ def _facts(clip: SourceClip, heard: _Heard, normaliser: Normaliser, language: st
     return AuditedClip(facts, sound)
 
 
-def _summary(audited: Sequence[AuditedClip]) -> dict[str, Any]:
+def _summary(audited: Sequence[AuditedClip], frames: EncoderFrames) -> dict[str, Any]:
     facts = [clip.facts for clip in audited]
     usable = [clip for clip in facts if not clip.fault]
     heard = [clip for clip in usable if clip.native_rate]
@@ -253,5 +220,5 @@ def _summary(audited: Sequence[AuditedClip]) -> dict[str, Any]:
         "languages": dict(Counter(clip.language or "unknown" for clip in facts).most_common()),
         "rates": {str(rate): count for rate, count in Counter(clip.native_rate for clip in heard).most_common()},
         "channels": {str(count): clips for count, clips in Counter(clip.channels for clip in heard).most_common()},
-        **pairs.summary(usable),
+        **pairs.summary(usable, frames),
     }

@@ -1,4 +1,4 @@
-"""How high a clip's sound reaches, and whether it ends there in an edge: what telephones and strong compression leave.
+"""A clip's bandwidth, and whether its spectrum ends in an edge, as telephones and strong compression leave it.
 
 Speech without s, f or sh falls off gently towards its highest sounds; what was cut off ends within a few hundred Hz.
 """
@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from goama.sound.activity import FRAME_SAMPLES, SPEECH_BELOW_LOUD_DB
 from goama.sound.audio import SAMPLE_RATE
 
 _FFT_SAMPLES = 512
 _BIN_HZ = SAMPLE_RATE / _FFT_SAMPLES
-_HOP_SAMPLES = 320  # the frames of `frame_levels`
 _MOST_FRAMES = 1000  # 20 s: a long-term spectrum needs no more
-
-_SPEECH_BELOW_LOUD_DB = 30.0
 
 _INAUDIBLE_DB = 60.0
 _QUANTISATION_DB = -93.0
@@ -60,17 +58,17 @@ class Bandwidth:
 
 
 def bandwidth(mono: np.ndarray, levels: np.ndarray) -> Bandwidth:
-    """Of a clip (N,) at 16 kHz with the dB of its frames of 20 ms.
+    """The bandwidth of a clip (N,) at 16 kHz, given its levels (T,) in dB for frames of 20 ms.
 
     Measured over its speech, fricatives included, so that what a clip holds up there at any time counts.
     """
     loud = np.percentile(levels, 95)
-    frames = np.arange(max(0, (len(mono) - _FFT_SAMPLES) // _HOP_SAMPLES + 1))
+    frames = np.arange(max(0, (len(mono) - _FFT_SAMPLES) // FRAME_SAMPLES + 1))
     frames = frames[:: max(1, -(-len(frames) // _MOST_FRAMES))]
-    speech = levels[frames] >= loud - _SPEECH_BELOW_LOUD_DB
+    speech = levels[frames] >= loud - SPEECH_BELOW_LOUD_DB
     if not speech.any():
         return Bandwidth(SAMPLE_RATE / 2, None)
-    waves = np.lib.stride_tricks.sliding_window_view(mono, _FFT_SAMPLES)[frames * _HOP_SAMPLES]
+    waves = np.lib.stride_tricks.sliding_window_view(mono, _FFT_SAMPLES)[frames * FRAME_SAMPLES]
     spectrum = np.fft.rfft((waves - waves.mean(axis=1, keepdims=True)) * _WINDOW, axis=1)
     power = (spectrum.real**2 + spectrum.imag**2) * _TO_FULL_SCALE
     spoken = power[speech].mean(axis=0)

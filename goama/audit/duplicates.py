@@ -1,16 +1,16 @@
-"""Clips that are the same recording: sample by sample, or the same sound encoded anew."""
+"""Clips that are the same recording: sample by sample, or encoded again."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from goama.audit.audio import AuditedClip
 from goama.audit.findings import Finding, of, shortened
 from goama.audit.fingerprint import find_copies
+from goama.audit.sound_checks import AuditedClip
 
 SHORTEST_S = 0.4
-"""Of sound: shorter copies cannot be told from short words that sound alike."""
+"""Shortest speech compared: shorter copies cannot be told from short words that sound alike."""
 
 
 _Pair = tuple[AuditedClip, AuditedClip]
@@ -18,7 +18,7 @@ _Pair = tuple[AuditedClip, AuditedClip]
 
 
 def check_duplicates(clips: Sequence[AuditedClip], mute: frozenset[str]) -> list[Finding]:
-    """`mute`: ids of clips without speech, which are all alike."""
+    """Findings on copies; `mute`: ids of clips without speech, which are all alike and not compared."""
     heard = [clip for clip in clips if clip.sound and not clip.facts.fault and clip.facts.id not in mute]
     exact, again = _exact(heard), _encoded_again(heard)
     other_text = {

@@ -8,38 +8,47 @@ from collections.abc import Mapping
 from itertools import zip_longest
 
 from goama.audit.findings import Finding, finding_if, of
-from goama.corpus.prepare import LONGEST_S, SHORTEST_S
+from goama.sources.judge import (
+    LONGEST_S,
+    OUTSIDE_RECORDING,
+    ROW_FAULTY,
+    SHORTEST_S,
+    TOO_LONG,
+    TOO_SHORT,
+    TRUNCATED,
+    UNREADABLE,
+)
 
 _LEFT_OUT = "`goama prepare` leaves such a clip out."
 
 KINDS = {
-    "row-faulty": (
+    ROW_FAULTY: (
         "with a row or an annotation that cannot be used",
         _LEFT_OUT,
         "Correct what each reason names: in the table, in the annotation file, or where its recording lies.",
     ),
-    "audio-unreadable": (
+    UNREADABLE: (
         "whose sound cannot be read",
         _LEFT_OUT,
         "Check the path, copy the file again, or convert it: ffmpeg -i FILE clip.wav",
     ),
-    "audio-truncated": (
+    TRUNCATED: (
         "whose sound file is cut off",
         f"The end of the sentence is missing; {_LEFT_OUT}",
         "Copy the file again from its origin.",
     ),
-    "audio-outside-recording": (
+    OUTSIDE_RECORDING: (
         "cut at times that do not lie within their recording",
         f"The times belong to another recording, or are not in seconds; {_LEFT_OUT}",
         "Correct the offset and the duration of the clip.",
     ),
-    "audio-too-long": (
+    TOO_LONG: (
         f"longer than {LONGEST_S:.0f} s",
         "Text and sound cannot be aligned over such a length, and one of them fills the memory of a graphics card; "
         f"{_LEFT_OUT}",
         "Cut them at pauses into sentences of 2 to 20 s.",
     ),
-    "audio-too-short": (
+    TOO_SHORT: (
         f"shorter than {SHORTEST_S} s",
         f"No word fits; {_LEFT_OUT}",
         "Check how the clip was cut, or remove it.",

@@ -1,4 +1,4 @@
-"""The same sound found again, also after it was encoded anew: a few bytes a second of each clip, compared in pairs.
+"""Acoustic fingerprints find copies of a clip, also encoded again: a few bytes a second, compared in pairs.
 
 Signs of differences of band energies over time and frequency, after Haitsma and Kalker (ISMIR 2002).
 """
@@ -12,31 +12,32 @@ import numpy as np
 
 from goama.sound.audio import SAMPLE_RATE
 
-_HOP = 256  # 16 ms: a copy that begins between two frames is at most 8 ms off
-_WINDOW_SAMPLES = 2048  # 128 ms: 8 ms change little
-_STEP_FRAMES = 2  # bits are of changes over 32 ms
-_LOWEST_HZ, _HIGHEST_HZ = 200.0, 3400.0  # what telephone codecs keep
+_HOP = 256  # 16 ms: the frames of a copy are shifted by at most 8 ms
+_WINDOW_SAMPLES = 2048  # 128 ms, in which a shift of 8 ms changes little
+_STEP_FRAMES = 2  # a bit describes a change over 32 ms
+_LOWEST_HZ, _HIGHEST_HZ = 200.0, 3400.0  # the band that telephone codecs keep
 _BANDS = 17  # 16 differences: two bytes a frame
 
 _SAME_SHORT, _SAME_LONG = 0.15, 0.25  # clips of up to one second, of two seconds and more
-"""Shares of bits that may differ. Measured on Dutch, Italian, Romanian and Russian clips: 0.00 to 0.18 after MP3, Ogg,
-AAC, μ-law or another rate and gain, 0.06 to 0.28 after the coarsest MP3 and GSM, up to 0.32 after Opus at 12 kbit/s;
-from 0.39 on between other clips, but from 0.20 on between words of a second by one voice that differ in a letter."""
+"""Largest shares of bits that may differ between copies. Measured on Dutch, Italian, Romanian and Russian clips: 0.00
+to 0.18 after MP3, Ogg, AAC, μ-law or another rate and gain, 0.06 to 0.28 after the coarsest MP3 and GSM, up to 0.32
+after Opus at 12 kbit/s; from 0.39 on between other clips, but from 0.20 on between one-second words of one voice that
+differ in a letter."""
 
 _LENGTH_TOLERANCE, _LAG_FRAMES = 0.02, 16
-"""Encoders add up to a quarter of a second of silence; lengths and beginnings may differ by so much."""
+"""Relative tolerance of lengths; and frames (a quarter of a second) of silence that an encoder may add."""
 
 _SKETCH = (8, 8)  # cells in time and frequency
 _SKETCH_RANGE = 5.0  # nepers of energy, 43 dB: pauses are silent in one encoding and hiss in another
 SIMILAR_SKETCH = 0.6
-"""Correlation of sketches from which on bits are compared: 1 % of all pairs have it, and every copy measured had it."""
+"""Lowest correlation of sketches at which bits are compared: 1 % of all pairs reach it, and so did all copies."""
 
 _SKETCHES_AT_ONCE = 256
 
 _GLANCE_FRAMES, _GLANCE_LAGS = 4, 2
-"""At a glance, bits are compared in every fourth frame and at every second lag: some thirty times cheaper."""
+"""The coarse comparison takes every fourth frame and every second lag: about thirty times cheaper."""
 _GLANCE_MARGIN = 0.1
-"""Share of bits by which a glance may see more differ than do: of 437 copies of a second and more, at most 0.064."""
+"""Margin of the coarse comparison: 437 copies of a second and more had at most 0.064 more differing bits in it."""
 _SHORTEST_GLANCE = 64  # frames, one second: of shorter copies a glance saw up to 0.12 more
 
 _EDGES = np.round(np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _BANDS + 1) * _WINDOW_SAMPLES / SAMPLE_RATE).astype(int)
@@ -45,9 +46,9 @@ _HANN = np.hanning(_WINDOW_SAMPLES).astype(np.float32)
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """bits: (frames,) uint16, one every 16 ms: bit b tells whether band b gains on band b + 1 within 32 ms.
+    """bits: (frames,) uint16, one every 16 ms: bit b is set if band b gains on band b + 1 within 32 ms.
 
-    sketch: (64,) float16, log energies in 8 x 8 cells of the whole clip, to rule most pairs out quickly.
+    sketch: (64,) float16, log energies in 8 x 8 cells of the whole clip, which rule most pairs out quickly.
     """
 
     bits: np.ndarray
@@ -55,7 +56,7 @@ class Fingerprint:
 
 
 def fingerprint(mono: np.ndarray) -> Fingerprint:
-    """Of a clip (N,) at 16 kHz; gain makes no difference."""
+    """The fingerprint of a clip (N,) at 16 kHz; it does not depend on gain."""
     shortest = _WINDOW_SAMPLES + (_SKETCH[0] + _STEP_FRAMES) * _HOP
     if len(mono) < shortest:
         mono = np.pad(mono, (0, shortest - len(mono)))
@@ -65,8 +66,8 @@ def fingerprint(mono: np.ndarray) -> Fingerprint:
     bands = np.log(np.add.reduceat(power, _EDGES[:-1], axis=1) + 1e-10)
     across = bands[:, :-1] - bands[:, 1:]
     bits = across[_STEP_FRAMES:] > across[:-_STEP_FRAMES]
-    heard = np.maximum(bands, bands.max() - 2 * _SKETCH_RANGE)
-    cells = [part.mean(axis=0) for part in np.array_split(heard, _SKETCH[0])]
+    audible = np.maximum(bands, bands.max() - 2 * _SKETCH_RANGE)
+    cells = [part.mean(axis=0) for part in np.array_split(audible, _SKETCH[0])]
     sketch = np.array([[part.mean() for part in np.array_split(cell, _SKETCH[1])] for cell in cells])
     return Fingerprint(np.packbits(bits, axis=1).view(np.uint16)[:, 0], (sketch - sketch.mean()).ravel().astype("f2"))
 
@@ -82,7 +83,7 @@ def find_copies(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, float
     begins = np.cumsum(lengths) - lengths
     sketches = np.array([prints[index].sketch for index in order], dtype=np.float32)
     if len(order) > 2:
-        sketches -= sketches.mean(axis=0)  # what all speech has in common tells no clip from another
+        sketches -= sketches.mean(axis=0)  # what all speech has in common does not distinguish clips
     sketches /= np.maximum(np.linalg.norm(sketches, axis=1, keepdims=True), 1e-6)
     for start in range(0, len(order), _SKETCHES_AT_ONCE):
         stop = min(start + _SKETCHES_AT_ONCE, len(order))
@@ -99,18 +100,19 @@ def find_copies(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, float
 
 
 def _bits_that_differ_at_a_glance(frames: int, bits: np.ndarray, begin: int, others: np.ndarray) -> np.ndarray:
-    """Like `bits_that_differ`, of one clip and each of the others (N,), roughly; 0 where the clip is too short for it.
+    """`bits_that_differ` of one clip and each of the others (N,), coarsely; 0 where the clip is too short for that.
 
-    bits: those of all clips; the clips compared begin at `begin` and `others` in it, the others being no shorter.
+    bits: those of all clips, one after another; the clip begins at `begin`, the others, which are not shorter, at
+    `others` (N,).
     """
     if frames < _SHORTEST_GLANCE or not len(others):
         return np.zeros(len(others))
-    looked_at = np.arange(_LAG_FRAMES, frames - _LAG_FRAMES, _GLANCE_FRAMES)
+    compared = np.arange(_LAG_FRAMES, frames - _LAG_FRAMES, _GLANCE_FRAMES)
     lags = np.arange(-_LAG_FRAMES, _LAG_FRAMES + 1, _GLANCE_LAGS)
     differ = np.empty((len(lags), len(others)))
     for row, lag in enumerate(lags):
-        there = bits[others[:, None] + (looked_at + lag)]
-        differ[row] = np.bitwise_count(there ^ bits[begin + looked_at]).mean(axis=1)
+        there = bits[others[:, None] + (compared + lag)]
+        differ[row] = np.bitwise_count(there ^ bits[begin + compared]).mean(axis=1)
     return differ.min(axis=0) / (_BANDS - 1)
 
 
@@ -120,7 +122,10 @@ def _tolerated(frames: int) -> float:
 
 
 def bits_that_differ(one: np.ndarray, other: np.ndarray) -> float:
-    """The smallest share of bits that differ over lags of up to a quarter of a second; 1 where lengths do not fit."""
+    """The smallest share of bits that differ between two (T,) uint16 over lags of up to a quarter of a second.
+
+    1 where their lengths do not fit.
+    """
     smallest = 1.0
     shortest = 0.8 * min(len(one), len(other))
     for lag in range(-_LAG_FRAMES, _LAG_FRAMES + 1):

@@ -1,4 +1,4 @@
-"""Whether the language's code is one, and whether the texts are in a script that the language is written in."""
+"""Checks of the language: whether its code exists, and whether the texts are in a script of that language."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from goama.audit.letters import script
 from goama.text.languages import SHORTER_CODE
 
 OTHER_SCRIPT_SHARE = 0.9
-"""Of a clip's letters in another script, and of all clips such clips: names and borrowed words are no other script."""
+"""Share of a clip's letters, and share of the clips: names and borrowed words alone do not count."""
 
 _FEWEST_LETTERS = 100
 
-# ISO 639-1, with the codes it has withdrawn and people still write. Codes of three letters are too many to list.
+# ISO 639-1, with withdrawn codes that people still use. There are too many three-letter codes to list.
 _TWO_LETTERS = (
     "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en "
     "eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik in io is it iu iw "
@@ -24,8 +24,8 @@ _TWO_LETTERS = (
     "zu"
 )
 
-# Languages with one script in all of today's writing, by the first word of its letters' Unicode names. What is also
-# written in another (Serbian, Hausa, Kazakh, Malay, Wolof, Fula, Punjabi, Tamazight, …) is not here.
+# Languages that are written in one script today, by the first word of its letters' Unicode names. Languages that are
+# also written in another script (Serbian, Hausa, Kazakh, Malay, Wolof, Fula, Punjabi, Tamazight, …) are not listed.
 _SCRIPTS: dict[str, tuple[frozenset[str], str]] = {
     code: (frozenset(names.split("+")), shown)
     for names, shown, codes in (
@@ -66,7 +66,7 @@ _SCRIPTS: dict[str, tuple[frozenset[str], str]] = {
 
 
 def check_language(clips: Sequence[ClipFacts], given: str | None) -> list[Finding]:
-    """`given`: by the user, before what the clips say of themselves; None where only they do."""
+    """Findings on the language; `given`: the one that the user named, taken before those of the clips."""
     found = [_unregistered(clips, given), _other_script(clips, given)]
     return [finding for finding in found if finding]
 
@@ -81,7 +81,7 @@ def _unregistered(clips: Sequence[ClipFacts], given: str | None) -> Finding | No
         "warning",
         (),
         f"no language has the code {', '.join(unknown)} in ISO 639-1",
-        "The code picks the spelling rules (apostrophes, hyphens, letters that look alike); an unknown one picks none.",
+        "The code decides which spelling rules apply (apostrophes, hyphens, look-alikes); an unknown code has none.",
         "Give the language's own code of two or three letters with --language, or correct the column.",
         {},
     )
@@ -113,7 +113,7 @@ def _other_script(clips: Sequence[ClipFacts], given: str | None) -> Finding | No
         tuple(details),
         f"{of(len(details), len(clips))} in {script_there} letters, but the language given, {code}, is written in "
         f"{_SCRIPTS[code][1]} letters",
-        "The language picks the spelling rules, and those of another one do not fit.",
+        "The language decides which spelling rules apply; those of another language do not fit.",
         "Give the language of these texts with --language; if it is right, say so with its script, as in sr-Latn.",
         details,
     )
@@ -125,5 +125,5 @@ def _code(language: str | None) -> str:
 
 
 def _names_a_script(language: str | None) -> bool:
-    """As in zh-Latn or sr_Cyrl."""
+    """Whether a code names a script, as zh-Latn and sr_Cyrl do."""
     return any(len(part) == 4 for part in (language or "").replace("_", "-").split("-")[1:])

@@ -1,4 +1,4 @@
-"""Scripts, and letters that look alike: what the eye cannot see in a transcript and a vocabulary can."""
+"""Scripts, and letters that look alike but have different code points."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache
 
-# Pairs that most fonts draw alike, after Unicode's confusables (UTS #39), where people do mix them up.
+# Pairs that look alike in most fonts (Unicode's confusables, UTS #39) and that people do mix up.
 _LATIN_AND_CYRILLIC = (
     "aа cс eе oо pр xх yу iі jј sѕ hһ qԛ wԝ dԁ əә æӕ ëё ïї äӓ öӧ üӱ áа́ óо́ éе́ "
     "AА BВ CС EЕ HН IІ JЈ KК MМ OО PР SЅ TТ XХ YУ ƏӘ ÆӔ ËЁ ÏЇ ÄӒ ÖӦ"
@@ -15,11 +15,11 @@ _LATIN_AND_GREEK = "oο vν aα pρ uυ iι kκ xχ yγ ɛε ɑα óό íί áά
 _CYRILLIC_AND_GREEK = "оο рρ хχ АΑ ВΒ ЕΕ КΚ МΜ НΗ ОΟ РΡ ТΤ ХΧ"
 _LATIN_AND_ARMENIAN = "oօ uս hհ gց nո OՕ SՏ LԼ"
 
-# Two letters of one script (or a letter and a sign) that one alphabet never has both of.
+# Two letters of one script, or a letter and a sign; no alphabet has both.
 _TWINS = (
     "șş țţ ȚŢ ȘŞ əǝ đɖ ıɩ ɩι ɛε ʔɂ ꞌʼ ʼʻ ʼ' ʻ' ꞌ' ː: ŋƞ ɡg ɑa ſs βß ǃ! "  # Latin
     "ӏі ӏ1 ӏl ӏ| ӏi "  # the palochka of the Caucasus
-    "يی كک ىی هە هہ ۆؤ ٵأ "  # Arabic and its daughters
+    "يی كک ىی هە هہ ۆؤ ٵأ "  # Arabic and scripts derived from it
     "їı"
 )
 
@@ -59,11 +59,11 @@ for _one, _other in _pairs():
     _ALIKE.setdefault(_other, {})[script(_one) or ""] = _one
 
 TWINS = tuple((pair[0], pair[1]) for pair in _TWINS.split())
-"""Letters that look alike and of which an alphabet has one."""
+"""Letters that look alike, of which an alphabet has only one."""
 
 
 def alike_in(character: str, wanted: str) -> str | None:
-    """The letter of the script `wanted` that looks like this one; None where there is none."""
+    """The letter of the script `wanted` that looks like this one, or None."""
     return _ALIKE.get(character, {}).get(wanted)
 
 
@@ -73,11 +73,12 @@ def named(character: str) -> str:
 
 
 def shown(character: str) -> str:
-    """The character as it can be printed: marks on a dotted circle, what cannot be seen as its code point."""
+    """The character in printable form: marks on a dotted circle, invisible characters as code points."""
     if unicodedata.category(character[0])[0] == "M":
         return "◌" + character
     return character if character.isprintable() and not character.isspace() else f"U+{ord(character[0]):04X}"
 
 
 def name(character: str) -> str:
+    """The Unicode name of a character, or of each of its code points."""
     return " + ".join(unicodedata.name(c, f"U+{ord(c):04X}") for c in character)

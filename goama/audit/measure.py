@@ -6,47 +6,37 @@ Nothing here judges: the thresholds that make a finding of a number stand in the
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from goama.audit.bandwidth import Edge, bandwidth
+from goama.audit.findings import ClipFacts
 from goama.audit.fingerprint import Fingerprint, fingerprint
-from goama.sound.audio import SAMPLE_RATE, to_16_khz_mono
-
-FRAME_SAMPLES = 320
-"""20 ms at 16 kHz: energies are taken of frames this long."""
-
-FLOOR_DB = -120.0
-"""Below anything a recorder can write; what digital silence is given as."""
-
-_SPEECH_ABOVE_NOISE_DB = 6.0
-_SPEECH_BELOW_LOUD_DB = 30.0
-"""A frame is speech that is louder than both the pauses and 30 dB under the loud frames: the range between the
-open vowels and the weak consonants of one speaker (Fletcher 1953 gives 28 dB)."""
-
-_LONGEST_GAP_FRAMES = 15  # 0.3 s: stops and short pauses within speech belong to it
+from goama.sound.activity import FLOOR_DB, FRAME_SAMPLES, SPEECH_BELOW_LOUD_DB, decibels, frame_levels, speech_frames
+from goama.sound.audio import SAMPLE_RATE, Audio
 
 _FLAT_RUN = 3
-"""Samples in a row at the same extreme: of a speech wave, no more than two are within one step of its peak."""
+"""Shortest flat top (samples): an unclipped speech wave has at most two samples within one step of its peak."""
 
 _FLAT_STEP = 1.5 / 32768  # of 16-bit samples, with the rounding after a change of gain
 _QUIETEST_PEAK = 0.01  # −40 dB: below it, a few quantisation steps are the whole wave
 
 _DOMINATES_DB = 10.0
 _TURN_SHARE = 0.15
-"""Two people, one on each channel: each louder by 10 dB than the other in at least 15 % of the loud frames."""
+"""Two speakers, one on each channel: each channel is louder by 10 dB in at least 15 % of the loud frames."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """What is left of a clip's sound. Levels are dB relative to digital full scale.
+    """What is measured of a clip's sound. Levels are dB relative to digital full scale.
 
     rms_db:         of the frames with speech
     noise_db:       of the quietest frames (the 5th percentile)
     modulation_db:  between the 95th and the 5th percentile of frames: speech goes up and down, hiss does not
     clipped_share:  share of samples in flat tops; clipped_runs: how many flat tops
-    over_share, over_runs:  of samples beyond full scale, as training hears it: averaged, at 16 kHz
+    over_share, over_runs:  of samples beyond full scale after averaging channels and resampling to 16 kHz
     edge:           where its spectrum ends abruptly, if it does
     channel_layout: `mono`, `same`, `one-silent`, `cancel`, `two-speakers` or `different`
     digest:         equal for clips with the same samples at 16 kHz
@@ -74,13 +64,19 @@ class Sound:
 
     @property
     def speech_s(self) -> float:
+        """Seconds with speech in them."""
         return self.seconds * (1.0 - self.silence_share)
 
 
-def measure(samples: np.ndarray, rate: int) -> tuple[Sound, np.ndarray]:
-    """The facts of (N, channels) float32 at `rate`, and the clip as training hears it: (M,) at 16 kHz."""
-    samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    mono = to_16_khz_mono(samples, rate)
+MeasuredClips = Sequence[tuple[ClipFacts, Sound]]
+"""Clips whose sound was read, with what was measured of it."""
+
+
+def measure(audio: Audio) -> Sound:
+    """The facts of a clip that was read with `keep_native`."""
+    assert audio.native is not None
+    mono, rate = audio.samples, audio.native_rate
+    samples = np.nan_to_num(audio.native, nan=0.0, posinf=1.0, neginf=-1.0)
     levels = frame_levels(mono)
     loud, quiet = (float(np.percentile(levels, share)) for share in (95, 5))
     speech = speech_frames(levels)
@@ -90,11 +86,11 @@ def measure(samples: np.ndarray, rate: int) -> tuple[Sound, np.ndarray]:
     over, over_runs = _over_full_scale(mono)
     reach = bandwidth(mono, levels)
     frame_s = FRAME_SAMPLES / SAMPLE_RATE
-    sound = Sound(
-        seconds=len(mono) / SAMPLE_RATE,
+    return Sound(
+        seconds=audio.seconds,
         native_rate=rate,
         channels=samples.shape[1],
-        peak_db=_db(float(np.abs(samples).max()) ** 2),
+        peak_db=float(decibels(np.abs(samples).max() ** 2)),
         rms_db=10.0 * float(np.log10(np.mean(10.0 ** (levels[speech] / 10.0)))) if len(spoken) else loud,
         noise_db=quiet,
         modulation_db=loud - quiet,
@@ -111,27 +107,6 @@ def measure(samples: np.ndarray, rate: int) -> tuple[Sound, np.ndarray]:
         digest=hashlib.blake2b((mono * 32767).astype(np.int16).tobytes(), digest_size=16).digest(),
         fingerprint=fingerprint(mono),
     )
-    return sound, mono
-
-
-def frame_levels(mono: np.ndarray) -> np.ndarray:
-    """dB of each 20 ms frame, DC removed; at least one frame."""
-    frames = max(1, len(mono) // FRAME_SAMPLES)
-    whole = mono[: frames * FRAME_SAMPLES].reshape(frames, -1)
-    power = np.einsum("ij,ij->i", whole, whole) / whole.shape[1]
-    return 10.0 * np.log10(np.maximum(power - float(mono.mean()) ** 2, 10.0 ** (FLOOR_DB / 10)))
-
-
-def speech_frames(levels: np.ndarray) -> np.ndarray:
-    """Which frames are speech, by their energy; gaps of up to 0.3 s within speech belong to it."""
-    loud, quiet = np.percentile(levels, [95, 5])
-    threshold = max(quiet + _SPEECH_ABOVE_NOISE_DB, loud - _SPEECH_BELOW_LOUD_DB)
-    speech = levels > min(threshold, loud - 3.0)  # speech without a pause has no quiet frames to compare with
-    spoken = np.flatnonzero(speech)
-    for gap in np.flatnonzero(np.diff(spoken) > 1):
-        if spoken[gap + 1] - spoken[gap] <= _LONGEST_GAP_FRAMES:
-            speech[spoken[gap] : spoken[gap + 1]] = True
-    return speech
 
 
 def _flat_tops(samples: np.ndarray) -> tuple[float, int]:
@@ -160,7 +135,7 @@ def _over_full_scale(mono: np.ndarray) -> tuple[float, int]:
 
 
 def _runs(where: np.ndarray) -> tuple[int, int]:
-    """How many samples lie in runs of three and more, and how many such runs there are."""
+    """(samples in runs of three and more, number of such runs)."""
     places = np.flatnonzero(where)
     if len(places) < _FLAT_RUN:
         return 0, 0
@@ -189,12 +164,8 @@ def _channel_layout(samples: np.ndarray, rate: int) -> str:
     difference = samples[:, 0] - samples[:, 1]
     if float((difference**2).mean()) < 0.1 * loudest:
         return "same"
-    level = 10.0 * np.log10(np.maximum(power[:, :2], 10.0 ** (FLOOR_DB / 10)))
-    loud = level[level.max(axis=1) >= level.max() - _SPEECH_BELOW_LOUD_DB]
+    level = decibels(power[:, :2])
+    loud = level[level.max(axis=1) >= level.max() - SPEECH_BELOW_LOUD_DB]
     first = float((loud[:, 0] - loud[:, 1] > _DOMINATES_DB).mean())
     second = float((loud[:, 1] - loud[:, 0] > _DOMINATES_DB).mean())
     return "two-speakers" if min(first, second) >= _TURN_SHARE else "different"
-
-
-def _db(power: float) -> float:
-    return 10.0 * float(np.log10(max(power, 10.0 ** (FLOOR_DB / 10))))

@@ -1,4 +1,4 @@
-"""With a trained model at hand: clips whose text probably does not match their sound, by their CTC score."""
+"""Clips whose text probably does not match their sound, by the CTC score of a trained model."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FAR_DEVIATIONS = 4.0
 """Robust standard deviations above the median score of the corpus."""
 
 FALSE_TEXT_QUANTILE = 0.05
-"""…and as bad as 95 % of the clips are with their text backwards: as many letters, the same ones, and all wrong."""
+"""A clip must also score as badly as 95 % of the clips with their text reversed: false, with the same letters."""
 
 FEWEST_CLIPS = 20
 
 TELLS_APART = 0.95
-"""Share of clips whose text must score better than the same backwards, or the model cannot judge."""
+"""Share of clips whose text must score better than the reversed text; below it the model cannot judge."""
 
 
 @dataclass(frozen=True)
 class TextScore:
-    """Nats by which a clip's best path beats its text, per label: 0 where the model writes the very text.
+    """Negative log-likelihood of a clip's text minus that of its best path, in nats per label; 0: the texts agree.
 
     `backwards`: the same for the text written backwards.
     """
@@ -82,7 +82,7 @@ def negative_log_likelihood(emission: torch.Tensor, labels: Sequence[int], blank
 
 
 def check_mismatch(scores: Sequence[TextScore], clips: Sequence[ClipFacts], model: str) -> list[Finding]:
-    """One finding: the clips that score like clips with a false text, worst first; or that the model cannot judge."""
+    """At most one finding: clips that score like a false text, worst first; or that the model cannot judge."""
     finite = [score for score in scores if np.isfinite(score.nats_per_label)]
     if len(finite) < FEWEST_CLIPS:
         return []

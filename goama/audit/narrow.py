@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from goama.audit.findings import ClipFacts, Finding, finding_if, of
-from goama.audit.measure import Sound
+from goama.audit.findings import Finding, finding_if, of
+from goama.audit.measure import MeasuredClips
 from goama.sound.audio import SAMPLE_RATE
 
 NARROW_HZ = 6500.0
@@ -25,7 +25,7 @@ SAME_EDGE_SHARE = 0.5
 a source's own history lie at one place. Five clips within 300 Hz, and half of all that end so, are no chance."""
 
 WHOLE_CORPUS_SHARE = 0.9
-"""What nearly all clips have is the corpus's own kind, not a slip."""
+"""From this share of clips on, a narrow band is a property of the corpus and not a mistake."""
 
 _WHY = (
     "s, f and sh differ above 4 kHz. If all recordings are so, those to be transcribed should be so too; if some "
@@ -33,14 +33,12 @@ _WHY = (
 )
 _REMEDY = "Look for the original recordings; converting to a higher rate brings nothing back."
 
-_Heard = Sequence[tuple[ClipFacts, Sound]]
 
-
-def check_bandwidth(heard: _Heard, total: int) -> list[Finding | None]:
-    """What was recorded at a low rate, and what has a higher rate than its sound; `total`: clips that were heard."""
-    low = {facts.id: f"{sound.native_rate} Hz" for facts, sound in heard if sound.native_rate < SAMPLE_RATE}
+def check_bandwidth(clips: MeasuredClips, total: int) -> list[Finding | None]:
+    """Findings on clips of a low rate, or cut off below their rate's limit; `total`: clips whose sound was read."""
+    low = {facts.id: f"{sound.native_rate} Hz" for facts, sound in clips if sound.native_rate < SAMPLE_RATE}
     rates = ", ".join(rate for rate, _ in Counter(low.values()).most_common(3))
-    edges = _limited([(facts, sound) for facts, sound in heard if facts.id not in low])
+    edges = _limited([(facts, sound) for facts, sound in clips if facts.id not in low])
     details = {
         clip_id: f"falls by {fall:.0f} dB at {hz / 1000:.1f} kHz, and does not rise again"
         for clip_id, (hz, fall) in sorted(edges.items(), key=lambda entry: entry[1][0])
@@ -81,11 +79,11 @@ def _where(edges_hz: Sequence[float]) -> str:
     return f"between {lowest} and {highest} kHz{half}"
 
 
-def _limited(heard: _Heard) -> dict[str, tuple[float, float]]:
+def _limited(clips: MeasuredClips) -> dict[str, tuple[float, float]]:
     """Clip id -> (Hz, dB) of its edge, where the clip's own noise or the other clips show that it was cut off there."""
     edges = {
         facts.id: sound.edge
-        for facts, sound in heard
+        for facts, sound in clips
         if sound.edge
         and sound.edge.hz < NARROW_HZ
         and sound.speech_s >= NARROW_SPEECH_S

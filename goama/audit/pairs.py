@@ -1,4 +1,4 @@
-"""Whether text and sound can belong together: how fast somebody would have spoken, and whether CTC can align them."""
+"""Whether text and sound can belong together: the speaking rate, and whether CTC has enough frames for the text."""
 
 from __future__ import annotations
 
@@ -8,33 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from goama.audit.findings import ClipFacts, Finding, of
-from goama.sound.audio import SAMPLE_RATE
+from goama.audit.encoder_frames import EncoderFrames, FrameCount
+from goama.audit.findings import ClipFacts, Finding, finding_if, of
 
 FEWEST_CLIPS = 20
-"""A line through fewer clips says nothing about the language."""
+"""Minimum number of clips for a fitted line."""
 
 FAR_DEVIATIONS, LEAST_RATIO = 4.0, 1.8
 """A clip is far from the line when log(seconds) is off by more than four robust standard deviations of clips of its
 length, and its speed by more than 1.8 times: nobody who reads aloud changes speed so much."""
 
 FEWEST_LETTERS = 4
-"""Shorter texts are no measure of too much text: a quick "si" takes a tenth of a second."""
+"""Shorter texts are never reported as too much text: a quick "si" takes a tenth of a second."""
 
 IMPOSSIBLE_RATE = 32.0
 """Letters a second of speech, in texts of ten letters and more: the fastest auctioneers reach 25."""
 
 _LEAST_DEVIATION = 0.12
-"""Of log(seconds): how steadily a trained speaker reads; a line is never trusted to be finer."""
+"""Lower bound of the deviation of log(seconds): that of a trained speaker who reads."""
 
 _CLIPS_PER_LENGTH = 100  # short clips scatter more than long ones: each length has its own deviation
 _SLOPES = 20_000  # pairs of clips that the Theil-Sen slope is the median of
 
-FRAME_MS = (20, 40)
-"""Wav2Vec2-BERT's frames without and with the stride-2 adapter."""
-
 TIGHT_FRAMES_PER_LABEL = 1.25
-"""Frames per label that the tightest hundredth of the clips must keep at 40 ms, as `goama train` decides."""
+"""Frames per label that the tightest hundredth of the clips must keep with the adapter, as `goama train` decides."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +42,33 @@ class RateLine:
     seconds_per_character: float
 
     def seconds(self, characters: np.ndarray) -> np.ndarray:
+        """(N,) seconds of speech that texts of (N,) characters usually take."""
         return np.maximum(self.pause_s + self.seconds_per_character * characters, 0.02)
 
 
-def check_pairs(clips: Sequence[ClipFacts]) -> list[Finding]:
+def check_pairs(clips: Sequence[ClipFacts], frames: EncoderFrames) -> list[Finding]:
+    """Findings on clips whose text does not fit the length of their sound; `frames`: of the encoder to be trained."""
     paired = [clip for clip in clips if clip.characters and clip.seconds and not clip.fault]
-    found = [_no_room(paired, 20), _no_room(paired, 40), *_off_the_line(paired)]
+    if not paired:
+        return []
+    missing = _missing_frames(paired, frames.plain)
+    found = [_no_room(paired, missing, frames.plain), *_off_the_line(paired, missing <= 0)]
+    if frames.with_adapter:
+        halved = np.where(missing > 0, 0, _missing_frames(paired, frames.with_adapter))
+        found.insert(1, _no_room_with_adapter(paired, halved, frames))
     return [finding for finding in found if finding]
 
 
-def frames(seconds: float, frame_ms: int) -> int:
-    """Frames that the encoder makes of a clip, as `LogMel(2)` and the stride-2 adapter count them."""
-    samples = round(seconds * SAMPLE_RATE)
-    mel = max(0, (samples - 400) // 160 + 1)
-    stacked = max(0, min((mel + mel % 2) // 2, (mel - 2) // 2 + 1))
-    return stacked if frame_ms == 20 or not stacked else (stacked - 1) // 2 + 1
+def _missing_frames(clips: Sequence[ClipFacts], frames: FrameCount) -> np.ndarray:
+    """(N,) frames that CTC needs beyond those that there are; 0 and less: there are enough."""
+    return np.array([clip.frames_needed for clip in clips]) - frames.of([clip.seconds or 0.0 for clip in clips])
 
 
 def fit_line(characters: np.ndarray, seconds: np.ndarray, *, seed: int = 0) -> RateLine:
-    """Theil-Sen: the median of the slopes between pairs of clips; a third of false pairs does not bend it."""
+    """The line through (N,) characters and (N,) seconds of speech, by Theil and Sen.
+
+    It has the median of the slopes between pairs of clips: a third of false pairs does not bend it.
+    """
     generator = np.random.default_rng(seed)
     first, second = generator.integers(0, len(characters), (2, _SLOPES))
     differ = np.abs(characters[first] - characters[second]) >= 1
@@ -76,28 +81,30 @@ def fit_line(characters: np.ndarray, seconds: np.ndarray, *, seed: int = 0) -> R
     return RateLine(max(0.0, float(np.median(seconds - slope * characters))), slope)
 
 
-def summary(clips: Sequence[ClipFacts]) -> dict[str, Any]:
-    """Speaking rate, sound per label and room for CTC; empty where nothing is paired."""
+def summary(clips: Sequence[ClipFacts], frames: EncoderFrames) -> dict[str, Any]:
+    """Speaking rate, sound per label and frames per label; empty where no clip has text and sound."""
     paired = [clip for clip in clips if clip.characters and clip.seconds and not clip.fault]
     if not paired:
         return {}
-    labels = sum(clip.labels for clip in paired)
-    room: dict[str, Any] = {}
-    for frame_ms in FRAME_MS:
-        per_label = [frames(clip.seconds or 0.0, frame_ms) / clip.frames_needed for clip in paired]
-        room[f"{frame_ms} ms"] = {
-            "clips_without_room": sum(ratio < 1 for ratio in per_label),
+    needed = np.array([clip.frames_needed for clip in paired])
+    room: dict[str, dict[str, Any]] = {}
+    for count in frames.counts:
+        per_label = count.of([clip.seconds or 0.0 for clip in paired]) / needed
+        room[count.label] = {
+            "clips_without_room": int((per_label < 1).sum()),
             "frames_per_label": round(float(np.median(per_label)), 2),
             "frames_per_label_in_the_tightest_hundredth": round(float(np.percentile(per_label, 1)), 2),
         }
-    tight = room["40 ms"]["frames_per_label_in_the_tightest_hundredth"]
+    tight = room[frames.counts[-1].label]["frames_per_label_in_the_tightest_hundredth"]
     return {
         "characters_per_second": round(
             float(np.median([clip.characters / max(0.02, _spoken_s(clip)) for clip in paired])), 2
         ),
-        "audio_ms_per_label": round(1000 * sum(clip.seconds or 0.0 for clip in paired) / labels, 1),
+        "audio_ms_per_label": round(
+            1000 * sum(clip.seconds or 0.0 for clip in paired) / sum(clip.labels for clip in paired), 1
+        ),
         "frames": room,
-        "adapter": tight >= TIGHT_FRAMES_PER_LABEL,
+        "adapter": bool(frames.with_adapter) and tight >= TIGHT_FRAMES_PER_LABEL,
     }
 
 
@@ -105,42 +112,47 @@ def _spoken_s(clip: ClipFacts) -> float:
     return clip.seconds or 0.0 if clip.speech_s is None else clip.speech_s
 
 
-def _no_room(clips: Sequence[ClipFacts], frame_ms: int) -> Finding | None:
-    lacking = {}
-    for clip in clips:
-        there = frames(clip.seconds or 0.0, frame_ms)
-        if there < clip.frames_needed and not (frame_ms == 40 and frames(clip.seconds or 0.0, 20) < clip.frames_needed):
-            lacking[clip.id] = (
-                there - clip.frames_needed,
-                f"room for {there} of the {clip.frames_needed} steps that its letters need",
-            )
-    ids = sorted(lacking, key=lambda clip_id: lacking[clip_id][0])
-    details = {clip_id: lacking[clip_id][1] for clip_id in ids}
-    if not details:
-        return None
-    if frame_ms == 20:
-        return Finding(
-            "pair-no-room",
-            "error",
-            tuple(ids),
-            f"{of(len(ids), len(clips))} with more letters than CTC can place in their sound, even at 20 ms a frame",
-            "Each letter needs a frame of its own; such a clip has an infinite loss and training leaves it out. Nobody "
-            "speaks 50 letters in a second: the text or the cut is wrong.",
-            "Listen to these clips: correct the text, or the times at which the clip was cut.",
-            details,
-        )
-    return Finding(
-        "pair-no-room-at-40-ms",
-        "info",
-        tuple(ids),
-        f"{of(len(ids), len(clips))} with room for their letters at 20 ms a frame but not at 40 ms (with the adapter)",
-        "Fast speech, or a long spelling: the stride-2 adapter halves the frames and would lose these clips.",
-        "`goama train` measures this and chooses; `-s model.adapter=false` keeps 20 ms whatever it measures.",
+def _no_room(clips: Sequence[ClipFacts], missing: np.ndarray, frames: FrameCount) -> Finding | None:
+    details = _evidence(clips, missing)
+    return finding_if(
+        "pair-no-room",
+        "error",
         details,
+        f"{of(len(details), len(clips))} with more letters than CTC can place in their sound, even at {frames.label} a "
+        "frame",
+        "Each letter needs a frame of its own; such a clip has an infinite loss and training leaves it out. Nobody "
+        f"speaks {1000 / frames.shift_ms:.0f} letters in a second: the text or the cut is wrong.",
+        "Listen to these clips: correct the text, or the times at which the clip was cut.",
     )
 
 
-def _off_the_line(clips: Sequence[ClipFacts]) -> list[Finding | None]:
+def _no_room_with_adapter(clips: Sequence[ClipFacts], missing: np.ndarray, frames: EncoderFrames) -> Finding | None:
+    assert frames.with_adapter
+    plain, halved = frames.plain.label, frames.with_adapter.label
+    details = _evidence(clips, missing)
+    return finding_if(
+        f"pair-no-room-at-{halved.replace(' ', '-')}",
+        "info",
+        details,
+        f"{of(len(details), len(clips))} with room for their letters at {plain} a frame but not at {halved} (with the "
+        "adapter)",
+        "Fast speech, or a long spelling: the stride-2 adapter halves the frames and would lose these clips.",
+        f"`goama train` measures this and chooses; `-s model.adapter=false` keeps {plain} whatever it measures.",
+    )
+
+
+def _evidence(clips: Sequence[ClipFacts], missing: np.ndarray) -> dict[str, str]:
+    """Clip id -> evidence, those that lack most frames first."""
+    return {
+        clips[index].id: f"room for {clips[index].frames_needed - missing[index]} of the {clips[index].frames_needed} "
+        "steps that its letters need"
+        for index in np.argsort(-missing, kind="stable")
+        if missing[index] > 0
+    }
+
+
+def _off_the_line(clips: Sequence[ClipFacts], room: np.ndarray) -> list[Finding | None]:
+    """`room` (N,) bool: clips whose text CTC can place; the others are reported already."""
     if len(clips) < FEWEST_CLIPS:
         return []
     characters = np.array([clip.characters for clip in clips], dtype=float)
@@ -149,7 +161,6 @@ def _off_the_line(clips: Sequence[ClipFacts]) -> list[Finding | None]:
     residuals = np.log(seconds) - np.log(line.seconds(characters))
     deviations = _deviations(characters, residuals)
     far = (np.abs(residuals) > FAR_DEVIATIONS * deviations) & (np.abs(residuals) > np.log(LEAST_RATIO))
-    room = np.array([frames(clip.seconds or 0.0, 20) >= clip.frames_needed for clip in clips])  # else it is said
     impossible = (characters >= 10) & (characters / seconds > IMPOSSIBLE_RATE)
     too_much = room & (residuals < 0) & (characters >= FEWEST_LETTERS) & (far | impossible)
     expected = line.seconds(characters)
@@ -165,32 +176,26 @@ def _off_the_line(clips: Sequence[ClipFacts]) -> list[Finding | None]:
 
     fast, slow = details(np.flatnonzero(too_much)), details(np.flatnonzero(far & (residuals > 0)))
     return [
-        Finding(
+        finding_if(
             "pair-too-much-text",
             "warning",
-            tuple(fast),
+            fast,
             f"{of(len(fast), len(clips))} with far more text than their sound can hold (usual in this corpus: "
             f"{usual:.0f} letters a second)",
             "The transcript probably belongs to another recording, or the recording was cut off; the model would learn "
             "letters that nobody said.",
             "Listen to these clips; correct the text or the cut. If the voice sounds like a cartoon's, the file's "
             "sample rate is wrong.",
-            fast,
-        )
-        if fast
-        else None,
-        Finding(
+        ),
+        finding_if(
             "pair-too-little-text",
             "warning",
-            tuple(slow),
+            slow,
             f"{of(len(slow), len(clips))} with far more speech than their text tells (usual in this corpus: "
             f"{usual:.0f} letters a second)",
             "Something is said (or laughed, or played) that is not written; the model would learn to leave words out.",
             "Listen to these clips; write what is missing, or cut it off.",
-            slow,
-        )
-        if slow
-        else None,
+        ),
     ]
 
 

@@ -65,11 +65,17 @@ def _content(audit: Audit) -> str:
 
 def _frames(summary: dict[str, Any]) -> str:
     rate = f"{summary['characters_per_second']:.1f} letters a second"
+    plain, *halved = summary["frames"]
+    if not halved:
+        tight = summary["frames"][plain]["frames_per_label_in_the_tightest_hundredth"]
+        return f"{rate}: {tight:.1f} frames of {plain} for each step that CTC needs, in the fastest clips"
     if summary["adapter"]:
-        return f"{rate}: slow enough for the 40 ms steps of a model with an adapter (`goama train` measures it too)"
+        return (
+            f"{rate}: slow enough for the {halved[0]} steps of a model with an adapter (`goama train` measures it too)"
+        )
     return (
-        f"{rate}, in the fastest clips too many for the 40 ms steps of a model with an adapter: "
-        "`goama train` measures it too, and takes steps of 20 ms; nothing to do"
+        f"{rate}, in the fastest clips too many for the {halved[0]} steps of a model with an adapter: "
+        f"`goama train` measures it too, and takes steps of {plain}; nothing to do"
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether train, dev and test are apart, large enough, and by whom they are spoken."""
+"""Checks of the splits: overlap of texts and speakers, size, and balance of speakers."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ INTERVAL = 0.03
 ASSUMED_WER = 0.3
 DESIGN_EFFECT = 1.6
 """A WER of 30 % is measured to ±3 points (95 %) with 1.96² · 0.3 · 0.7 / 0.03² independent words; errors come in
-clusters, which widens the interval as if there were 1.6 times fewer words."""
+clusters, which widens the interval as much as having 1.6 times fewer words."""
 
 WORDS_NEEDED = round(1.96**2 * ASSUMED_WER * (1 - ASSUMED_WER) / INTERVAL**2 * DESIGN_EFFECT)
 
 LARGEST_SPEAKER_SHARE = 0.5
-"""Of the speech: one of several speakers with more than that, and the model is mostly theirs."""
+"""Largest share of the speech that one of several speakers should have."""
 
 ENOUGH_SPEAKERS = 8
-"""From so many on `goama prepare` keeps whole speakers apart."""
+"""Minimum number of speakers for speaker-disjoint splits in `goama prepare`."""
 
 _FEW_WORDS = 3
-"""Sentences shorter than that (yes; good morning) meet in two splits by nature."""
+"""Shorter sentences (yes; good morning) are expected in two splits."""
 
 
 def check_sets(clips: Sequence[ClipFacts], copies: frozenset[str] = frozenset()) -> list[Finding]:
-    """`copies`: ids of clips that are the recording of another, which is said already."""
+    """Findings on the splits; `copies`: ids of clips already reported as copies of another recording."""
     usable = [clip for clip in clips if clip.normalised and not clip.fault]
     found = [
         _same_text([clip for clip in usable if clip.id not in copies]),
@@ -43,7 +43,7 @@ def check_sets(clips: Sequence[ClipFacts], copies: frozenset[str] = frozenset())
 
 
 def summary(clips: Sequence[ClipFacts]) -> dict[str, Any]:
-    """Clips, seconds and speakers of each split, and seconds of each speaker."""
+    """Clips, seconds, words and speakers of each split, and clips and seconds of each speaker."""
     splits: dict[str, dict[str, Any]] = {}
     for name in (*SPLITS, None):
         members = [clip for clip in clips if clip.split == name]
@@ -86,10 +86,10 @@ def _same_text(clips: Sequence[ClipFacts]) -> Finding | None:
         "split-same-text",
         "warning",
         tuple(details),
-        f"{len(details)} of the {held_out} clips of dev and test say a sentence that another split has too",
-        "The model has read these sentences in training: it scores better on them than on anything new, and the score "
-        "promises too much.",
-        "Leave them out of dev and test, or let goama split anew: remove the split column, and whole sentences stay "
+        f"{len(details)} of the {held_out} clips of dev and test have a sentence that is also in another split",
+        "The model has seen these sentences in training and recognises them better than new ones, so the error rate is "
+        "too low.",
+        "Remove them from dev and test, or let goama split again: without the split column it keeps equal sentences "
         "together.",
         details,
     )
@@ -109,9 +109,9 @@ def _same_speaker(clips: Sequence[ClipFacts]) -> Finding | None:
         "info" if len(everybody) < ENOUGH_SPEAKERS else "warning",
         (),
         f"{how_many} in train and in dev or test: {names}",
-        "The score then tells how well known voices are recognised; a new voice is harder.",
-        "With few speakers there is no other way; with eight or more keep whole speakers apart (remove the split "
-        "column, and goama does).",
+        "The error rate then measures how well known voices are recognised; a new voice is harder.",
+        "With few speakers there is no other way. With eight or more, keep speakers apart: without the split column "
+        "goama does it.",
         {},
     )
 
@@ -132,7 +132,7 @@ def _too_small(clips: Sequence[ClipFacts], split: str) -> Finding | None:
         "warning" if split == "test" else "info",
         (),
         f"{split} has {words} words{how_long}: a word error rate of 30 % would be known to ±{there} points only",
-        "Two models that differ by less than that cannot be told apart.",
+        "Models whose error rates differ by less cannot be compared.",
         f"For ±3 points it takes {needed}: move clips from train, or record more.",
         {},
     )
@@ -150,8 +150,8 @@ def _missing_split(clips: Sequence[ClipFacts]) -> Finding | None:
         "warning",
         (),
         f"there is no {' and no '.join(missing)} split, but {' and '.join(s for s in SPLITS if s in there)}",
-        "Without test clips that training has never seen nobody knows how good the model is; dev is used for choosing "
-        "the best checkpoint and looks too good.",
+        "Without test clips that training has never seen, the quality of the model is unknown; dev is used to choose "
+        "the best checkpoint, so its error rate is too low.",
         "Give some clips the split test, or remove the split column and let `goama prepare` choose.",
         {},
     )
@@ -173,8 +173,8 @@ def _unbalanced(clips: Sequence[ClipFacts]) -> Finding | None:
         "info",
         (),
         f"{100 * most / total:.0f} % of the sound is {name}'s, the rest that of the other {len(seconds) - 1} speakers",
-        "The model will know this voice best, and others much less well.",
-        "Record more of the others, or look at the scores of each speaker apart.",
+        "The model will recognise this voice best, and others much worse.",
+        "Record more of the others, or look at the error rates by speaker.",
         {},
     )
 
@@ -188,7 +188,7 @@ def _without_speaker(clips: Sequence[ClipFacts]) -> Finding | None:
         "info",
         unknown,
         f"{of(len(unknown), len(clips))} without a speaker",
-        "Whole speakers can be kept apart only where each clip has one.",
+        "Speakers can be kept apart only if each clip names its speaker.",
         "Fill the speaker column; a made-up name for each voice is enough.",
         {},
     )

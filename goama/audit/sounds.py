@@ -1,4 +1,4 @@
-"""Clips pass through here on their way to the audit, and can be heard again afterwards for its page."""
+"""Remembers where the sound of each audited clip is, so that the audit's page can play it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_BYTES = 256_000_000  # of sound that lies inside a data set, not in files 
 
 
 class Sounds:
-    """Iterate over it as over the clips it is given; call it with a clip's facts for its sound."""
+    """Gives the clips it was made of; called with a clip's facts afterwards, returns its sound."""
 
     def __init__(self, clips: Iterable[SourceClip]):
         self._clips = clips
@@ -31,7 +31,7 @@ class Sounds:
             yield clip
 
     def __call__(self, facts: ClipFacts) -> bytes | None:
-        """A sound file's bytes; None where the sound cannot be read or was not kept."""
+        """The bytes of a clip's sound file; None where the sound cannot be read or was not kept."""
         import soundfile
 
         if facts.id not in self._places:

@@ -1,4 +1,4 @@
-"""Letters: of another alphabet, alike to the eye, too rare to be learnt, written in two ways."""
+"""Checks of letters: from another alphabet, look-alikes, too rare to be learnt, written in two ways."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ EXAMPLE_CLIPS = 5
 _MOST_NAMED = 12  # characters named in one sentence
 
 MAIN_SCRIPT_SHARE = 0.7
-"""Of all letters: below it, the corpus is written in several scripts and none of them is foreign."""
+"""Share of all letters in the main script; below it the corpus has several scripts, and none of them is foreign."""
 
 USUAL_SHARE = 0.02
-"""A letter of another script in this share of the clips belongs to the spelling (θ in some Latin alphabets)."""
+"""Share of the clips from which a letter of another script belongs to the alphabet (θ in some Latin alphabets)."""
 
 RARE_TWIN_SHARE = 0.2
-"""Of two look-alike letters, the rarer is a slip when it makes less than this share of the two; else which one is
-right is asked."""
+"""If the rarer of two look-alike letters has less than this share of both, it is probably a typing error."""
 
 SHORTEST_WITHOUT_MARKS = 8
-"""Letters: shorter texts that differ in their marks alone may well be two words (el, él)."""
+"""Characters of a text; shorter texts that differ only in marks may be different words (el, él)."""
 
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]")
 
 
 def check_spelling(clips: Sequence[ClipFacts]) -> list[Finding]:
-    """Findings on the letters of the texts; clips without a text are passed over."""
+    """Findings on the letters of the texts; clips without a text are skipped."""
     texts = Transcripts.of(clips)
     found = [
         *_foreign_letters(texts),
@@ -47,7 +46,7 @@ def check_spelling(clips: Sequence[ClipFacts]) -> list[Finding]:
 
 
 def alphabet(clips: Iterable[ClipFacts]) -> tuple[Letter, ...]:
-    """Every unit of the normalised texts, most frequent first, with clips to hear it in."""
+    """Every unit of the normalised texts, most frequent first, with clips that have it."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = defaultdict(list)
     for clip in clips:
@@ -128,7 +127,7 @@ def _foreign_letters(texts: Transcripts) -> list[Finding | None]:
 
 
 def _usual_letters(texts: Transcripts, main: str) -> frozenset[str]:
-    """Letters of another script that so many clips have that they belong to the spelling, unless they look alike."""
+    """Letters of another script that occur in so many clips that they belong to the alphabet, without look-alikes."""
     foreign = [c for c in texts.characters if script(c) not in (main, None) and not alike_in(c, main)]
     return frozenset(
         c for c in foreign if sum(c in clip.text for clip in texts.clips) >= max(3, USUAL_SHARE * len(texts.clips))
@@ -143,11 +142,11 @@ def _twins(texts: Transcripts) -> list[Finding | None]:
         if not {one, other} <= texts.characters:
             continue
         if "'" in (one, other) or ":" in (one, other) or "!" in (one, other):
-            continue  # signs that also have uses of their own
+            continue  # signs that also have other uses
         counts = {c: sum(clip.text.count(c) for clip in texts.clips) for c in (one, other)}
         rare, usual = sorted(counts, key=counts.__getitem__)
         if script(rare) != script(usual) and script(rare) and script(usual):
-            continue  # said as a look-alike of another alphabet
+            continue  # reported as a look-alike of another alphabet
         unsure |= counts[rare] >= RARE_TWIN_SHARE * sum(counts.values())
         pairs.append(f"{named(rare)}, {counts[rare]} times, and {named(usual)}, {counts[usual]} times")
         for clip in texts.clips:
@@ -163,7 +162,7 @@ def _twins(texts: Transcripts) -> list[Finding | None]:
             "To the model these are different letters, learnt from fewer examples each, and a word in the other "
             "spelling counts as an error.",
             "Decide on one of the two and replace the other everywhere"
-            + ("." if unsure else " (most likely the rarer one is the slip)."),
+            + ("." if unsure else " (the rarer one is probably a typing error)."),
         )
     ]
 
@@ -205,7 +204,7 @@ def _invisible(texts: Transcripts) -> Finding | None:
 
 
 def _rare(clips: Sequence[ClipFacts]) -> Finding | None:
-    """The characters that training would write as unknown, by the vocabulary's own rule."""
+    """The finding about characters that would become [UNK] in training, by the rule of the vocabulary."""
     training = [clip for clip in clips if clip.split in (None, "train") and clip.normalised]
     if not training:
         return None
@@ -226,7 +225,7 @@ def _rare(clips: Sequence[ClipFacts]) -> Finding | None:
         f"{of(len(details), len(clips))} with characters too rare to be learnt: {rare}",
         "A character needs examples: one that training has met too seldom (or never) becomes [UNK], and the model "
         "cannot write it.",
-        "Look at each place: correct slips of the pen, write foreign letters with the language's own; letters that "
+        "Look at each place: correct typing errors, write foreign letters with the language's own; letters that "
         "belong to the alphabet need more recordings.",
     )
 
@@ -257,7 +256,7 @@ def _marks_alone(clips: Sequence[ClipFacts]) -> Finding | None:
 
 
 def _difference(text: str, other: str) -> str:
-    """The words in which two texts differ."""
+    """The words in which two texts differ, as "here / there"."""
     matcher = SequenceMatcher(None, text.split(), other.split(), autojunk=False)
     here, there = [], []
     for tag, i, j, k, m in matcher.get_opcodes():
@@ -268,14 +267,14 @@ def _difference(text: str, other: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """No accents, vowel points, apostrophes, hyphens or spaces."""
+    """The text without accents, vowel points, apostrophes, hyphens and spaces."""
     if text.isascii() and text.isalpha():
         return text
     return "".join(c for c in unicodedata.normalize("NFD", text) if _is_bare(c))
 
 
 def _is_bare(character: str) -> bool:
-    """Vowel signs of the Indic scripts are letters; accents, and the points of Arabic and Hebrew, are marks."""
+    """Whether to keep a character: vowel signs of Indic scripts count as letters, accents and vowel points as marks."""
     if unicodedata.category(character)[0] == "M":
         return not _MARKS.match(character)
     return not (character.isspace() or character in "'·" or unicodedata.category(character) in ("Pd", "Lm"))

@@ -1,4 +1,4 @@
-"""What is wrong with the transcripts as people wrote them, and what of it `goama prepare` mends by itself."""
+"""Checks on the transcripts as people wrote them, and which of the errors `goama prepare` corrects itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIME_OR_NUMBER = re.compile(r"\d[\d.,:/]*")
 
 
 def check_text(clips: Sequence[ClipFacts], normaliser: Normaliser) -> list[Finding]:
-    """Findings on what is in the texts; `check_spelling` looks at their letters."""
+    """Findings about the content of the texts; `check_spelling` checks their letters."""
     texts = Transcripts.of(clips)
     found = [
         _empty(clips),
@@ -62,7 +62,7 @@ def _nothing_left(clips: Sequence[ClipFacts], total: int) -> Finding | None:
 
 
 def _matches(texts: Transcripts, pattern: re.Pattern[str], needs: str = "") -> dict[str, str]:
-    """Clip id -> what was found, of every clip where something was; `needs`: one of these must occur at all."""
+    """Clip id -> what was found, for each clip with a match; nothing is searched unless one of `needs` occurs."""
     if needs and not texts.characters & set(needs):
         return {}
     found = {}
@@ -85,7 +85,7 @@ def _annotations(texts: Transcripts) -> Finding | None:
         details,
         f"{of(len(details), len(texts.clips))} with brackets or stage directions, such as "
         + ", ".join(text for text, _ in most),
-        "What stands in brackets is often not spoken; goama drops the brackets and keeps the words, so the model would "
+        "Text in brackets is often not spoken; goama drops the brackets and keeps the words, so the model would "
         "learn to write words that nobody said.",
         "Remove what is not spoken (laughter, noises, comments), and keep spoken words without brackets.",
     )
@@ -109,7 +109,7 @@ def _markup(texts: Transcripts) -> Finding | None:
         "text-markup",
         "warning",
         details,
-        f"{of(len(details), len(texts.clips))} with codes of a web page or a programme, such as "
+        f"{of(len(details), len(texts.clips))} with codes of a web page or a program, such as "
         + next(iter(details.values()), ""),
         "The letters of such a code would be learnt as spoken.",
         "Replace each code by the character it stands for (&amp; by &, &eacute; by é), or remove it.",
@@ -134,13 +134,13 @@ def _damaged(texts: Transcripts) -> Finding | None:
         "error",
         details,
         f"{of(len(details), len(texts.clips))} with letters destroyed by a wrong text encoding",
-        "The letters that were spoken are gone from the text, and false ones would be learnt.",
-        "Save the transcripts again from their origin as UTF-8.",
+        "The letters that were spoken are lost, and wrong ones would be learnt.",
+        "Save the original transcripts again as UTF-8.",
     )
 
 
 def _mended(text: str) -> str | None:
-    """What was written, where UTF-8 was read as an old Western encoding."""
+    """The original text if UTF-8 was read as Latin-1 or Windows-1252; else None."""
     for encoding in ("cp1252", "latin-1"):
         try:
             mended = text.encode(encoding).decode("utf-8")
@@ -165,8 +165,7 @@ def _digits(texts: Transcripts) -> Finding | None:
         "warning",
         details,
         f"{of(len(details), len(texts.clips))} with numbers in digits, such as {next(iter(details.values()), '')}",
-        "A digit stands for another word in every place (1, 10, 1st), which a recogniser that writes sounds cannot "
-        "learn from a few hours.",
+        "A digit stands for different words in different places (1, 10, 1st), which cannot be learnt from a few hours.",
         "Write numbers as words, as they are spoken.",
     )
 
@@ -236,6 +235,6 @@ def _acronyms(texts: Transcripts) -> Finding | None:
         details,
         f"{of(len(details), len(texts.clips))} with words in capitals, such as "
         + ", ".join(dict.fromkeys(list(details.values())[:4])),
-        "Abbreviations that are spelled out letter by letter sound like several words; a recogniser hears their names.",
+        "Abbreviations spelled out letter by letter sound like several words: the names of their letters.",
         "If they are spelled out when spoken, write them so (es em es); if they are spoken as words, leave them.",
     )

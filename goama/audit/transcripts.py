@@ -1,4 +1,4 @@
-"""The transcripts of a source, and the pieces of them that are no words: what all checks of text look at."""
+"""The transcripts of a source, and the parts of them that are no words: the input of all checks of text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from goama.audit.findings import ClipFacts, shortened
 
-# Brackets and what stands in them, or between two stars: [rires] (laughs) {bruit} <unk> *cough* （笑）.
+# Brackets with their content, and text between two asterisks: [rires] (laughs) {bruit} <unk> *cough* （笑）.
 ANNOTATION = re.compile(
     r"\[[^\[\]]{0,80}\]|\([^()]{0,80}\)|\{[^{}]{0,80}\}|<[^<>]{1,80}>|（[^（）]{0,80}）|【[^【】]{0,80}】"
     r"|(?<!\w)\*[^\s*](?:[^*]{0,38}[^\s*])?\*(?!\w)|(?<!\w)(?:xxx|XXX|yyy|www)(?![\w.])"
@@ -24,21 +24,23 @@ WORD = re.compile(r"[^\W\d_]+")
 
 @dataclass(frozen=True)
 class Transcripts:
-    """Clips with a text, and every character that occurs in one: a check for what does not occur is over at once."""
+    """Clips with a text, and every character that occurs in one: checks for other characters need not look further."""
 
     clips: Sequence[ClipFacts]
     characters: frozenset[str]
 
     @classmethod
     def of(cls, clips: Sequence[ClipFacts]) -> Transcripts:
+        """Those of the clips that have a text."""
         written = [clip for clip in clips if clip.text.strip()]
         return cls(written, frozenset(character for clip in written for character in set(clip.text)))
 
 
 def without_annotations(text: str) -> str:
+    """The text with a space in place of each annotation, address and markup."""
     return MARKUP.sub(" ", URL.sub(" ", ANNOTATION.sub(" ", text)))
 
 
 def around(text: str, needle: str) -> str:
-    """The word that holds the needle."""
+    """The first word that contains `needle`, shortened."""
     return shortened(next((word for word in text.split() if needle in word), needle), 30)

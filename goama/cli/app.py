@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,15 +38,15 @@ for _verb in (
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one sentence and status 2, a bug keeps its traceback."""
-    # Before torch is loaded: its threads wait a little and then sleep, fast alone and fair on a shared machine.
+    """Run the command line. A user's mistake gives one sentence and exit status 2; a bug keeps its traceback."""
+    # Set before torch is loaded. Its idle threads spin briefly, then sleep: fast alone, fair on a shared machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app(standalone_mode=True)
     except GoamaError as error:
         _fail(str(error))
     except OSError as error:
-        sentence = _surroundings(error)
+        sentence = sentence_for(error, sys.argv[1:])
         if sentence is None:
             raise
         _fail(sentence)
@@ -58,22 +60,56 @@ def _fail(sentence: str) -> None:
     sys.exit(2)
 
 
-def _surroundings(error: OSError) -> str | None:
-    """A sentence for the faults of disks and permissions; None for what may be a bug."""
-    where = error.filename or "the output"
-    return {
-        errno.ENOSPC: f"{where}: the disk is full; free some space (`goama doctor` shows it) and run the command again",
-        errno.EDQUOT: f"{where}: your disk quota is used up; free some space and run the command again",
-        errno.EFBIG: f"{where}: the file grew larger than the system allows; free some space or raise the limit",
-        errno.EACCES: f"{where}: no permission to write or read here; choose another place with -o",
-        errno.EPERM: f"{where}: the system does not allow this; choose another place with -o",
-        errno.EROFS: f"{where}: this file system is read-only; choose another place with -o",
-        errno.ENOENT: f"{where}: no such file or folder; check the path",
-        errno.EEXIST: f"{where}: a file of this name is in the way; choose another place with -o",
-        errno.ENOTDIR: f"{where}: a part of this path is a file, not a folder; choose another place with -o",
-        errno.EISDIR: f"{where}: this is a folder, a file is needed",
-        errno.ENAMETOOLONG: f"{where}: this name is too long for the file system",
-    }.get(error.errno or 0)
+_FULL_DISK = {
+    errno.ENOSPC: "the disk is full; free some space (`goama doctor` shows it) and run the command again",
+    errno.EDQUOT: "your disk quota is used up; free some space and run the command again",
+    errno.EFBIG: "the file grew larger than the system allows; free some space or raise the limit",
+}
+_NO_PERMISSION = {
+    errno.EACCES: "no permission to write or read here; choose another place with -o",
+    errno.EPERM: "the system does not allow this; choose another place with -o",
+    errno.EROFS: "this file system is read-only; choose another place with -o",
+}
+_WRONG_PATH = {
+    errno.ENOENT: "no such file or folder; check the path",
+    errno.EEXIST: "a file of this name is in the way; choose another place with -o",
+    errno.ENOTDIR: "a part of this path is a file, not a folder; choose another place with -o",
+    errno.EISDIR: "this is a folder, a file is needed",
+    errno.ENAMETOOLONG: "this name is too long for the file system",
+}
+
+
+def sentence_for(error: OSError, words: Sequence[str]) -> str | None:
+    """A sentence for an error that the user can mend; None for one that may be a bug.
+
+    words:  the command line, whose paths are the user's
+
+    A full disk is always the user's. Missing permission is, if the path is one of theirs, inside one or above one.
+    A wrong path is, if it is one of theirs or above one, or inside one that is wrong in the same way.
+    """
+    code, where = error.errno or 0, error.filename
+    if code in _FULL_DISK:
+        return f"{where or 'the output'}: {_FULL_DISK[code]}"
+    if not isinstance(where, str):
+        return None
+    values = [word.partition("=")[2] if word.startswith("-") else word for word in words]
+    given = [Path(value).absolute() for value in values if value]
+    path = Path(where.removesuffix(".partial").removesuffix(".old")).absolute()
+    at_or_above = any(own.is_relative_to(path) for own in given)
+    above = [own for own in given if path.is_relative_to(own)]
+    if code in _NO_PERMISSION and (at_or_above or above):
+        return f"{where}: {_NO_PERMISSION[code]}"
+    if code in _WRONG_PATH and (at_or_above or any(_errno_of(own) == code for own in above)):
+        return f"{where}: {_WRONG_PATH[code]}"
+    return None
+
+
+def _errno_of(path: Path) -> int | None:
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno
+    return None
 
 
 def _version(wanted: bool) -> None:

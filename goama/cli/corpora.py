@@ -27,6 +27,12 @@ def check(
     facts: Annotated[Path | None, typer.Option(help="Write what was measured of each clip to this JSONL file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page to look at and listen to, one HTML file.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 2 if there are errors.")] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoder to be trained, whose frames must suffice for the texts. [default: as `goama train` chooses]"
+        ),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="A trained model: also name clips whose text is probably not what is said.")
     ] = None,
@@ -57,9 +63,10 @@ def check(
             source=wanted.where,
             language=language,
             read_sound=not text_only,
+            encoder=encoder,
             recogniser=recogniser,
             model=str(model or ""),
-            progress=countdown(status, "checking", wanted.count(clips)),
+            progress=countdown(status, "checking", clips.count),
         )
     for line in lines(found):
         out.print(line, markup=False)
@@ -76,7 +83,7 @@ def check(
         out.print(f"report: {report}", markup=False)
     is_corpus = (Path(wanted.where) / CORPUS_FILE).is_file()
     if is_corpus:
-        next_command("train", wanted.where, "-o", "run")
+        next_command("train", wanted.where, "-o", "run", *([] if encoder is None else ["--encoder", encoder]))
     else:
         given = {"language": language, **wanted.options}
         next_command("prepare", wanted.where, *_as_typed(given), "-o", "corpus")
@@ -86,7 +93,7 @@ def check(
 
 
 def _require_writable(option: str, file: Path) -> None:
-    """Before hours of work are done for it, find out whether the file can be written."""
+    """Raises `GoamaError` when the file cannot be written, before hours of work are done for it."""
     if not file.parent.is_dir():
         raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
     if file.is_dir():
@@ -110,7 +117,7 @@ def _as_typed(options: Mapping[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _nothing_written() -> Iterator[None]:
-    """Says of a Ctrl-C that it left everything as it was."""
+    """On Ctrl-C, says that nothing was written, and exits with status 130."""
     try:
         yield
     except KeyboardInterrupt:
@@ -143,7 +150,7 @@ def prepare(
     ] = False,
 ) -> None:
     """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
-    from goama.corpus.prepare import by_reason
+    from goama.corpus.left_out import by_reason
     from goama.corpus.prepare import prepare as make_corpus
     from goama.corpus.split import SPLIT_BY
     from goama.model.shipped import small_encoder
@@ -168,7 +175,7 @@ def prepare(
                 seed=seed,
                 split_by=split_by,
                 replacements=replacements,
-                progress=countdown(status, "looking", wanted.count(clips)),
+                progress=countdown(status, "looking", clips.count),
             )
         print_dry_run(plan, out)
         if numbers is not None:
@@ -186,7 +193,7 @@ def prepare(
             split_by=split_by,
             replacements=replacements,
             overwrite=overwrite,
-            progress=countdown(status, "preparing", wanted.count(clips)),
+            progress=countdown(status, "preparing", clips.count),
         )
     for split, facts in made.corpus.about["splits"].items():
         out.print(f"{split:5}  {facts['clips']:5d} clips  {facts['seconds'] / 60:6.1f} min")

@@ -1,4 +1,4 @@
-"""`goama doctor`, `demo`, `voices`: what to begin with, without recordings of one's own."""
+"""`goama doctor`, `goama demo`, `goama voices`: first steps without recordings of your own."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def voices_get(
     left_out = sum(folder.left_out.values())
     if left_out:
         most = ", ".join(f"{count} {reason}" for reason, count in list(folder.left_out.items())[:3])
-        out.print(f"{left_out} recordings left out ({most}); all named in {output / 'left-out.jsonl'}", markup=False)
+        out.print(f"{left_out} recordings left out ({most}); all listed in {output / 'left-out.jsonl'}", markup=False)
     out.print(f"licence: {folder.voice.licence}; see {output / 'ATTRIBUTION.md'}", markup=False)
     next_command("prepare", output, "-o", "corpus")
 
 
 def doctor() -> None:
-    """Say what this machine has, what is missing, and the command that mends it."""
+    """Show what this machine has, what is missing, and how to fix it."""
     from goama.doctor import examine
 
     for line in examine():
@@ -68,7 +68,7 @@ def demo(
         typer.Option(help="What to fine-tune. [default: the starter where the package has it, else scratch]"),
     ] = None,
 ) -> None:
-    """The main job on real Dutch speech: fetch, prepare, train, evaluate, transcribe."""
+    """Fetch Dutch speech, prepare it, train, evaluate and transcribe, all in one command."""
     from goama.demo import run_demo
     from goama.model.shipped import small_encoder
 

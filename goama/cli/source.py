@@ -1,4 +1,4 @@
-"""What says how a source is read: the same options for every verb that takes one."""
+"""Options that say how a source is read, the same for every command that takes one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SOURCE = Annotated[
     str,
     typer.Argument(
         help="Folder (audiofolder, Common Voice, Kaldi, LJSpeech, ELAN, Praat, subtitles, parquet), one of their "
-        "files, a CSV, TSV, JSONL or XLSX table, or a Hub data set id."
+        "files, a CSV, TSV, JSONL, XLSX, XLS or ODS table, or a Hub data set id."
     ),
 ]
 _COLUMNS = {  # option: the column it names, in goama.sources.source.Columns
@@ -42,7 +42,7 @@ _OPTIONS: dict[str, Any] = {
         str | None, typer.Option(help="ELAN: which of several linked recordings to take; a name or a pattern.")
     ],
     "delimiter": Annotated[str | None, typer.Option(help="CSV: tab, comma, semicolon, pipe or a character.")],
-    "sheet": Annotated[str | None, typer.Option(help="XLSX: sheet to take.")],
+    "sheet": Annotated[str | None, typer.Option(help="XLSX, XLS, ODS: sheet to take.")],
     "audio_folder": Annotated[Path | None, typer.Option(help="Where the sound lies, if not in the source.")],
     "format_": Annotated[
         str | None, typer.Option("--format", help="What to read the source as, where it could be several.")
@@ -59,7 +59,7 @@ class WantedSource:
     options: dict[str, Any]
 
     def read(self) -> Source:
-        """Its clips; says what it was taken for. Raises `GoamaError` where it cannot be read."""
+        """The clips of the source; prints how it was read. Raises `GoamaError` where it cannot be read."""
         from goama.sources.source import Choices, Columns, read_source
 
         given = self.options
@@ -80,13 +80,9 @@ class WantedSource:
             out.print(note, markup=False)
         return clips
 
-    def count(self, clips: Source) -> int:
-        """The clips of a source on this machine, for the time left; 0 where counting would fetch them."""
-        return sum(1 for _ in clips) if Path(self.where).exists() else 0
-
 
 def takes_source(verb: Callable[..., None]) -> Callable[..., None]:
-    """On the command line, the verb's first parameter becomes SOURCE and the options above, after its own."""
+    """The command with SOURCE and the options above in place of its first parameter."""
 
     def command(source: str, **given: Any) -> None:
         options = {name: given.pop(name) for name in _OPTIONS}

@@ -40,8 +40,8 @@ def quiet_libraries() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def countdown(status: Callable[[str], None], what: str, total: int) -> Callable[[int], None]:
-    """Shows "checking, clip 12 of 400, 0:31 left"; `total` 0: not known."""
+def countdown(status: Callable[[str], None], what: str, total: int | None) -> Callable[[int], None]:
+    """Shows "checking, clip 12 of 400, 0:31 left"; `total` None: not known."""
     started = time.monotonic()
 
     def show(done: int) -> None:

@@ -7,7 +7,7 @@ CORPUS/train/*.flac
 CORPUS/normaliser.json        the rules that made `text` of `original_text`
 CORPUS/left-out.jsonl         every clip that is not here, and why
 
-`goama shard` writes a corpus whose sound lies in tar files instead, here or in object storage (shard.py).
+`goama shard` writes a corpus whose sound lies in tar files instead, here or in object storage (tar_shards.py).
 """
 
 from __future__ import annotations
@@ -74,10 +74,12 @@ class Corpus:
 
     @property
     def language(self) -> str | None:
+        """The language that picked its spelling rules; None where none was known."""
         return self.about["language"]
 
     @property
     def normaliser(self) -> Normaliser:
+        """The rules that made `text` of `original_text`."""
         return Normaliser.load(self.folder / NORMALISER_FILE)
 
     @property
@@ -90,9 +92,11 @@ class Corpus:
         return self.about["shards"]["sound_at"] or str(self.folder.resolve())
 
     def seconds(self, split: str) -> float:
+        """Seconds of sound in a split; 0 where it is empty."""
         return float(self.about["splits"].get(split, {}).get("seconds", 0.0))
 
     def clips(self, split: str) -> int:
+        """Number of clips in a split; 0 where it is empty."""
         return int(self.about["splits"].get(split, {}).get("clips", 0))
 
     def cuts(self, split: str) -> CutSet:

@@ -1,4 +1,4 @@
-"""`goama prepare --dry-run`: what would be made of a source, shown before it is; nothing is written."""
+"""`goama prepare --dry-run`: shows what `prepare` would make of a source; nothing is written."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from goama.corpus.corpus import SPLITS
-from goama.corpus.prepare import Kept, LeftOut, by_reason, decoded, judge, notes, why_none
-from goama.corpus.split import assign_splits
-from goama.errors import GoamaError
-from goama.interrupt import stop_requests
-from goama.sources.source import SourceClip
+from goama.corpus.left_out import LeftOut, by_reason
+from goama.corpus.select import CorpusOptions, select_clips
+from goama.sources.clip import SourceClip, count_of_clips
 from goama.text.changes import TextChanges, text_changes
 from goama.text.normaliser import REPLACE, Normaliser
 from goama.text.numbers import write_table
@@ -57,45 +55,26 @@ def dry_run(
     replacements: Sequence[Replacement] = (),
     progress: Callable[[int], None] | None = None,
 ) -> DryRun:
-    """Decode and judge every clip as `prepare` does. Raises `GoamaError` where that would."""
-    normaliser: Normaliser | None = None
-    kept: list[Kept] = []
-    left_out: list[LeftOut] = []
+    """What `prepare` would do with these arguments. Raises `GoamaError` where `prepare` would."""
+    selection = select_clips(clips, CorpusOptions(source, language, seed, split_by, replacements), progress=progress)
     texts: dict[str | None, list[str]] = defaultdict(list)
-    with stop_requests(lambda _: None, "") as stop_requested:
-        for number, (clip, audio) in enumerate(decoded(clips), start=1):
-            if stop_requested():
-                raise KeyboardInterrupt
-            language = language or clip.language
-            normaliser = normaliser or Normaliser.for_language(language).replacing(replacements)
-            result = judge(clip, audio, normaliser)
-            if isinstance(result, LeftOut):
-                left_out.append(result)
-            else:
-                kept.append(result)
-            if clip.text.strip() and not clip.fault:
-                texts[clip.language or language].append(clip.text)
-            if progress:
-                progress(number)
-    if normaliser is None or not kept:
-        raise GoamaError(f"{source}: no clip can be used ({why_none(left_out)})")
-    splits, how = assign_splits([k.unsplit for k in kept], seed, split_by)
-    seconds = dict.fromkeys(SPLITS, 0.0)
-    for split, k in zip(splits, kept, strict=True):
-        seconds[split] += k.seconds
+    for clip in selection.clips:
+        if clip.text.strip() and not clip.fault:
+            texts[clip.language or selection.language].append(clip.text)
+    seconds = {split: [kept.seconds for kept in selection.kept if kept.split == split] for split in SPLITS}
     return DryRun(
-        normaliser,
-        {spoken: text_changes(normaliser, written) for spoken, written in texts.items()},
-        _unused(normaliser, [text for written in texts.values() for text in written]),
-        {split: (splits.count(split), seconds[split]) for split in SPLITS},
-        how,
-        tuple(left_out),
-        notes(kept),
+        selection.normaliser,
+        {spoken: text_changes(selection.normaliser, written) for spoken, written in texts.items()},
+        _unused(selection.normaliser, [text for written in texts.values() for text in written]),
+        {split: (len(seconds[split]), sum(seconds[split])) for split in SPLITS},
+        selection.how,
+        selection.left_out,
+        selection.notes,
     )
 
 
 def _unused(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Replacement, ...]:
-    """Entries of the table that occur in no text: a slip in the table, most often."""
+    """Entries of the table that occur in no text, usually because of a mistake in the table."""
     if REPLACE not in normaliser.rules:
         return ()
     before = replace(normaliser, rules=normaliser.rules[: normaliser.rules.index(REPLACE)])
@@ -123,7 +102,7 @@ def write_numbers(plan: DryRun, path: Path) -> str:
 
 
 def print_dry_run(plan: DryRun, console: Console) -> None:
-    """Show it: rules with examples, characters, numbers, proposals, clips left out, splits."""
+    """Print rules with examples, characters, numbers, proposals, clips left out and splits."""
 
     def say(sentence: str = "", style: str | None = None) -> None:
         console.print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
@@ -151,7 +130,7 @@ def print_dry_run(plan: DryRun, console: Console) -> None:
     for note in plan.notes:
         say(note)
     if plan.left_out:
-        say(f"\n{_clips(len(plan.left_out))} would be left out", style="bold")
+        say(f"\n{count_of_clips(len(plan.left_out))} would be left out", style="bold")
         named = by_reason(plan.left_out)
         for _, sentence in named[:_LEFT_OUT_SHOWN]:
             say(f"  {sentence}")
@@ -195,7 +174,7 @@ def _say_proposals(changes: TextChanges, say: Callable[..., None]) -> None:
 
 
 def side_by_side(before: str, after: str) -> tuple[Text, Text]:
-    """Two lines, what goes in red and what comes in green, cut to the first change where they are long."""
+    """Two lines, deletions in red and insertions in green; long lines are cut to the first change."""
     opcodes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     changed = [(tag != "equal", slice(a, b), slice(c, d)) for tag, a, b, c, d in opcodes]
     return (
@@ -218,7 +197,7 @@ def _diff_line(text: str, sign: str, colour: str, pieces: Sequence[tuple[bool, s
 
 
 def visible(text: str) -> str:
-    """Spaces, marks and what has no shape, as something to see."""
+    """The text with spaces, combining marks and invisible characters made visible."""
 
     def shown(character: str) -> str:
         category = unicodedata.category(character)
@@ -234,7 +213,3 @@ def visible(text: str) -> str:
 
 def _named(character: str) -> str:
     return f"{visible(character)} ({unicodedata.name(character, 'no name').lower()})"
-
-
-def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"

@@ -3,73 +3,34 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from itertools import chain, islice
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from goama.corpus.corpus import CORPUS_FILE, CUTS_FILE, FORMAT, LEFT_OUT_FILE, NORMALISER_FILE, SPLITS, Corpus
 from goama.corpus.file_names import safe_stem, with_hash
-from goama.corpus.split import Unsplit, assign_splits
+from goama.corpus.left_out import LeftOut
+from goama.corpus.select import CorpusOptions, Kept, Selection, select_clips
 from goama.errors import GoamaError
-from goama.files import replace_folder
-from goama.interrupt import stop_requests
-from goama.sound.audio import SAMPLE_RATE, Audio, read_audio, write_flac
-from goama.sources.source import SourceClip
-from goama.text.changes import numbers_in
-from goama.text.normaliser import Normaliser
+from goama.files import folder_beside, write_json_lines
+from goama.sound.audio import SAMPLE_RATE, Audio
+from goama.sound.flac import write_flac
+from goama.sources.clip import SourceClip
 from goama.text.replacements import Replacement
-
-SHORTEST_S = 0.1
-LONGEST_S = 60.0
-SILENT_PEAK = 10 ** (-80 / 20)
-"""Of full scale: three steps of 16 bits. The faintest of 2850 clips of speech peaks at -23 dB."""
-
-_PLACE_IN_FILE = re.compile(r"(, tier .*|, [\d:.]+|[: ]\d+)$", re.DOTALL)
-_TRUNCATION_TOLERANCE_S = 0.25
-_AT_ONCE = 32  # clips decoded ahead of the writer: bounds memory, keeps the cores busy
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A clip that is not in the corpus."""
-
-    id: str
-    where: str
-    reason: str
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` made."""
+    """What `prepare` made.
+
+    notes: sentences about what was changed on the way in: rates converted, channels averaged.
+    """
 
     corpus: Corpus
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
-    """Sentences about what was changed on the way in: rates converted, channels mixed."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A clip that can be used, with its normalised text and the facts of its sound at 16 kHz."""
-
-    clip: SourceClip
-    text: str
-    seconds: float
-    samples: int
-    native_rate: int
-    native_channels: int
-    file: str = ""
-    """In its split's folder, once it is written."""
-
-    @property
-    def unsplit(self) -> Unsplit:
-        recording = str(self.clip.audio) if isinstance(self.clip.audio, Path) else None
-        return Unsplit(self.text, self.clip.speaker, self.seconds, self.clip.split, recording)
 
 
 def prepare(
@@ -86,8 +47,9 @@ def prepare(
 ) -> Prepared:
     """Decode, normalise, split and write a corpus; `progress` is called with the clips done so far.
 
-    `split_by` (speaker, recording or text) gives every clip a new split, whatever the source says; see
-    `assign_splits`. `replacements` are the user's own spelling rules, kept with the normaliser.
+    `language` picks the spelling rules; None: the one that most clips name. `split_by` (speaker, recording or text)
+    gives every clip a new split, whatever the source says; see `assign_splits`. `replacements` are the user's own
+    spelling rules, kept with the normaliser.
 
     The corpus is written beside its place and renamed at the end: a failure leaves what was there before.
     Raises `GoamaError` when `out` exists already, cannot be made, or no clip at all can be used, and `OSError`
@@ -96,40 +58,23 @@ def prepare(
     place = Path(out).resolve()
     source = source.encode("utf-8", errors="replace").decode("utf-8")
     _refuse_to_destroy(Path(out), place, Path(source), overwrite)
-    replaces = place.exists()
-    partial = place.with_name(place.name + ".partial")
-    try:
-        _make_folder(partial / "clips", Path(out))
-        normaliser: Normaliser | None = None
-        kept: list[Kept] = []
-        left_out: list[LeftOut] = []
+    if place.exists():
+        clips = _outside(place, clips, Path(out))
+    options = CorpusOptions(source, language, seed, split_by, replacements)
+    with folder_beside(place) as folder:
+        sounds = folder / "clips"
+        sounds.mkdir()
         taken: set[str] = set()
-        with stop_requests(lambda _: None, "") as stop_requested:  # or libsndfile swallows the Ctrl-C
-            for number, (clip, audio) in enumerate(decoded(clips), start=1):
-                if stop_requested():
-                    raise KeyboardInterrupt
-                if replaces and isinstance(clip.audio, Path) and clip.audio.resolve().is_relative_to(place):
-                    raise GoamaError(f"{out}: holds {clip.audio}, which the corpus is made of; choose another output")
-                language = language or clip.language
-                normaliser = normaliser or Normaliser.for_language(language).replacing(replacements)
-                result = judge(clip, audio, normaliser)
-                if isinstance(result, LeftOut):
-                    left_out.append(result)
-                elif isinstance(audio, Audio):  # of every clip that is kept
-                    file = _file_name(clip.id, taken)
-                    write_flac(partial / "clips" / file, audio.samples)
-                    kept.append(replace(result, file=file))
-                if progress:
-                    progress(number)
-        if not kept or normaliser is None:
-            raise GoamaError(f"{source}: no clip can be used ({why_none(left_out)})")
-        splits, how = assign_splits([k.unsplit for k in kept], seed, split_by)
-        about = _write(partial, kept, splits, how, left_out, normaliser, source, language)
-        replace_folder(partial, place)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return Prepared(Corpus(Path(out), about), tuple(left_out), notes(kept))
+
+        def store(clip: SourceClip, audio: Audio) -> str:
+            file = _file_name(clip.id, taken)
+            write_flac(sounds / file, audio.samples)
+            return file
+
+        selection = select_clips(clips, options, store=store, progress=progress)
+        about = _write(folder, selection, sounds, source)
+        shutil.rmtree(sounds)
+    return Prepared(Corpus(Path(out), about), selection.left_out, selection.notes)
 
 
 def _refuse_to_destroy(out: Path, place: Path, source: Path, overwrite: bool) -> None:
@@ -143,60 +88,16 @@ def _refuse_to_destroy(out: Path, place: Path, source: Path, overwrite: bool) ->
         raise GoamaError(f"{out}: is what the corpus is made of; choose another output")
 
 
-def _make_folder(folder: Path, out: Path) -> None:
-    """Make it and its parents anew; what a killed run left there goes."""
-    shutil.rmtree(folder.parent, ignore_errors=True)
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise GoamaError(f"{out}: cannot be made ({error.strerror}); choose another place with -o") from error
-
-
-def decoded(clips: Iterable[SourceClip]) -> Iterator[tuple[SourceClip, Audio | GoamaError]]:
-    """Each clip with its sound, or with what is wrong with it; decoding runs ahead on all cores."""
-
-    def decode(clip: SourceClip) -> Audio | GoamaError:
-        if clip.fault:
-            return GoamaError(clip.fault)
-        name = str(clip.audio) if isinstance(clip.audio, Path) else clip.where
-        cut_out = clip.duration if clip.offset is not None else None
-        try:
-            return read_audio(clip.audio, offset=clip.offset or 0.0, duration=cut_out, longest_s=LONGEST_S, name=name)
-        except GoamaError as error:
-            return error
-
-    stream = iter(clips)
-    with ThreadPoolExecutor() as pool:
-        while chunk := list(islice(stream, _AT_ONCE)):
-            yield from zip(chunk, pool.map(decode, chunk), strict=True)
-
-
-def judge(clip: SourceClip, audio: Audio | GoamaError, normaliser: Normaliser) -> Kept | LeftOut:
-    """Whether a clip can be used, and if not, why."""
-
-    def leave_out(reason: str) -> LeftOut:
-        return LeftOut(clip.id, clip.where, reason)
-
-    if clip.fault:
-        return leave_out(clip.fault)
-    if not clip.text.strip():
-        return leave_out("the transcript is empty")
-    text = normaliser(clip.text)
-    if not text:
-        return leave_out(f"nothing with a sound is left of the transcript {clip.text.strip()[:40]!r}")
-    if isinstance(audio, GoamaError):
-        return leave_out(str(audio))
-    if audio.seconds < SHORTEST_S:
-        return leave_out(f"{audio.seconds:.3f} s of sound: too short to hold speech (at least {SHORTEST_S} s)")
-    if abs(audio.samples).max() < SILENT_PEAK:
-        return leave_out("silent: there is nothing to hear; is it the right recording?")
-    if clip.offset is None and clip.duration and audio.seconds < clip.duration - _TRUNCATION_TOLERANCE_S:
-        return leave_out(f"truncated: {audio.seconds:.2f} s of the {clip.duration:.2f} s its manifest promises")
-    return Kept(clip, text, audio.seconds, len(audio.samples), audio.native_rate, audio.native_channels)
+def _outside(place: Path, clips: Iterable[SourceClip], out: Path) -> Iterator[SourceClip]:
+    """The clips; raises `GoamaError` at one whose sound lies in the folder that will be replaced."""
+    for clip in clips:
+        if isinstance(clip.audio, Path) and clip.audio.resolve().is_relative_to(place):
+            raise GoamaError(f"{out}: holds {clip.audio}, which the corpus is made of; choose another output")
+        yield clip
 
 
 def _file_name(clip_id: str, taken: set[str]) -> str:
-    """A name of its own, also where the file system does not tell `A` from `a`."""
+    """A name that no other clip has, also on file systems where `A` and `a` are the same."""
     stem = safe_stem(clip_id)
     if stem.casefold() in taken:
         stem = with_hash(stem, clip_id)
@@ -204,44 +105,36 @@ def _file_name(clip_id: str, taken: set[str]) -> str:
     return stem + ".flac"
 
 
-def _write(
-    folder: Path,
-    kept: list[Kept],
-    splits: list[str],
-    split_by: str,
-    left_out: list[LeftOut],
-    normaliser: Normaliser,
-    source: str,
-    language: str | None,
-) -> dict:
-    by_split = {split: [k for k, s in zip(kept, splits, strict=True) if s == split] for split in SPLITS}
+def _write(folder: Path, selection: Selection, sounds: Path, source: str) -> dict[str, Any]:
+    """Write all files of the corpus and move the sound of its clips there; returns what corpus.json says."""
+    language = selection.language
+    by_split = {split: [kept for kept in selection.kept if kept.split == split] for split in SPLITS}
     for split, members in by_split.items():
         if members:
-            _write_split(folder / split, members, folder / "clips", language)
-    (folder / "clips").rmdir()
+            _write_split(folder / split, members, sounds, language)
     _write_cuts(folder / CUTS_FILE, by_split, language)
-    normaliser.save(folder / NORMALISER_FILE)
-    _write_lines(folder / LEFT_OUT_FILE, (asdict(entry) for entry in left_out))
+    selection.normaliser.save(folder / NORMALISER_FILE)
+    write_json_lines(folder / LEFT_OUT_FILE, (asdict(entry) for entry in selection.left_out))
     about = {
         "format": FORMAT,
         "source": source,
         "language": language,
-        "split_by": split_by,
+        "split_by": selection.how,
         "splits": {
-            split: {"clips": len(members), "seconds": round(sum(k.seconds for k in members), 2)}
+            split: {"clips": len(members), "seconds": round(sum(kept.seconds for kept in members), 2)}
             for split, members in by_split.items()
         },
-        "left_out": len(left_out),
+        "left_out": len(selection.left_out),
     }
     (folder / CORPUS_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return about
 
 
-def _write_split(folder: Path, members: list[Kept], clips: Path, language: str | None) -> None:
+def _write_split(folder: Path, members: list[Kept], sounds: Path, language: str | None) -> None:
     folder.mkdir()
     for member in members:
-        (clips / member.file).rename(folder / member.file)
-    _write_lines(
+        (sounds / member.file).rename(folder / member.file)
+    write_json_lines(
         folder / "metadata.jsonl",
         (
             {
@@ -256,12 +149,6 @@ def _write_split(folder: Path, members: list[Kept], clips: Path, language: str |
             for member in members
         ),
     )
-
-
-def _write_lines(path: Path, rows: Iterable[dict]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | None) -> None:
@@ -296,50 +183,3 @@ def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | Non
         )
 
     CutSet.from_cuts(cut(member, split) for split, members in by_split.items() for member in members).to_file(path)
-
-
-def why_none(left_out: list[LeftOut]) -> str:
-    """Where no clip can be used: the first and its reason."""
-    if not left_out:
-        return "the source is empty"
-    first = left_out[0]
-    others = f", and {len(left_out) - 1} more were left out" if len(left_out) > 1 else ""
-    return f"{first.id}, {first.where}: {first.reason}{others}"
-
-
-def by_reason(left_out: Iterable[LeftOut]) -> list[tuple[int, str]]:
-    """(clips, what to say of them): those of one file and one reason, such as a missing recording, together."""
-    members: dict[tuple[str, str], list[LeftOut]] = {}
-    for entry in left_out:
-        file = _PLACE_IN_FILE.sub("", entry.where)
-        members.setdefault((file, entry.reason), []).append(entry)
-    return [
-        (len(those), f"{those[0].id} ({those[0].where}): {reason}")
-        if len(those) == 1
-        else (len(those), f"{len(those)} clips, the first {those[0].id} ({those[0].where}): {reason}")
-        for (_, reason), those in members.items()
-    ]
-
-
-def notes(kept: list[Kept]) -> tuple[str, ...]:
-    """What was changed on the way in, and what was left as it is though somebody must decide it."""
-    notes = []
-    resampled = Counter(k.native_rate for k in kept if k.native_rate != SAMPLE_RATE)
-    for rate, count in sorted(resampled.items()):
-        quality = ": telephone quality, nothing above 4 kHz" if rate <= 8000 else ""
-        notes.append(f"{_clips(count)} converted from {rate} Hz to {SAMPLE_RATE} Hz{quality}")
-    mixed = sum(k.native_channels > 1 for k in kept)
-    if mixed:
-        notes.append(f"{_clips(mixed)} had more than one channel; the channels were averaged")
-    with_numbers = [numbers for k in kept if (numbers := numbers_in(k.text))]
-    if with_numbers:
-        frequent = ", ".join(number for number, _ in Counter(chain.from_iterable(with_numbers)).most_common(5))
-        notes.append(
-            f"{_clips(len(with_numbers))} with numbers in digits ({frequent}, …), which nobody has said how to speak: "
-            "--dry-run --numbers TABLE.tsv makes a table of their words, --replace TABLE.tsv uses it"
-        )
-    return tuple(notes)
-
-
-def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"

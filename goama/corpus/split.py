@@ -1,4 +1,4 @@
-"""Clips get a split: whole speakers, recordings or sentences go to train, dev or test, always the same way."""
+"""Splits clips into train, dev and test by whole speakers, recordings or sentences, deterministically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DURATION_BINS = 10
 
 @dataclass(frozen=True)
 class Unsplit:
-    """What splitting looks at; `recording` is the file that the clip was cut out of."""
+    """The facts of a clip that its split depends on; `recording`: the file that the clip was cut from."""
 
     text: str
     speaker: str | None
@@ -37,8 +37,8 @@ class Unsplit:
 def assign_splits(clips: Sequence[Unsplit], seed: int = 0, by: str | None = None) -> tuple[list[str], str]:
     """A split for each clip, and one sentence that says how they were chosen.
 
-    With `by`, one of `SPLIT_BY`, every clip gets a new one: no speaker, recording or sentence is in two splits,
-    and of many such choices that is taken whose clips in dev and test are as long as all clips are.
+    With `by`, one of `SPLIT_BY`, every clip gets a new split: no speaker, recording or sentence is in two splits. Of up
+    to 200 candidates, the one is taken whose dev and test durations best match the corpus.
 
     Without, splits that the source gives are kept; only a missing dev split is taken out of train. A source where
     all is train gives none. Otherwise whole speakers are kept together when there are at least eight and none
@@ -81,7 +81,7 @@ def _held_out(clips: Sequence[Unsplit], shares: dict[str, float], seed: int) -> 
 
 
 def _why_not_apart(clips: Sequence[Unsplit], kind: str, shares: dict[str, float], seed: int) -> str:
-    """Why no choice of whole recordings makes splits of the wished sizes."""
+    """Why whole recordings cannot be assigned to splits of the right sizes, as a part of a sentence."""
     recordings = [f"clip {index}" if clip.recording is None else clip.recording for index, clip in enumerate(clips)]
     seconds: dict[str, float] = defaultdict(float)
     for clip, recording in zip(clips, recordings, strict=True):
@@ -95,7 +95,7 @@ def _why_not_apart(clips: Sequence[Unsplit], kind: str, shares: dict[str, float]
 
 
 def _sizes_fit(clips: Sequence[Unsplit], splits: Sequence[str], shares: dict[str, float]) -> bool:
-    """Whether every held-out split came out near its share: a few long tapes cannot be parted so."""
+    """Whether every held-out split is near its share of the speech; a few long tapes cannot be split so."""
     seconds: dict[str, float] = defaultdict(float)
     for clip, split in zip(clips, splits, strict=True):
         seconds[split] += clip.seconds
@@ -104,7 +104,7 @@ def _sizes_fit(clips: Sequence[Unsplit], splits: Sequence[str], shares: dict[str
 
 
 def _kept_with_their_recordings(clips: Sequence[Unsplit], names: Sequence[str]) -> list[str]:
-    """One name for all that hangs together by name or recording: the first of its names in the alphabet."""
+    """One group name for all clips connected by name or recording: the first of their names in the alphabet."""
     return _joined(names, [index if clip.recording is None else clip.recording for index, clip in enumerate(clips)])
 
 
@@ -157,7 +157,7 @@ def _speaker_groups(clips: Sequence[Unsplit]) -> list[str]:
 
 
 def _recording_groups(clips: Sequence[Unsplit]) -> list[str]:
-    """A clip that says nothing of its recording is one of its own."""
+    """Groups by recording; a clip without one is a group of its own."""
     members: dict[Hashable, list[str]] = defaultdict(list)
     keys: list[Hashable] = [index if clip.recording is None else clip.recording for index, clip in enumerate(clips)]
     for clip, key in zip(clips, keys, strict=True):
@@ -179,7 +179,7 @@ _GROUPS: dict[str, Callable[[Sequence[Unsplit]], list[str]]] = {
 
 
 def _unlikeness(clips: Sequence[Unsplit], shares: dict[str, float]) -> Callable[[Sequence[str]], float]:
-    """How far the held-out splits are from the whole: in the durations of their clips, and from the size wished."""
+    """Distance of the held-out splits from the corpus in clip durations, and from their shares of the speech."""
     ordered = sorted(clip.seconds for clip in clips)
     edges = [ordered[len(ordered) * n // _DURATION_BINS] for n in range(1, _DURATION_BINS)]
     bins = [sum(clip.seconds >= edge for edge in edges) for clip in clips]

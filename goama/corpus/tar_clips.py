@@ -24,6 +24,7 @@ _TRIES = 3
 
 
 def in_shard(cut: MonoCut) -> bool:
+    """Whether the sound of a clip lies in a shard, not in a file of its own."""
     return SHARD in (cut.custom or {})
 
 

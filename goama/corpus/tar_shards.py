@@ -77,7 +77,7 @@ def shard(
 
 
 def _write_sound(corpus: Corpus, split: str, folder: Path, clips_in_a_shard: int) -> Iterator[MonoCut]:
-    """Write the split's shards as lhotse's SharWriter does, but without coding the sound anew; yields what it wrote."""
+    """Write the split's shards as lhotse's SharWriter does, but do not encode the sound again; yields the cuts."""
     from lhotse.shar.utils import to_shar_placeholder
     from lhotse.shar.writers import JsonlShardWriter, TarWriter
     from lhotse.utils import fastcopy

@@ -1,4 +1,4 @@
-"""A model and a split of a corpus become an evaluation: each clip is recognised once, and only its score is kept."""
+"""Evaluation of a model on a split: each clip is recognised and scored once; logits are not kept."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Evaluation:
     clips: tuple[ClipScore, ...]
 
     def worst(self, count: int = 10) -> list[ClipScore]:
-        """The clips with the most character errors, most errors first."""
+        """The clips with the most character errors, worst first."""
         return sorted(self.clips, key=lambda clip: (-clip.character_errors, clip.id))[:count]
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,9 +63,9 @@ def evaluate(
     model: Path | str = "",
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """The evaluation of a recogniser, decoding greedily, on a split; `progress` gets the number of clips done so far.
+    """The evaluation of a recogniser on a split, with greedy decoding.
 
-    Raises `GoamaError` when the split has no clips or its sound cannot be read.
+    `progress` is called with the number of clips done. Raises `GoamaError` if the split is empty or audio is missing.
     """
     corpus.require_sound(split)
     cuts = corpus.cuts(split)
@@ -96,10 +96,10 @@ def score_batches(
     rank: int = 0,
     world_size: int = 1,
 ) -> Iterator[ClipScore]:
-    """The score of each cut, recognised in batches of 60 s; of several processes each gets its share of the batches.
+    """Yields the score of each clip, recognised in batches of 60 s; with several processes, of this rank's batches.
 
-    The reference, and the labels of the loss, are the cut's text after `normalise`. Raises `GoamaError` when the sound
-    of a cut cannot be read.
+    The reference, and the labels of the loss, are the clip's text after `normalise`. Raises `GoamaError` if a clip
+    cannot be read.
     """
     for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S, rank=rank, world_size=world_size):
         recognised = emissions(network, front_end, batch.waveforms, precision=precision)

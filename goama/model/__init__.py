@@ -1,1 +1,1 @@
-"""An encoder under a CTC head: loading, what of it learns, the plain transformers folder."""
+"""Encoders under a CTC head: loading from folders and the Hub, trainable parameters, model folders."""

@@ -1,7 +1,7 @@
-"""The layers of Wav2Vec2-BERT that goama computes its own way; names and weights stay those of transformers.
+"""goama's own implementation of some layers of Wav2Vec2-BERT; names and weights stay those of transformers.
 
-Attention with clipped relative distances, without a (T, T, head size) table; the convolution module without
-transpositions; and an adapter that padding cannot reach.
+Attention with clipped relative distances that needs no (T, T, head size) table, a convolution module without
+transpositions, and an adapter whose output does not depend on padding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from goama.model.convolution import Convolution
 
 
 def install(network: Wav2Vec2BertForCTC) -> None:
-    """Give the network goama's layers in place; parameters, state dict and saved files do not change."""
+    """Replace layers of the network by goama's, in place; parameters, state dict and saved files do not change."""
     for layer in network.wav2vec2_bert.encoder.layers:
         if layer.self_attn.position_embeddings_type == "relative_key":
             layer.self_attn.__class__ = RelativeKeyAttention
@@ -33,7 +33,7 @@ def install(network: Wav2Vec2BertForCTC) -> None:
 
 
 def pooled_length(frames: torch.Tensor, kernel_size: int, stride: int) -> torch.Tensor:
-    """Frames that one adapter layer makes of `frames`, any integer shape."""
+    """Frames that one adapter layer makes of `frames`, integers of any shape."""
     return torch.div(frames + 2 * (kernel_size // 2) - kernel_size, stride, rounding_mode="floor") + 1
 
 
@@ -55,7 +55,7 @@ class RelativeKeyAttention(Wav2Vec2BertSelfAttention):
 
         query, key, value = heads(self.linear_q), heads(self.linear_k), heads(self.linear_v)
         dropout = self.dropout.p if self.training else 0.0
-        # torch's fused attention is the fastest on GPUs, and on CPUs in float32 where no gradient is wanted
+        # torch's fused attention is the fastest on GPUs, and on CPUs in float32 without a gradient
         if query.device.type == "cpu" and (query.requires_grad or query.dtype != torch.float32):
             embedding = self.distance_embedding.weight.to(query.dtype)
             left = self.left_max_position_embeddings
@@ -83,7 +83,7 @@ class RelativeKeyAttention(Wav2Vec2BertSelfAttention):
 
 
 class PaddingProofAdapter(Wav2Vec2BertAdapter):
-    """The stack of adapter layers, each given the mask of its own frame rate."""
+    """The stack of adapter layers; each gets the mask at its own frame rate."""
 
     def forward(self, hidden_states, attention_mask=None, **kwargs):
         """hidden_states (B, T, hidden), attention_mask (B, T) or None -> (B, T', output hidden)."""
@@ -100,10 +100,10 @@ class PaddingProofAdapter(Wav2Vec2BertAdapter):
 
 
 class PaddingProofAdapterLayer(Wav2Vec2BertAdapterLayer):
-    """The stride-2 adapter layer whose convolutions see zeros beyond a clip's end, as they do in a batch of one.
+    """The stride-2 adapter layer, with zeros beyond a clip's end as in a batch of one.
 
-    The original lets its kernel reach one padded frame that the layer norm has made non-zero, so that the
-    last logits of a clip depend on the clips beside it.
+    In the original the kernel covers one frame of padding that the layer norm has made non-zero, so the last logits of
+    a clip depend on the other clips of the batch.
     """
 
     def forward(self, hidden_states, attention_mask=None, sub_sampled_lengths=None, **kwargs):

@@ -1,14 +1,15 @@
-"""The README.md of a model folder: a Hugging Face model card with what is known of the model."""
+"""The README.md of a model folder: a Hugging Face model card with metadata, origin, score and recipe."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
 
 from goama import __version__
 
+_TASK = "automatic-speech-recognition"
 _NAMES = {
     "wav2vec2-bert": "Wav2Vec2-BERT",
     "wav2vec2": "wav2vec 2.0",
@@ -30,29 +31,34 @@ def model_card(
     recipe_toml: str,
     source: str,
 ) -> str:
-    """Markdown with the Hub's metadata block; `architecture` is transformers' model type, `dev_cer` a fraction."""
-    metadata: dict[str, Any] = {
-        "library_name": "transformers",
-        "pipeline_tag": "automatic-speech-recognition",
-        "tags": f"[goama, {architecture}, ctc]",
-    }
-    if languages:
-        metadata["language"] = json.dumps(
-            languages[0] if len(languages) == 1 else list(languages)
-        )  # YAML's no is false
-    if encoder.count("/") == 1 and not Path(encoder).exists():  # a Hub id
-        metadata["base_model"] = encoder
-    header = "\n".join(f"{key}: {value}" for key, value in metadata.items())
+    """The card as Markdown with the Hub's metadata in front.
+
+    encoder:       Hub id or folder of the encoder that was fine-tuned
+    architecture:  its model type in transformers
+    dev_cer:       CER of the dev split at this step, 0 to 1; None if it was not evaluated
+    recipe_toml:   the run's recipe
+    source:        what the corpora were made of
+    """
+    title = "Speech recogniser" + (f" for {', '.join(languages)}" if languages else "")
+    metadata = ModelCardData(
+        library_name="transformers",
+        pipeline_tag=_TASK,
+        tags=["goama", architecture, "ctc"],
+        language=(languages[0] if len(languages) == 1 else list(languages)) if languages else None,
+        base_model=encoder if encoder.count("/") == 1 and not Path(encoder).exists() else None,
+        model_name=None if dev_cer is None else title,
+        eval_results=None if dev_cer is None else [_dev_result(dev_cer, source)],
+    )
     results = (
         f"Dev split, greedy: CER {100 * dev_cer:.1f} % (step {step}).\n"
         if dev_cer is not None
         else f"Not evaluated at this step ({step}); the best model of the run is.\n"
     )
     return f"""---
-{header}
+{metadata.to_yaml()}
 ---
 
-# Speech recogniser{f" for {', '.join(languages)}" if languages else ""}
+# {title}
 
 A {_NAMES[architecture]} encoder ({encoder}) fine-tuned with CTC on {60 * train_hours:.0f} minutes of transcribed speech
 ({source}), made with goama {__version__}. Logits are {frame_shift_ms:.0f} ms apart.
@@ -74,3 +80,15 @@ Text is normalised by the rules in `normaliser.json`; clean references with them
 {recipe_toml.strip()}
 ```
 """
+
+
+def _dev_result(dev_cer: float, source: str) -> EvalResult:
+    return EvalResult(
+        task_type=_TASK,
+        dataset_type="audiofolder",
+        dataset_name=source,
+        dataset_split="dev",
+        metric_type="cer",
+        metric_name="CER (%)",
+        metric_value=round(100 * dev_cer, 1),
+    )

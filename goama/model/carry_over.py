@@ -6,15 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from goama.errors import GoamaError
 from goama.text.vocabulary import Vocabulary
-
-_WEIGHTS = "model.safetensors"
-_TOKENIZER_FILES = ("vocab.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 @dataclass(frozen=True)
@@ -28,109 +27,132 @@ class CarriedOver:
     """MMS: attention adapters that start anew, because the checkpoint has none for any of the languages."""
 
 
-def carry_over(encoder: str, network: PreTrainedModel, vocabulary: Vocabulary, languages: Sequence[str]) -> CarriedOver:
-    """Fill what the checkpoint knows of `vocabulary` into the network's fresh head, for folders and Hub ids.
+@dataclass(frozen=True)
+class _Head:
+    """The rows of a checkpoint's CTC head: weight (V, hidden), bias (V,), and the vocabulary that numbers them."""
 
-    An MMS checkpoint holds a vocabulary, a head and small attention adapters for each of its languages; of the first
-    of `languages` that it has, they are loaded. If it has none, the adapters are made new: those in its main file
-    are another language's. Raises `GoamaError` for an adapter file that cannot be read.
+    weight: torch.Tensor
+    bias: torch.Tensor
+    vocabulary: Vocabulary
+
+
+def carry_over(folder: Path, network: PreTrainedModel, vocabulary: Vocabulary, languages: Sequence[str]) -> CarriedOver:
+    """What of a checkpoint's folder has been copied into the network, whose head is fresh and of `vocabulary`.
+
+    The head's rows of characters that both vocabularies have. An MMS checkpoint holds a vocabulary, a head and small
+    attention adapters for each of its languages: those of the first of `languages` that it has are taken. If it has
+    none, the adapters are made new, since those in its main file are another language's.
+
+    Raises `GoamaError` for a vocabulary or an adapter file that cannot be read.
     """
-    folder = _folder(encoder, languages)
-    if folder is None or not (folder / "vocab.json").is_file():
+    if not (folder / "vocab.json").is_file():
         return CarriedOver()
-    ids = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    ids = _read_ids(folder / "vocab.json")
     if not any(isinstance(value, dict) for value in ids.values()):
-        return CarriedOver(_carry_over_head(network, vocabulary, folder, folder / _WEIGHTS, None))
+        return CarriedOver(_copy_rows(_head_in_folder(folder), network, vocabulary))
     for language in languages:
-        adapter = folder / _adapter_file(language)
-        if adapter.is_file() and language in ids:
-            _load_adapter(network, adapter)
-            return CarriedOver(_carry_over_head(network, vocabulary, folder, adapter, language), language)
+        if (folder / adapter_file(language)).is_file() and language in ids:
+            head = _load_adapter(folder, network, language)
+            return CarriedOver(_copy_rows(head, network, vocabulary), language)
     return CarriedOver(renewed=_renew_adapters(network))
 
 
-def _folder(encoder: str, languages: Sequence[str]) -> Path | None:
-    """The checkpoint's folder; of a Hub id, its copy on this machine with the files that are needed here."""
-    if Path(encoder).is_dir():
-        return Path(encoder)
-    from huggingface_hub import snapshot_download
-
-    wanted = [*_TOKENIZER_FILES, _WEIGHTS, *map(_adapter_file, languages)]
-    try:
-        return Path(snapshot_download(encoder, allow_patterns=wanted))
-    except OSError:  # the weights came from a cache that has no more than them
-        return None
-
-
-def _adapter_file(language: str) -> str:
+def adapter_file(language: str) -> str:
+    """The name of the file in which an MMS checkpoint has a language's adapter and head."""
     return f"adapter.{language}.safetensors"
 
 
-def _carry_over_head(
-    network: PreTrainedModel, vocabulary: Vocabulary, folder: Path, weights: Path, language: str | None
-) -> int:
-    """Copy the old head's rows of blank, delimiter and shared characters; the number of characters copied.
+def _read_ids(path: Path) -> dict[str, Any]:
+    advice = "copy it again from the model's source, or remove it to begin with a new head"
+    try:
+        ids = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GoamaError(f"{path}: this vocabulary cannot be read ({error}); {advice}") from error
+    if not isinstance(ids, dict):
+        raise GoamaError(f"{path}: this vocabulary is no JSON object of tokens and their ids; {advice}")
+    return ids
 
-    A character that the old head knows only as a capital takes the capital's row: case has no sound.
-    """
+
+def _vocabulary(folder: Path, language: str | None = None) -> Vocabulary | None:
+    """The checkpoint's vocabulary; None where it is not of characters, as that of Whisper's decoder."""
+    try:
+        return Vocabulary.load(folder, language)
+    except GoamaError:
+        return None
+
+
+def _head_in_folder(folder: Path) -> _Head | None:
+    """The CTC head in the main weight file; None where there is none that can be used."""
     from safetensors import safe_open
 
-    try:
-        old = Vocabulary.load(folder, language)
-    except GoamaError:  # not a character vocabulary: nothing to share
-        return 0
-    if not weights.is_file():
-        return 0
+    weights, vocabulary = folder / "model.safetensors", _vocabulary(folder)
+    if vocabulary is None or not weights.is_file():
+        return None
     with safe_open(weights, framework="pt") as file:
         if not {"lm_head.weight", "lm_head.bias"} <= set(file.keys()):
-            return 0
-        old_weight, old_bias = file.get_tensor("lm_head.weight"), file.get_tensor("lm_head.bias")
-    if old_weight.shape[1] != network.lm_head.weight.shape[1]:
+            return None
+        return _Head(file.get_tensor("lm_head.weight"), file.get_tensor("lm_head.bias"), vocabulary)
+
+
+def _copy_rows(head: _Head | None, network: PreTrainedModel, vocabulary: Vocabulary) -> int:
+    """Copy the rows of blank, delimiter and shared characters into the network's head; the number of characters.
+
+    A character that the old head has only as a capital takes the capital's row, since case has no sound.
+    """
+    if head is None or head.weight.shape[1] != network.lm_head.weight.shape[1]:
         return 0
+    old = head.vocabulary
     old_units = set(old.units)
-    old_ids = {unit: id for id, unit in enumerate(old.tokens[: len(old_weight)]) if unit in old_units}
+    old_ids = {unit: id for id, unit in enumerate(old.tokens[: len(head.weight)]) if unit in old_units}
     rows = {vocabulary.blank_id: old.blank_id, vocabulary.delimiter_id: old.delimiter_id}
-    known_units = 0
+    characters = 0
     for new_id, unit in enumerate(vocabulary.tokens):
         old_id = old_ids.get(unit, old_ids.get(unit.upper()))
         if unit in vocabulary.units and old_id is not None:
             rows[new_id] = old_id
-            known_units += 1
+            characters += 1
     with torch.no_grad():
         for new_id, old_id in rows.items():
-            network.lm_head.weight[new_id] = old_weight[old_id].float()
-            network.lm_head.bias[new_id] = old_bias[old_id].float()
-    return known_units
+            network.lm_head.weight[new_id] = head.weight[old_id].float()
+            network.lm_head.bias[new_id] = head.bias[old_id].float()
+    return characters
 
 
-def _load_adapter(network: PreTrainedModel, path: Path) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _load_adapter(folder: Path, network: PreTrainedModel, language: str) -> _Head | None:
+    """Load a language's attention adapters into the network; the head of that language.
 
+    transformers also replaces the network's head by the language's, so ours is put back.
+    """
+    path = folder / adapter_file(language)
+    fresh: nn.Module = network.lm_head
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
+        network.load_adapter(language, use_safetensors=True, local_files_only=True)
+    except OSError as error:
         raise GoamaError(f"{path}: this adapter cannot be read ({error}); copy it again from the model's source") from (
             error
         )
-    ours = {name: value for name, value in network.named_parameters() if ".adapter_layer." in name}
-    theirs = {name: value for name, value in tensors.items() if ".adapter_layer." in name}
-    if ours.keys() != theirs.keys() or any(ours[name].shape != theirs[name].shape for name in ours):
-        raise GoamaError(f"{path}: its weights are not those of this network's adapters; are they of one checkpoint?")
-    with torch.no_grad():
-        for name, parameter in ours.items():
-            parameter.copy_(theirs[name])
+    except (ValueError, RuntimeError) as error:  # other names, other sizes
+        raise GoamaError(
+            f"{path}: its weights are not those of this network's adapters; are they of one checkpoint?"
+        ) from error
+    loaded, network.lm_head = network.lm_head, fresh
+    network.config.vocab_size = fresh.out_features
+    vocabulary = _vocabulary(folder, language)
+    return None if vocabulary is None else _Head(loaded.weight.detach(), loaded.bias.detach(), vocabulary)
 
 
 def _renew_adapters(network: PreTrainedModel) -> tuple[str, ...]:
-    """Initialise attention adapters as the MMS recipe does; the names of their modules."""
+    """Initialise attention adapters as the MMS recipe does; the names of their modules.
+
+    transformers' `init_adapter_layers` leaves them as they are (5.23): it initialises the head alone.
+    """
     renewed = []
     for name, module in network.named_modules():
         if ".adapter_layer." in name:
-            if isinstance(module, torch.nn.Linear):
-                torch.nn.init.normal_(module.weight, std=network.config.initializer_range)
-                torch.nn.init.zeros_(module.bias)
-            elif isinstance(module, torch.nn.LayerNorm):
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=network.config.initializer_range)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.LayerNorm):
                 module.reset_parameters()
             if next(module.parameters(recurse=False), None) is not None:
                 renewed.append(name)

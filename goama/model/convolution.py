@@ -1,4 +1,4 @@
-"""The convolution module of Wav2Vec2-BERT with channels last throughout, as matrix products want them."""
+"""The convolution module of Wav2Vec2-BERT with channels last throughout, the layout that matrix products need."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.nn import functional
 from transformers.models.wav2vec2_bert.modeling_wav2vec2_bert import Wav2Vec2BertConvolutionModule
 
 _BLOCK = 32
-"""Frames to a block in `_kernel_gradient`: about as many as the kernel's 31, so that half of each product is of use."""
+"""Frames per block in `_kernel_gradient`; about the kernel's width of 31, so that half of each product is used."""
 
 
 class Convolution(Wav2Vec2BertConvolutionModule):
-    """Transformers' module without its transpositions; a kernel of one frame is a linear layer. Same result."""
+    """The same result as transformers' module, without transpositions; a kernel of one frame is a linear layer."""
 
     def forward(self, hidden_states, attention_mask=None):
         """hidden_states (B, T, hidden), attention_mask (B, T) or None -> (B, T, hidden)."""
@@ -28,7 +28,7 @@ class Convolution(Wav2Vec2BertConvolutionModule):
         return self.dropout(functional.linear(states, self.pointwise_conv2.weight.squeeze(-1)))
 
     def _depthwise(self, states: torch.Tensor) -> torch.Tensor:
-        """Each channel with its own kernel, which ends at the frame that it makes: (B, T, hidden), same shape again."""
+        """Causal depthwise convolution, (B, T, hidden) -> (B, T, hidden)."""
         convolution: nn.Conv1d = self.depthwise_conv
         if states.device.type == "cpu":
             return _CausalDepthwise.apply(states, convolution.weight.to(states.dtype).squeeze(1))
@@ -37,9 +37,9 @@ class Convolution(Wav2Vec2BertConvolutionModule):
 
 
 class _CausalDepthwise(torch.autograd.Function):
-    """(B, T, C) with kernels (C, K), each frame and the K - 1 before it; the gradient of the kernels is goama's own.
+    """states (B, T, C) and kernels (C, K): each output frame is computed from its frame and the K - 1 before it.
 
-    oneDNN is fast forwards with channels last, and slow at that gradient: three times as slow as this.
+    With channels last, oneDNN is fast in the forward pass, but three times as slow as this at the kernels' gradient.
     """
 
     @staticmethod
@@ -58,7 +58,7 @@ class _CausalDepthwise(torch.autograd.Function):
 
 
 def _correlate(states: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
-    """(B, T + K - 1, C) with (C, K) -> (B, T, C), every channel by itself."""
+    """(B, T + K - 1, C) and (C, K) -> (B, T, C), each channel on its own."""
     image = states.transpose(1, 2).unsqueeze(2)  # (B, C, 1, T), channels last in memory
     return functional.conv2d(image, kernels[:, None, None, :], groups=len(kernels)).squeeze(2).transpose(1, 2)
 
@@ -66,16 +66,16 @@ def _correlate(states: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
 def _kernel_gradient(padded: torch.Tensor, gradient: torch.Tensor, width: int) -> torch.Tensor:
     """Sums over all frames of `padded[t + k] * gradient[t]` for each channel and k, (C, K).
 
-    Both (B, T + K - 1, C). The zeros at the end of each clip's gradient keep clips apart, so that all are one long
-    clip. A block's frames times those of its surroundings is a matrix product, whose diagonals belong to one k each.
+    Both (B, T + K - 1, C). Each clip's gradient ends with zeros, so the clips can be joined into one long clip. The
+    product of a block's frames with the frames around it is a matrix; each of its diagonals belongs to one k.
     """
     channels = padded.shape[-1]
     frames = padded.shape[0] * padded.shape[1]
     blocks = -(-frames // _BLOCK)
     filled = blocks * _BLOCK - frames
-    heard = functional.pad(padded.reshape(frames, channels).T, (0, filled + width - 1)).contiguous()
-    wanted = functional.pad(gradient.reshape(frames, channels).T, (0, filled)).reshape(channels, blocks, _BLOCK)
-    windows = heard.unfold(1, _BLOCK + width - 1, _BLOCK).contiguous()
-    products = torch.bmm(wanted.transpose(1, 2), windows)  # (C, block, block + K - 1)
+    inputs = functional.pad(padded.reshape(frames, channels).T, (0, filled + width - 1)).contiguous()
+    gradients = functional.pad(gradient.reshape(frames, channels).T, (0, filled)).reshape(channels, blocks, _BLOCK)
+    windows = inputs.unfold(1, _BLOCK + width - 1, _BLOCK).contiguous()
+    products = torch.bmm(gradients.transpose(1, 2), windows)  # (C, block, block + K - 1)
     row = products.shape[2]
     return products.as_strided((channels, width, _BLOCK), (_BLOCK * row, 1, row + 1)).sum(-1)

@@ -1,7 +1,7 @@
-"""Attention with clipped relative distances, forward and backward in the few matrix products that CPUs are good at.
+"""Attention with clipped relative distances for CPUs, forward and backward, in few matrix products.
 
-torch's fused attention has no gradient for a bias on CPUs: it falls back to many passes over (T, T) in float32. Here
-products stay in the inputs' type, so that bfloat16 is as fast as the processor can compute it.
+On CPUs torch's fused attention has no gradient for a bias: it falls back to many passes over (T, T) in float32. Here
+the products keep the type of the inputs, so bfloat16 is used where it is faster.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def attend(
     left: int,
     dropout: float,
 ) -> torch.Tensor:
-    """What each query gets from the values, all three and the result (B, heads, T, head size).
+    """The attended values, (B, heads, T, head size) like `query`, `key` and `value`.
 
-    The query at frame l is multiplied with `key[r] + embedding[r - l + left]`, the distance clipped to those that
-    `embedding` (distances, head size) has. `mask`, broadcastable to (B, heads, T, T), is True or 0 where a key is
-    visible. `dropout` is the share of the weights that are left out.
+    The query at frame l is multiplied by `key[r] + embedding[r - l + left]`, where the distance is clipped to those of
+    `embedding` (distances, head size). `mask`, broadcastable to (B, heads, T, T), is True or 0 where a key is visible.
+    `dropout` is the probability with which a weight is dropped.
     """
-    if mask is not None:  # finite everywhere: a clip without any visible frame gets no NaN
+    if mask is not None:  # finite everywhere, so that a clip without a visible frame gets no NaN
         invisible = torch.finfo(query.dtype).min
         if mask.dtype == torch.bool:
             mask = torch.zeros(mask.shape, dtype=query.dtype).masked_fill_(~mask, invisible)
@@ -56,7 +56,7 @@ class _Attention(torch.autograd.Function):
         if mask is not None:
             scores.view(batch, heads, frames, frames).add_(mask)
         scores.baddbmm_(queries, keys.transpose(1, 2))
-        weights = torch.softmax(scores, -1, out=scores)  # in place, as below: new memory is slow to touch
+        weights = torch.softmax(scores, -1, out=scores)  # in place, as below: new memory is slow
         kept = torch.empty_like(weights).bernoulli_(1 - dropout).div_(1 - dropout) if dropout else None
         used = weights if kept is None else weights * kept
         ctx.save_for_backward(queries, keys, values, embedding, weights, kept)
@@ -86,8 +86,8 @@ class _Attention(torch.autograd.Function):
 def _by_position(by_distance: torch.Tensor, left: int) -> torch.Tensor:
     """(N, T, distances) -> (N, T, T): row l, column r holds the value of distance r - l.
 
-    Each row is spelled out from distance 1 - T to T - 1; the window of it that is wanted moves by one from row to
-    row, which strides can say. `gather` takes three times as long, its gradient six times.
+    Each row is written out for distances 1 - T to T - 1. The window to be read moves by one from row to row, which
+    strides express. `gather` takes three times as long, its gradient six times.
     """
     rows, frames, distances = by_distance.shape
     right = distances - 1 - left

@@ -1,4 +1,4 @@
-"""A trained network and its text rooms become a plain transformers folder, and come back from one.
+"""A trained network, its vocabulary and its spelling rules are saved as a transformers folder and loaded from one.
 
 `AutoModelForCTC.from_pretrained` and `pipeline("automatic-speech-recognition")` open it without goama.
 """
@@ -20,7 +20,8 @@ from transformers import (
 from goama import whisper_ctc
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
-from goama.model.encoder import front_end, load_for_inference, quiet_transformers
+from goama.model.encoder import front_end
+from goama.model.loading import load_for_inference, quiet_transformers
 from goama.model.trainable import merged_state
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import FrontEnd
@@ -31,12 +32,12 @@ from goama.text.vocabulary import Vocabulary
 
 NORMALISER_FILE = "normaliser.json"
 _NEVER = -1e4
-"""Logit bias that keeps `[UNK]` out of every transcript, also in `pipeline`, which would print it."""
+"""Logit bias by which `[UNK]` is never the best unit; `pipeline` would print it."""
 
 
 @dataclass(frozen=True)
 class SpeechModel:
-    """All that is needed to recognise: the network, its front end, its characters and its spelling rules."""
+    """Everything that recognition needs: the network, its front end, its vocabulary and its normaliser."""
 
     network: PreTrainedModel
     front_end: FrontEnd
@@ -45,7 +46,10 @@ class SpeechModel:
 
 
 def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
-    """Write the folder beside its place and rename it there, so that a reader never meets half a model."""
+    """Write a model folder; it is written beside its place and renamed, so that nobody can read half a model.
+
+    Raises `GoamaError` when the disk does not take it.
+    """
     partial = empty_partial(folder)
     if isinstance(model.network, whisper_ctc.WhisperForCTC):  # transformers has no such class: the folder brings it
         model.network.config.auto_map = whisper_ctc.AUTO_MAP
@@ -69,12 +73,15 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
 
 
 def load_model_folder(folder: Path | str) -> SpeechModel:
-    """Open a model folder for recognition on the CPU; `GoamaError` says which part of it is missing."""
+    """The model of a model folder, or of the best model of a run folder, on the CPU.
+
+    Raises `GoamaError` that names the part which is missing or damaged.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise GoamaError(f"{folder}: no such model folder; `goama train` leaves one in RUN/best")
     if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
-        folder = folder / "best"  # a run was named, its best model is meant
+        folder = folder / "best"  # a run folder: its best model
     if not (folder / "vocab.json").is_file():
         raise GoamaError(f"{folder}: no vocab.json; this is an encoder or another folder, not a trained recogniser")
     network = load_for_inference(folder)
@@ -90,7 +97,7 @@ def load_model_folder(folder: Path | str) -> SpeechModel:
 
 
 def _feature_extractor(front_end: FrontEnd) -> SequenceFeatureExtractor:
-    """The front end as transformers knows it."""
+    """The feature extractor of transformers that equals a front end."""
     if isinstance(front_end, WhisperMel):
         return whisper_ctc.WhisperCTCFeatureExtractor(front_end.bins, auto_map=whisper_ctc.AUTO_MAP)
     if isinstance(front_end, LogMel):

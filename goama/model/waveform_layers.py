@@ -1,6 +1,6 @@
-"""The layers of raw-waveform networks that goama computes its own way; names and weights stay those of transformers.
+"""goama's own implementation of some layers of waveform encoders; names and weights stay those of transformers.
 
-A group norm that counts each clip's own frames only, and WavLM's attention, which LoRA cannot reach in the original.
+A group norm over each clip's own frames, and WavLM's attention in a form that LoRA can extend.
 """
 
 from __future__ import annotations
@@ -14,31 +14,30 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 
 def install(network: PreTrainedModel) -> None:
-    """Give a wav2vec 2.0, HuBERT or WavLM network goama's layers in place; state dict and saved files do not change."""
+    """Replace layers of a wav2vec 2.0, HuBERT or WavLM network, in place; state dict and saved files do not change."""
     encoder = network.base_model
     if network.config.feat_extract_norm == "group":
         first = encoder.feature_extractor.conv_layers[0]
         first.layer_norm.__class__ = ClipGroupNorm
         first.layer_norm.frames = None
-        encoder.register_forward_pre_hook(_tell_lengths, with_kwargs=True)
+        encoder.register_forward_pre_hook(_set_lengths, with_kwargs=True)
     for layer in encoder.encoder.layers:
         if isinstance(layer.attention, WavLMAttention):
             layer.attention.__class__ = GatedAttention
 
 
 class ClipGroupNorm(nn.GroupNorm):
-    """The norm over time after the first convolution, which the original takes over a clip and its padding.
+    """The group norm over time after the first convolution, without the padding.
 
-    wav2vec 2.0, HuBERT and WavLM of base size have it; they were trained without a mask, so that in the original
-    what is heard in a clip depends on how much padding it gets. Here a clip in a batch has the mean and variance
-    that it has alone.
+    wav2vec 2.0, HuBERT and WavLM of base size have it. They were trained without a mask, so in the original a clip's
+    mean and variance depend on how much it is padded. Here they are those of the clip alone.
     """
 
     frames: torch.Tensor | None
-    """(B,) each clip's frames at this layer, set before every forward pass; None: all frames count."""
+    """(B,) frames of each clip at this layer, set before every forward pass; None: all frames are valid."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """hidden_states (B, channels, T), one group a channel; what lies beyond a clip's end is meaningless."""
+        """hidden_states (B, channels, T), one group per channel; values beyond a clip's end are undefined."""
         if self.frames is None:
             return super().forward(hidden_states)
         states = hidden_states.float()
@@ -50,8 +49,8 @@ class ClipGroupNorm(nn.GroupNorm):
         return (normal * self.weight[:, None] + self.bias[:, None]).to(hidden_states.dtype)
 
 
-def _tell_lengths(encoder: Any, args: tuple, kwargs: dict[str, Any]) -> None:
-    """A hook rather than a closure over the norm: a copy of the network must tell its own."""
+def _set_lengths(encoder: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Set the group norm's lengths; a hook, not a closure over the norm, so that a copied network sets its own."""
     mask, config = kwargs.get("attention_mask"), encoder.config
     frames = None if mask is None else (mask.sum(1) - config.conv_kernel[0]) // config.conv_stride[0] + 1
     encoder.feature_extractor.conv_layers[0].layer_norm.frames = frames
@@ -60,8 +59,8 @@ def _tell_lengths(encoder: Any, args: tuple, kwargs: dict[str, Any]) -> None:
 class GatedAttention(WavLMAttention):
     """Self-attention with a gated relative position bias (Chen et al. 2022, section 3.1).
 
-    The original reads the weights of its four linear layers past the layers themselves; here they are called, so
-    that LoRA can extend them. Same result.
+    The original uses the weights of its four linear layers without calling the layers. Here they are called, so that
+    LoRA can extend them. The result is the same.
     """
 
     def torch_multi_head_self_attention(self, hidden_states, attention_mask, gated_position_bias):
@@ -82,7 +81,7 @@ class GatedAttention(WavLMAttention):
 
 
 def convolved_length(samples: torch.Tensor, kernels: list[int], strides: list[int]) -> torch.Tensor:
-    """Frames that a stack of convolutions without padding makes of `samples`, any integer shape."""
+    """Output frames of a stack of convolutions without padding for `samples`, integers of any shape."""
     for kernel, stride in zip(kernels, strides, strict=True):
         samples = torch.div(samples - kernel, stride, rounding_mode="floor") + 1
     return samples.clamp_min(0)

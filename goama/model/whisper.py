@@ -29,7 +29,10 @@ def encoder_config(encoder: str, config: WhisperConfig) -> WhisperCTCConfig:
 
 
 def from_ctranslate2(file: Path, config: PreTrainedConfig) -> tuple[PreTrainedModel, list[str]]:
-    """The network with the encoder of a CTranslate2 file, and the names of the parameters that are not in it."""
+    """The network with the encoder of a CTranslate2 file, and the names of the parameters that are not in it.
+
+    Raises `GoamaError` when a weight has a size that does not fit.
+    """
     network = WhisperForCTC(config)
     weights = ctranslate2.read_encoder(file).weights
     try:

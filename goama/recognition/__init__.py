@@ -1,1 +1,1 @@
-"""From sound to words: emissions, greedy decoding, long recordings, the Recogniser."""
+"""Recognition: windows of a recording, emissions, greedy decoding, the Recogniser."""

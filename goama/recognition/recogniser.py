@@ -14,7 +14,7 @@ from goama.model.precision import Precision
 from goama.recognition.emission import emission_stream, emissions, emissions_by_length
 from goama.recognition.greedy import BestPath, best_path, greedy_segments, greedy_text
 from goama.recognition.transcript import Transcript
-from goama.sound.audio import SAMPLE_RATE, read_audio
+from goama.sound.audio import SAMPLE_RATE, stream_audio
 
 
 class Recogniser:
@@ -55,7 +55,7 @@ class Recogniser:
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal samples
-            for block in [read_audio(audio).samples]:
+            for block in stream_audio(audio):
                 samples += len(block)
                 yield block
 

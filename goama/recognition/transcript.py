@@ -1,4 +1,4 @@
-"""What recognition gives: a transcript of segments, a segment of words, each with times and a confidence."""
+"""The result of recognition: a transcript has segments, a segment has words, a word has times and a confidence."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech between pauses."""
+    """Words without a long pause between them."""
 
     words: tuple[Word, ...]
 
     @property
     def text(self) -> str:
+        """The words, with a space between two."""
         return " ".join(word.text for word in self.words)
 
     @property
     def start(self) -> float:
+        """Seconds from the start of the recording to the first word's start."""
         return self.words[0].start
 
     @property
     def end(self) -> float:
+        """Seconds from the start of the recording to the last word's end."""
         return self.words[-1].end
 
 
@@ -44,8 +47,10 @@ class Transcript:
 
     @property
     def text(self) -> str:
+        """The words of all segments, with a space between two."""
         return " ".join(segment.text for segment in self.segments)
 
     @property
     def words(self) -> tuple[Word, ...]:
+        """The words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)

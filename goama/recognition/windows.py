@@ -29,7 +29,7 @@ class Window:
 
 
 def cut_windows(blocks: Iterable[np.ndarray], frame_shift: int, window_s: float = WINDOW_S) -> Iterator[Window]:
-    """Windows of at most `window_s` over the blocks (n,) float32 of one recording, in their order; at least one.
+    """Windows of at most `window_s` over the blocks (N,) float32 of one recording, in their order; at least one.
 
     Windows begin at whole frames, `frame_shift` samples each, so that the used frames of all windows in a row are the
     frames of the recording. A recording of at most `window_s` is one window. At most one window and one block are in

@@ -16,7 +16,7 @@ from goama.text.vocabulary import segment
 
 WORST_CLIPS, MIDDLE_CLIPS, BEST_CLIPS = 10, 4, 8
 GROUPS_SHOWN = 30
-_FEW_CLIPS = 5  # groups with fewer clips are told together: their rates are chance
+_FEW_CLIPS = 5  # groups with fewer clips are counted together: their error rates are unreliable
 _STAGES = 12  # evaluations whose hypotheses are shown for a clip
 _SHORT, _ENOUGH = 10, 30  # clips of fewer characters are left out where there are so many others
 _MOST_RESAMPLED = 300  # clips; with more the interval is narrow, and computing it would take a second

@@ -41,8 +41,8 @@ def event_sentence(line: Line) -> str:
         return f"The step changed nothing, its gradients were not finite{f': {named}' if named else ''}."
     if event == "odd batch":
         loss = number(line, "batch_loss")
-        told = f" ({significant(loss)})" if loss is not None else ""
-        return f"A batch with a loss far above the usual{told}{f': {named}' if named else ''}."
+        value = f" ({significant(loss)})" if loss is not None else ""
+        return f"A batch with a loss far above the usual{value}{f': {named}' if named else ''}."
     if event == "unsound":
         return f"Not trained on, some samples of their sound are not finite: {named}."
     if event == "rolled back":
@@ -64,12 +64,12 @@ def _roll_back(line: Line, reason: str) -> str:
 
 
 def _clips(clips: Sequence[Any]) -> str:
-    told = []
+    named = []
     for clip in clips[:_NAMED]:
         if isinstance(clip, dict):
-            told.append(f"{clip.get('id')}{f' ({why})' if (why := clip.get('why')) else ''}")
+            named.append(f"{clip.get('id')}{f' ({why})' if (why := clip.get('why')) else ''}")
     more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
-    return ", ".join(told) + more
+    return ", ".join(named) + more
 
 
 def _capital(text: str) -> str:

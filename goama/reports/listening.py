@@ -17,7 +17,7 @@ LONGEST_EXCERPT_S = 15.0
 _COLUMNS = 180  # of the waveform
 _PICTURE = (240, 64)  # of the spectrogram: time, frequency up to 8 kHz
 _WINDOW = 400  # samples: 25 ms
-_NEGLIGIBLE = 800  # samples: 50 ms that need not be told of
+_NEGLIGIBLE = 800  # samples: a cut of 50 ms is not mentioned
 _RANGE_DB = 70.0
 _LEAST_LOUDEST_DB = 20.0
 """The lowest level that is drawn brightest: that of speech at about -30 dB. Otherwise the rounding noise of a silent

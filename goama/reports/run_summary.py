@@ -20,8 +20,10 @@ def verdict(files: RunFiles, best: Line | None, *, going: bool) -> Verdict:
     """How the run stands and what its best error rates mean; `best` is the best evaluation so far, if any."""
     done = progress(files)
     share = f", {100 * done:.0f} % done" if done is not None else ""
-    state = "Finished" if files.finished and not going else "Training" if going else f"Stopped at step {files.step:,}"
-    state += share if state != "Finished" else ""
+    if files.finished and not going:
+        state = "Finished"
+    else:
+        state = ("Training" if going else f"Stopped at step {files.step:,}") + share
     if best is None:
         meaning = (
             "The dev clips have not been recognised yet: no figure says what the model can do."
@@ -84,7 +86,7 @@ def progress(files: RunFiles) -> float | None:
 def about(files: RunFiles) -> list[str]:
     """Sentences about the encoder, the training clips and the dev clips."""
     corpora = files.facts["corpora"]
-    languages = sorted({str(about["language"]) for about in corpora if about.get("language")})
+    languages = sorted({str(corpus["language"]) for corpus in corpora if corpus.get("language")})
     parameters = number(files.facts, "parameters")
     size = f" ({parameters / 1e6:.1f} M parameters)" if parameters else ""
     named = f"`{corpora[0]['folder']}`" if len(corpora) == 1 else f"{len(corpora)} corpora"
@@ -103,7 +105,7 @@ def about(files: RunFiles) -> list[str]:
 
 
 def _split(corpora: Sequence[dict[str, Any]], split: str) -> tuple[int, float]:
-    parts = [about.get("splits", {}).get(split, {}) for about in corpora]
+    parts = [corpus.get("splits", {}).get(split, {}) for corpus in corpora]
     return int(sum(part.get("clips", 0) for part in parts)), float(sum(part.get("seconds", 0) for part in parts))
 
 
@@ -114,16 +116,16 @@ def tiles(files: RunFiles, best: Line | None, *, going: bool) -> list[tuple[str,
     if best is not None:
         figures.append((percent(best["dev_cer"]), "best dev CER"))
         if (wer := number(best, "dev_wer")) is not None:
-            figures.append((percent(wer), "dev WER with it"))
-        figures.append((f"{best['step']:,}", "step of the best"))
+            figures.append((percent(wer), "its dev WER"))
+        figures.append((f"{best['step']:,}", "its step"))
     figures.append((f"{files.step:,}", "steps so far" if going else "steps"))
     if elapsed is not None:
         figures.append((duration(elapsed), "of training"))
         if going and done and 0.01 < done < 1:
-            figures.append((duration(elapsed * (1 - done) / done), "left, about"))
+            figures.append((duration(elapsed * (1 - done) / done), "left (estimate)"))
     speeds = [speed for line in files.metrics.steps if (speed := number(line, "audio_s_per_s")) is not None]
     if speeds:
-        figures.append((f"{median(speeds):.0f} ×", "as fast as speech"))
+        figures.append((f"{median(speeds):.0f} ×", "faster than real time"))
     if device := files.facts.get("device"):
         figures.append((str(device), "trained on"))
     return figures
@@ -133,21 +135,21 @@ def commands(files: RunFiles, best: Line | None, *, going: bool) -> list[tuple[s
     """Commands to type next: (what it does, command), the most useful first."""
     run, model = str(files.folder), str(files.folder / "best")
     corpora = files.facts["corpora"]
-    tested = next((about for about in corpora if about.get("splits", {}).get("test", {}).get("clips")), None)
-    commands = []
+    tested = next((corpus for corpus in corpora if corpus.get("splits", {}).get("test", {}).get("clips")), None)
+    found = []
     if not going and not files.finished:
-        folders = [str(about["folder"]) for about in corpora]
-        commands.append((f"Resume from step {files.saved_step:,}:", _goama("train", *folders, "-o", run, "--resume")))
+        folders = [str(corpus["folder"]) for corpus in corpora]
+        found.append((f"Resume from step {files.saved_step:,}:", _goama("train", *folders, "-o", run, "--resume")))
     if best is not None:
         if tested and not going:
             what = "Measure the best model on the test clips:"
-            commands.append((what, _goama("evaluate", model, tested["folder"], "--split", "test")))
+            found.append((what, _goama("evaluate", model, tested["folder"], "--split", "test")))
         what = "Try the best model so far on your own recording:" if going else "Transcribe your own recording:"
-        commands.append((what, _goama("transcribe", model, "RECORDING.wav")))
+        found.append((what, _goama("transcribe", model, "RECORDING.wav")))
         if not tested and not going:
             what = "Measure it on the dev clips and see the worst:"
-            commands.append((what, _goama("evaluate", model, corpora[0]["folder"], "--split", "dev")))
-    return commands
+            found.append((what, _goama("evaluate", model, corpora[0]["folder"], "--split", "dev")))
+    return found
 
 
 def _goama(*arguments: str) -> str:

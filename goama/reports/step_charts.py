@@ -233,7 +233,7 @@ def _columns(traces: Sequence[Trace], right: float, width: int, spell: Callable[
     columns = []
     for number in range(_COLUMNS):
         low, high = right * number / _COLUMNS, right * (number + 1) / _COLUMNS
-        told, steps = [], []
+        labels, steps = [], []
         for trace in traces:
             start = bisect_left(trace.points, low, key=lambda point: point[0])
             end = bisect_left(trace.points, high, key=lambda point: point[0])
@@ -242,11 +242,11 @@ def _columns(traces: Sequence[Trace], right: float, width: int, spell: Callable[
             part = [(step, value) for step, value in trace.points[start:end] if value is not None]
             if part:
                 steps += [part[0][0], part[-1][0]]
-                told.append(f"{trace.name} {_spread([value for _, value in part], spell)}")
-        if told:
+                labels.append(f"{trace.name} {_spread([value for _, value in part], spell)}")
+        if labels:
             first, last = as_number(min(steps)), as_number(max(steps))
             where = f"step {first}" if first == last else f"steps {first} to {last}"
-            columns.append(Column(width * number / _COLUMNS, width / _COLUMNS, f"{where}: {'; '.join(told)}"))
+            columns.append(Column(width * number / _COLUMNS, width / _COLUMNS, f"{where}: {'; '.join(labels)}"))
     return tuple(columns)
 
 
@@ -258,16 +258,17 @@ def _spread(values: Sequence[float], spell: Callable[[float], str]) -> str:
 
 
 def _summary(traces: Sequence[Trace], spell: Callable[[float], str]) -> str:
-    told = []
+    parts = []
     for trace in traces:
         values = [value for _, value in trace.points if value is not None]
         if len(values) == 1:
-            told.append(f"{trace.name} {spell(values[0])}")
+            parts.append(f"{trace.name} {spell(values[0])}")
             continue
         if trace.evaluations or len(values) < 20:
-            told.append(f"{trace.name} from {spell(values[0])} to {spell(values[-1])}, lowest {spell(min(values))}")
-            continue  # single values of the others spell little
+            parts.append(f"{trace.name} from {spell(values[0])} to {spell(values[-1])}, lowest {spell(min(values))}")
+            continue
+        # The value of a single step varies too much to be quoted.
         start, end = spell(median(values[:5])), spell(median(values[-5:]))
-        told.append(f"{trace.name} from {start} to {end}; lowest {spell(min(values))}, highest {spell(max(values))}")
-    sentence = "; ".join(told) + "."
+        parts.append(f"{trace.name} from {start} to {end}; lowest {spell(min(values))}, highest {spell(max(values))}")
+    sentence = "; ".join(parts) + "."
     return sentence[0].upper() + sentence[1:]

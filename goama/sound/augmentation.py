@@ -72,9 +72,8 @@ def change_tempo(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Features and mask with the tempo of each clip changed by up to ±`widest`, at the same pitch.
 
-    features (B, T, bins·stride), mask (B, T) bool; returns both with another T. `needed` (B,) are the frames each
-    clip must keep: no clip becomes faster than its labels allow, and none
-    longer than `most` frames.
+    features (B, T, bins·stride), mask (B, T) bool; the result has another T. `needed` (B,): frames that the labels of
+    each clip need; no clip becomes shorter than that, and none longer than `most` frames.
     """
     width = features.shape[2]
     lengths = mask.sum(1).tolist()
@@ -93,18 +92,19 @@ def change_tempo(
 def warp_bands(
     features: torch.Tensor, generators: Sequence[torch.Generator], widest: float, hertz: np.ndarray | None = None
 ) -> torch.Tensor:
-    """Scale each clip's frequencies by its own factor within 1 ± `widest`: another vocal tract's length.
+    """Features with the frequencies of each clip scaled by a random factor within 1 ± `widest`.
 
-    features (B, T, bins·stride); `hertz` (bins,) are the centres of the bins, `LogMel`'s by default. (Vocal tract length perturbation, Jaitly and Hinton 2013, on the mel bins.)
+    features (B, T, bins·stride); `hertz` (bins,): centres of the bins, by default those of `LogMel`. This is vocal
+    tract length perturbation (Jaitly and Hinton 2013) on the mel bins.
     """
     batch, frames, width = features.shape
     drawn = torch.cat([torch.rand(1, 1, generator=generator) for generator in generators])
     factors = 1.0 + widest * (2.0 * drawn - 1.0)
     hertz = hertz_of_bins() if hertz is None else hertz
     bins = len(hertz)
-    listening = np.interp(mel(hertz * factors.numpy()), mel(hertz), np.arange(bins))
-    place = torch.from_numpy(listening).float()  # (B, bins): where each bin now listens
-    weights = (1.0 - (place[:, None, :] - torch.arange(bins)[None, :, None]).abs()).clamp_min(0.0)
+    places = np.interp(mel(hertz * factors.numpy()), mel(hertz), np.arange(bins))
+    position = torch.from_numpy(places).float()  # (B, bins): the old bin that each new bin reads
+    weights = (1.0 - (position[:, None, :] - torch.arange(bins)[None, :, None]).abs()).clamp_min(0.0)
     by_frame = features.reshape(batch, frames * (width // bins), bins)
     return (by_frame @ weights.to(features.device)).reshape(batch, frames, width)
 
@@ -119,27 +119,28 @@ def limit_band(
 ) -> torch.Tensor:
     """Features in which a random `share` of the clips is low-pass filtered at a cut-off between 3.4 and 7.6 kHz.
 
-    features (B, T, 80·stride), already normalised by clip and bin. That the band is limited after the
-    normalisation changes nothing below the cut-off, where each bin has its own mean and deviation. Above it a
-    recording at a lower rate has only the noise of its conversion, which the normalisation raises to a deviation of
-    1, or digital silence, which it leaves at 0: so what is put there is noise with a deviation between the two.
-    Features that are not normalised by bin, as Whisper's, have a value of their own for `silence` (B,) instead;
-    `hertz` (bins,) are the centres of their bins.
+    features (B, T, bins·stride), already normalised by clip and bin. Below the cut-off, filtering after the
+    normalisation changes nothing, because each bin is normalised by itself. Above it, a real recording at a lower rate
+    has either conversion noise, which the normalisation scales to a deviation of 1, or digital silence, which stays 0.
+    So these bins are replaced by noise with a random deviation between 0 and 1.
+
+    Features that are not normalised by bin (Whisper) need `silence` (B,), the value of each clip for digital silence;
+    `hertz` (bins,): centres of the bins, by default those of `LogMel`.
     """
     width = features.shape[2]
     centres = torch.from_numpy(hertz_of_bins() if hertz is None else hertz)
     limited = features.clone()
     for row, (clip, length, generator) in enumerate(zip(limited, mask.sum(1).tolist(), generators, strict=True)):
-        is_chosen, height, deviation = torch.rand(3, generator=generator).tolist()
-        if is_chosen >= share:
+        chance, height, deviation = torch.rand(3, generator=generator).tolist()
+        if chance >= share:
             continue
         cut_off = _LOWEST_CUT_OFF_HZ + (_HIGHEST_CUT_OFF_HZ - _LOWEST_CUT_OFF_HZ) * height
-        lost = (centres > cut_off).repeat(width // len(centres))
+        above = (centres > cut_off).repeat(width // len(centres))
         if silence is not None:
-            clip[:length, lost.to(features.device)] = silence[row]
+            clip[:length, above.to(features.device)] = silence[row]
             continue
-        noise = torch.randn(length, int(lost.sum()), generator=generator) * deviation
-        clip[:length, lost.to(features.device)] = noise.to(features.device)
+        noise = torch.randn(length, int(above.sum()), generator=generator) * deviation
+        clip[:length, above.to(features.device)] = noise.to(features.device)
     return limited
 
 
@@ -155,23 +156,23 @@ def spec_augment(
     frame_shift_s: float,
     bins: int = MEL_BINS,
 ) -> torch.Tensor:
-    """Return features (B, T, bins·stride) with masked parts set to 0, the mean of every bin.
+    """Features (B, T, bins·stride) with masked parts set to 0, the mean of every bin (SpecAugment, Park et al. 2019).
 
     The number of time masks is proportional to the clip's length, and no mask is longer than a fifth of it, so that
     short clips keep most of their frames.
     """
     batch, frames, width = features.shape
     lengths = mask.sum(1).cpu()
-    hidden = torch.zeros(batch, frames, dtype=torch.bool)
-    silenced = torch.zeros(batch, bins, dtype=torch.bool)
+    masked_frames = torch.zeros(batch, frames, dtype=torch.bool)
+    masked_bins = torch.zeros(batch, bins, dtype=torch.bool)
     per_frame, longest = time_masks_per_s * frame_shift_s, longest_time_mask_s / frame_shift_s
     for clip, (length, generator) in enumerate(zip(lengths.tolist(), generators, strict=True)):
         for start, size in _time_spans(length, per_frame, longest, generator):
-            hidden[clip, start : start + size] = True
+            masked_frames[clip, start : start + size] = True
         for start, size in _spans(frequency_masks, bins, widest_frequency_mask, generator):
-            silenced[clip, start : start + size] = True
-    bands = silenced.repeat(1, width // bins)[:, None, :]
-    return features.masked_fill((hidden[..., None] | bands).to(features.device), 0.0)
+            masked_bins[clip, start : start + size] = True
+    masked_bins = masked_bins.repeat(1, width // bins)[:, None, :]
+    return features.masked_fill((masked_frames[..., None] | masked_bins).to(features.device), 0.0)
 
 
 def time_masks(

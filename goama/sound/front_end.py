@@ -1,6 +1,6 @@
-"""What a network hears of a clip: log-mel frames (Wav2Vec2-BERT, Whisper) or the waveform (wav2vec 2.0, HuBERT, WavLM).
+"""The input of the network: log-mel features (Wav2Vec2-BERT, Whisper) or waveforms (wav2vec 2.0, HuBERT, WavLM).
 
-All front ends turn clips into the network's input and a mask, and know how long the input of a clip is.
+All front ends turn clips into the padded input and its mask, and give the input length of a clip.
 """
 
 from __future__ import annotations

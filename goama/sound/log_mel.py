@@ -63,7 +63,7 @@ class LogMel(torch.nn.Module):
 
     def frames(self, samples: int) -> int:
         """Number of output frames of a clip with this many samples."""
-        return int(self._valid_frames(torch.tensor([samples]))[0])
+        return stacked_frames(samples, self.stride)
 
     @torch.no_grad()
     def forward(self, waveforms: Sequence[np.ndarray | torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,10 +73,9 @@ class LogMel(torch.nn.Module):
         `shortest_samples`.
         """
         clips = [torch.as_tensor(w, dtype=torch.float32) for w in waveforms]
-        samples = torch.tensor([len(clip) for clip in clips])
-        valid = self._valid_frames(samples)
+        valid = torch.tensor([self.frames(len(clip)) for clip in clips])
         if int(valid.min()) < 1:
-            raise ValueError(f"a clip of {int(samples.min())} samples is shorter than one frame")
+            raise ValueError(f"a clip of {min(map(len, clips))} samples is shorter than one frame")
         if self.window.device.type == "cpu":  # one clip fits into the CPU cache, a batch does not
             pieces = [self._stacked([clip], valid[i : i + 1])[0] for i, clip in enumerate(clips)]
             features = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
@@ -102,14 +101,6 @@ class LogMel(torch.nn.Module):
         mask = torch.arange(stacked, device=device) < valid.to(device)[:, None]
         return features * mask[..., None]
 
-    def _valid_frames(self, samples: torch.Tensor) -> torch.Tensor:
-        """Output frames of clips with this many samples, as the original counts them.
-
-        It pads to an even number of frames, drops the remainder, and reads the mask at frame k·stride + 1.
-        """
-        frames = torch.clamp((samples - WINDOW_SAMPLES) // SHIFT_SAMPLES + 1, min=0)
-        return torch.minimum((frames + frames % 2) // self.stride, (frames - 2) // self.stride + 1)
-
     def _log_mel(self, buffer: torch.Tensor) -> torch.Tensor:
         """(B, N) -> (B, frames, 80)"""
         frames = buffer.to(self.window.dtype).mul(_INT16_SCALE).unfold(1, WINDOW_SAMPLES, SHIFT_SAMPLES)
@@ -120,6 +111,15 @@ class LogMel(torch.nn.Module):
         spectrum = torch.fft.rfft(frames * self.window, n=FFT_SAMPLES)
         power = spectrum.real.square() + spectrum.imag.square()
         return (power @ self.mel).clamp_min_(_MEL_FLOOR).log_()
+
+
+def stacked_frames(samples: int, stride: int) -> int:
+    """Frames that a clip has once `stride` frames are stacked into one.
+
+    The original pads to an even number of frames, drops the remainder, and reads the mask at frame k·stride + 1.
+    """
+    frames = max(0, (samples - WINDOW_SAMPLES) // SHIFT_SAMPLES + 1)
+    return min((frames + frames % 2) // stride, (frames - 2) // stride + 1)
 
 
 def shortest_samples(stride: int) -> int:
@@ -137,7 +137,7 @@ def _normalise(log_mel: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
 
 
 def mel(hertz: np.ndarray | float) -> np.ndarray:
-    """Frequencies on Kaldi's mel scale."""
+    """Frequencies (Hz, any shape) on Kaldi's mel scale, in the same shape."""
     return 1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0)
 
 

@@ -1,4 +1,4 @@
-"""Waveforms in, Whisper's log-mel frames out: `WhisperFeatureExtractor` in torch, on any device, without its padding."""
+"""Waveforms in, Whisper's log-mel frames out: `WhisperFeatureExtractor` in torch, on any device, unpadded."""
 
 from __future__ import annotations
 

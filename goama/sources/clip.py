@@ -1,4 +1,4 @@
-"""The nouns of every reader: a clip as its source gives it, the source itself, and what the user said about it."""
+"""What all readers share: a clip as its source gives it, the source, and the options for reading it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SourceClip:
 
 @dataclass(frozen=True)
 class Columns:
-    """Column names the user gave; None: found by its usual names."""
+    """Column names that the user gave; None: the column is found by its usual names."""
 
     id: str | None = None
     audio: str | None = None
@@ -46,7 +46,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Choices:
-    """What else the user said about the source; None or empty: goama finds out and says what it took."""
+    """Other options for reading a source; None or empty: goama chooses and says what it chose."""
 
     format: str | None = None
     tiers: tuple[str, ...] = ()
@@ -61,15 +61,22 @@ class Source:
     """An opened source: iterating gives its clips, anew each time, each with an id of its own."""
 
     taken: str
-    """What it was read as: format, files, columns or tiers."""
+    """How it was read: format, files, columns or tiers."""
     read: Callable[[], Iterator[SourceClip]]
     notes: tuple[str, ...] = ()
-    """Sentences: where it could be read otherwise and how, and what in it is no clip."""
+    """Sentences: other ways to read it, and what in it is not a clip."""
     after_reading: Callable[[], tuple[str, ...]] = tuple
     """Sentences that are known only once all clips were read."""
+    count: int | None = None
+    """How many clips it has; None where only reading them would tell."""
 
     def __iter__(self) -> Iterator[SourceClip]:
         return _with_ids_of_their_own(self.read())
+
+
+def count_of_clips(count: int) -> str:
+    """ "1 clip", "12 clips"."""
+    return "1 clip" if count == 1 else f"{count} clips"
 
 
 def _with_ids_of_their_own(clips: Iterable[SourceClip]) -> Iterator[SourceClip]:

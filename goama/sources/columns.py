@@ -1,4 +1,7 @@
-"""A row with columns of any names becomes a clip; what is wrong with the row goes along as the clip's fault."""
+"""A table row becomes a clip: which column holds what, and how sound, times and splits are written.
+
+What is wrong with one row becomes the fault of its clip.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,13 @@ _THOUSANDS = re.compile(r"\d+,\d{3}", re.ASCII)
 
 
 def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[str, str]:
-    """Map goama's names to the source's; `GoamaError` when audio or text is missing or a given name is unknown."""
+    """The column for each field of `Columns`, as {field: column}: the one the user named, else one with a usual name.
+
+    present:  the columns of the table
+    wanted:   the columns that the user named
+    where:    the table, for error messages
+    Raises `GoamaError` when a named column does not exist, or there is none for audio or text.
+    """
     present = list(present)
     by_lower = {column.lower().replace(" ", "_"): column for column in reversed(present)}
     found: dict[str, str] = {}
@@ -73,7 +82,7 @@ def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[st
 
 
 def other_readings(present: Iterable[str], found: Mapping[str, str], wanted: Columns) -> tuple[str, ...]:
-    """A sentence where another column too has a usual name of the text or the audio."""
+    """Sentences about columns that also have a usual name for text or audio and were not taken."""
     sentences = []
     for name in ("audio", "text"):
         others = [c for c in present if c.lower() in _USUAL_NAMES[name] and c not in found.values()]
@@ -86,7 +95,7 @@ def other_readings(present: Iterable[str], found: Mapping[str, str], wanted: Col
 
 
 def in_words(found: Mapping[str, str]) -> str:
-    """`audio=path, text=sentence`: which column was taken for what."""
+    """The columns as `audio=path, text=sentence`, for the user."""
     return ", ".join(f"{name}={column}" for name, column in found.items())
 
 
@@ -104,9 +113,15 @@ def clip_from_row(
     split: str | None,
     decimal_comma: bool = False,
 ) -> SourceClip:
-    """The clip of a row; `sounds` None: of a data set, where only bytes are sound. `decimal_comma`: 1,234 is 1.234.
+    """The clip of a row.
 
-    Raises `GoamaError` when the row's split has a name that no split has.
+    row:            {column: value}
+    found:          {field: column}, as `find_columns` returns it
+    where:          file and line, for messages
+    sounds:         finds sound files by name; None for a data set, whose rows hold the sound itself
+    split:          the split of rows that name none
+    decimal_comma:  1,234 means 1.234
+    Raises `GoamaError` when the row names a split other than train, dev and test.
     """
 
     def value(name: str) -> Any:
@@ -145,7 +160,7 @@ def clip_from_row(
 
 
 def _audio(value: Any, sounds: SoundFiles | None) -> tuple[Path | bytes | None, str, str | None]:
-    """Where the sound is, or the sound itself; a name for it; what is wrong with it."""
+    """(path or encoded bytes of the sound, name for the clip, fault)."""
     if isinstance(value, dict):  # datasets' Audio(decode=False)
         data, name = value.get("bytes"), _string(value.get("path"))
         stem = os.path.splitext(os.path.basename(name))[0] if name else ""  # noqa: PTH122, PTH119 - may be no path
@@ -163,20 +178,20 @@ def _audio(value: Any, sounds: SoundFiles | None) -> tuple[Path | bytes | None, 
 
 
 def stem_of(name: str) -> str:
-    """A name for a clip: the file's, with its folders, without what it ends in."""
+    """A clip id from the name of a file: its folders and name, joined by `__`, without suffix."""
     stem = os.path.splitext(name)[0]  # noqa: PTH122
     return stem.lstrip("./\\").replace("/", "__").replace("\\", "__")
 
 
 def _string(value: Any) -> str | None:
-    """None for what spreadsheets and JSON writers put where nothing is."""
+    """The value as text; None for the empty values of spreadsheets and JSON writers."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
-    return str(value).encode("utf-8", errors="replace").decode("utf-8")  # half a surrogate pair is no character
+    return str(value).encode("utf-8", errors="replace").decode("utf-8")  # unpaired surrogates become ?
 
 
 def has_decimal_comma(rows: Iterable[Mapping[str, Any]], found: Mapping[str, str]) -> bool:
-    """Whether a time in these rows can only be read so: 0,4 or 12,25, while 1,234 may be a thousand and more."""
+    """Whether a time in these rows certainly has a decimal comma: 0,4 or 12,25 (1,234 may also be 1234)."""
     places = [found[name] for name in ("offset", "duration", "end") if name in found]
     if not places:
         return False
@@ -184,7 +199,7 @@ def has_decimal_comma(rows: Iterable[Mapping[str, Any]], found: Mapping[str, str
 
 
 def _seconds(text: str, decimal_comma: bool) -> float:
-    """12.5, 12,5 or a time as clocks and players show it, 0:00:12.5; not a number where it is none of them."""
+    """Seconds from 12.5, 12,5 or a time such as 0:00:12.5; NaN for any other text."""
     text = text.strip()
     clock = _CLOCK.fullmatch(text)
     if clock:
@@ -199,7 +214,7 @@ def _seconds(text: str, decimal_comma: bool) -> float:
 
 
 def _place(offset: Any, duration: Any, end: Any, decimal_comma: bool) -> tuple[float | None, float | None, str | None]:
-    """(offset, duration, what is wrong with them), in seconds; an end counts where no duration is."""
+    """(offset (s), duration (s), fault); `end` is used if there is no duration."""
     numbers: list[float | None] = []
     for name, value in (("offset", offset), ("duration", duration), ("end", end)):
         text = _string(value)
@@ -237,5 +252,5 @@ def _split(name: str | None, where: str) -> str | None:
 
 
 def split_in_name(name: str) -> str | None:
-    """`validation`, `train.clean.100` and `test_other` say what they are; `validated` or `full` do not."""
+    """The split that a file name begins with, as `validation` and `train.clean.100` do; None for `validated`."""
     return SPLIT_NAMES.get(re.split(r"[^a-z]", name.lower())[0])

@@ -1,4 +1,4 @@
-"""An ELAN file (.eaf) becomes tiers whose every annotation has the time of what it belongs to."""
+"""An ELAN file (.eaf) becomes tiers; an annotation without times of its own gets those of its parent."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from goama.errors import GoamaError
-from goama.sources.annotations import Annotated, Annotation, Recording, Tier
+from goama.sources.annotation_file import Annotation, AnnotationFile, LinkedRecording, Tier
 from goama.sources.xml import parse_xml
 
 _LARGEST = 128 << 20  # bytes; an hour of speech with ten tiers needs two million
 _MOST_ANNOTATIONS = 500_000
-_HIGHEST = 50  # tiers above each other
+_DEEPEST = 50  # annotations that refer to each other
 
 
 @dataclass(slots=True)
 class _Annotation:
     tier: int
+    """Index of its tier."""
     slots: tuple[str, str] | None
-    """Names of its start and its end; None: it has the time of `above`."""
-    above: str = ""
-    after: str = ""
+    """Ids of the time slots of its start and end; None: it has the times of its parent."""
+    parent: str = ""
+    previous: str = ""
+    """Id of the annotation before it under the same parent."""
     text: str = ""
 
 
 @dataclass
 class _Document:
+    """The content of a file, filled while the file is parsed."""
+
     path: Path
     slots: dict[str, float | None] = field(default_factory=dict)
     tiers: list[dict[str, str]] = field(default_factory=list)
     annotations: dict[str, _Annotation] = field(default_factory=dict)
-    recordings: list[Recording] = field(default_factory=list)
+    recordings: list[LinkedRecording] = field(default_factory=list)
     words: list[str] | None = None
-    """Pieces of the text that is being read."""
+    """Pieces of the text inside an open ANNOTATION_VALUE."""
     current: _Annotation | None = None
     is_elan: bool = False
 
@@ -60,9 +64,9 @@ class _Document:
         elif tag in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION"):
             self._limit(len(self.annotations), _MOST_ANNOTATIONS)
             slots = (attributes["TIME_SLOT_REF1"], attributes["TIME_SLOT_REF2"]) if tag[0] == "A" else None
-            above = "" if slots else attributes["ANNOTATION_REF"]
-            after = attributes.get("PREVIOUS_ANNOTATION", "")
-            self.current = _Annotation(len(self.tiers) - 1, slots, above, after)
+            parent = "" if slots else attributes["ANNOTATION_REF"]
+            previous = attributes.get("PREVIOUS_ANNOTATION", "")
+            self.current = _Annotation(len(self.tiers) - 1, slots, parent, previous)
             self.annotations[attributes["ANNOTATION_ID"]] = self.current
         elif tag == "ANNOTATION_VALUE":
             self.words = []
@@ -81,9 +85,9 @@ class _Document:
         shift = self._seconds(attributes.get("TIME_ORIGIN", "0"))
         relative, stored = attributes.get("RELATIVE_MEDIA_URL"), attributes.get("MEDIA_URL")
         if relative:
-            self.recordings.append(Recording(str(self.path.parent / _file_name(relative)), shift))
+            self.recordings.append(LinkedRecording(str(self.path.parent / _file_name(relative)), shift))
         if stored:
-            self.recordings.append(Recording(_file_name(stored), shift))
+            self.recordings.append(LinkedRecording(_file_name(stored), shift))
 
     def _seconds(self, milliseconds: str) -> float:
         if not re.fullmatch(r"-?\d{1,12}", milliseconds):
@@ -95,12 +99,12 @@ class _Document:
             raise GoamaError(f"{self.path}: more annotations than a recording of days has ({most}); not read")
 
 
-def read_elan(path: Path) -> Annotated:
-    """Tiers in their order; media as they are linked, sound before video.
+def read_elan(path: Path) -> AnnotationFile:
+    """The tiers in the order of the file, and the linked recordings, sound before video.
 
-    The annotations of a symbolic tier have the time of the annotation that they refer to; where several refer to
-    one, they are joined in their order, for together they have that time.
-    Raises `GoamaError` when it is not an ELAN file, damaged, or made to do harm.
+    An annotation of a symbolic tier has the times of its parent. Several with one parent (words of a sentence) are
+    joined in their order, because only together do they have these times.
+    Raises `GoamaError` when the file is not an ELAN file, is damaged, or exceeds a limit.
     """
     document = _Document(path)
     try:
@@ -112,23 +116,6 @@ def read_elan(path: Path) -> Annotated:
         raise GoamaError(f"{path}: damaged: an element has no {error.args[0]}; open and save it in ELAN") from error
     except OSError as error:
         raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
-    by_tier: list[list[Annotation]] = [[] for _ in document.tiers]
-    belonging: dict[tuple[int, str], dict[str, _Annotation]] = defaultdict(dict)
-    for identity, annotation in document.annotations.items():
-        if annotation.tier < 0:
-            raise GoamaError(f"{path}: damaged: the annotation {identity!r} is in no tier; open and save it in ELAN")
-        if annotation.slots:
-            start, end = (document.slots.get(slot) for slot in annotation.slots)
-            by_tier[annotation.tier].append(Annotation(start, end, annotation.text))
-        else:
-            belonging[annotation.tier, annotation.above][identity] = annotation
-    joined: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for (tier, above), members in belonging.items():
-        joined[tier, _with_time(document, above)].extend(member.text for member in _in_order(members))
-    for (tier, identity), texts in joined.items():
-        timed = document.annotations[identity].slots or ("", "")
-        start, end = (document.slots.get(slot) for slot in timed)
-        by_tier[tier].append(Annotation(start, end, " ".join(text.strip() for text in texts if text.strip())))
     tiers = [
         Tier(
             name=attributes.get("TIER_ID", ""),
@@ -136,14 +123,39 @@ def read_elan(path: Path) -> Annotated:
             kind=attributes.get("LINGUISTIC_TYPE_REF", ""),
             speaker=attributes.get("PARTICIPANT", "").strip() or None,
         )
-        for attributes, annotations in zip(document.tiers, by_tier, strict=True)
+        for attributes, annotations in zip(document.tiers, _annotations_by_tier(document), strict=True)
     ]
-    return Annotated(tiers, sorted(document.recordings, key=_is_video))
+    return AnnotationFile(tiers, sorted(document.recordings, key=_is_video))
 
 
-def _with_time(document: _Document, identity: str) -> str:
-    """The annotation with a time that this one is, or belongs to."""
-    for _ in range(_HIGHEST):
+def _annotations_by_tier(document: _Document) -> list[list[Annotation]]:
+    by_tier: list[list[Annotation]] = [[] for _ in document.tiers]
+    children: dict[tuple[int, str], dict[str, _Annotation]] = defaultdict(dict)  # by tier and parent
+    for identity, annotation in document.annotations.items():
+        if annotation.tier < 0:
+            raise GoamaError(
+                f"{document.path}: damaged: the annotation {identity!r} is in no tier; open and save it in ELAN"
+            )
+        if annotation.slots:
+            by_tier[annotation.tier].append(Annotation(*_times(document, annotation.slots), annotation.text))
+        else:
+            children[annotation.tier, annotation.parent][identity] = annotation
+    joined: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for (tier, parent), siblings in children.items():
+        joined[tier, _ancestor_with_times(document, parent)].extend(s.text for s in _in_order(siblings))
+    for (tier, ancestor), texts in joined.items():
+        times = _times(document, document.annotations[ancestor].slots or ("", ""))
+        by_tier[tier].append(Annotation(*times, " ".join(text.strip() for text in texts if text.strip())))
+    return by_tier
+
+
+def _times(document: _Document, slots: tuple[str, str]) -> tuple[float | None, float | None]:
+    return document.slots.get(slots[0]), document.slots.get(slots[1])
+
+
+def _ancestor_with_times(document: _Document, identity: str) -> str:
+    """The id of the nearest annotation with times, from this one upwards."""
+    for _ in range(_DEEPEST):
         annotation = document.annotations.get(identity)
         if annotation is None:
             raise GoamaError(
@@ -152,26 +164,26 @@ def _with_time(document: _Document, identity: str) -> str:
             )
         if annotation.slots:
             return identity
-        identity = annotation.above
+        identity = annotation.parent
     raise GoamaError(f"{document.path}: damaged: {identity[:40]!r} refers to itself; open and save it in ELAN")
 
 
-def _in_order(members: dict[str, _Annotation]) -> list[_Annotation]:
-    """Those that belong to one annotation, each behind the one it names as the previous."""
-    following = {member.after: identity for identity, member in members.items()}
+def _in_order(siblings: dict[str, _Annotation]) -> list[_Annotation]:
+    """The annotations of one parent, each after the one it names as previous; as in the file if these do not fit."""
+    next_of = {sibling.previous: identity for identity, sibling in siblings.items()}
     ordered: list[_Annotation] = []
-    identity = following.get("")
-    while identity is not None and len(ordered) < len(members):
-        ordered.append(members[identity])
-        identity = following.get(identity)
-    return ordered if len(ordered) == len(members) else list(members.values())
+    identity = next_of.get("")
+    while identity is not None and len(ordered) < len(siblings):
+        ordered.append(siblings[identity])
+        identity = next_of.get(identity)
+    return ordered if len(ordered) == len(siblings) else list(siblings.values())
 
 
 def _file_name(url: str) -> str:
-    """`file:///C:/tapes/a%20b.wav` is a path."""
+    """The path in a URL such as `file:///C:/tapes/a%20b.wav`."""
     path = unquote(re.sub(r"^file:/*(?=/|[A-Za-z]:)", "", url))
     return path.replace("\0", "")
 
 
-def _is_video(recording: Recording) -> bool:
-    return recording.name.lower().endswith((".mp4", ".mov", ".mpg", ".mpeg", ".avi", ".mkv", ".webm", ".wmv", ".m4v"))
+def _is_video(recording: LinkedRecording) -> bool:
+    return recording.path.lower().endswith((".mp4", ".mov", ".mpg", ".mpeg", ".avi", ".mkv", ".webm", ".wmv", ".m4v"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ def _read(source: str, columns: Columns, sounds: SoundFiles | None, kind: str, *
     import datasets
 
     try:
-        loaded = datasets.load_dataset(streaming=True, **arguments)
+        builder = datasets.load_dataset_builder(**arguments)
+        _read_one_row_group_at_a_time(builder.config)
+        loaded = builder.as_streaming_dataset()
     except Exception as error:  # datasets and its transports raise dozens of kinds
         raise GoamaError(
             f"{source}: this data set cannot be opened ({_reason(error)}); check the id, log in with "
@@ -66,11 +68,31 @@ def _read(source: str, columns: Columns, sounds: SoundFiles | None, kind: str, *
                     fault=f"the whole split {split!r} was not read: it is none of train, dev (or validation) and test",
                 )
 
-    return Source(f"{kind}: {', '.join(read)}{taken}", clips, notes)
+    files = builder.config.data_files or {}
+    left_out = len(loaded) - len(read)
+    rows = _rows_in([str(file) for split in read for file in files.get(split, ())])
+    return Source(f"{kind}: {', '.join(read)}{taken}", clips, notes, count=None if rows is None else rows + left_out)
+
+
+def _read_one_row_group_at_a_time(config: Any) -> None:
+    """By default, pyarrow reads a whole parquet file ahead and keeps it: up to half a GB of encoded sound."""
+    import pyarrow.dataset
+
+    if hasattr(config, "fragment_scan_options"):  # only parquet files have it
+        config.fragment_scan_options = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False)
+
+
+def _rows_in(files: Sequence[str]) -> int | None:
+    """Number of rows of local parquet files, from their footers; None for any other files."""
+    import pyarrow.parquet
+
+    if not files or not all(file.endswith(".parquet") and Path(file).is_file() for file in files):
+        return None
+    return sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
 
 
 def _ask_hub(source: str) -> None:
-    """One short question first: `datasets` itself tries an unreachable Hub for minutes."""
+    """Raises `GoamaError` when the Hub cannot be reached: `datasets` itself would try for minutes."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
@@ -97,7 +119,7 @@ def _reason(error: Exception) -> str:
 def read_dataset(
     rows: Any, columns: Columns, source: str, *, split: str | None, sounds: SoundFiles | None = None
 ) -> Iterator[SourceClip]:
-    """The clips of a `datasets` (iterable) data set; `split` is the one they are in, None where it is nothing's name.
+    """The clips of a `datasets` (iterable) data set; `split`: their split, None where its name is not one of a split.
 
     `sounds` says where files lie that rows only name; None: such rows are faulty.
     Raises `GoamaError` when a column is missing, or the rows cannot be read to their end.

@@ -1,4 +1,4 @@
-"""A Kaldi data folder (wav.scp, text, utt2spk, with or without segments) becomes a Source; no command in it is run."""
+"""A Kaldi data folder (wav.scp, text, utt2spk, with or without segments) becomes clips; its commands are not run."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ COMMANDS_TO_FILES = (
     '*"|") bash -c "${place%|}" > "wav/$id.wav" < /dev/null; place="wav/$id.wav";; esac; '
     'echo "$id $place"; done < wav.scp > new.scp'
 )
-"""For bash, in the folder of wav.scp: runs its commands, and leaves the lines that are names of files as they are."""
+"""A bash script for the folder of wav.scp: it runs the commands and keeps the lines that are file names."""
 
 
 def kaldi_folders(folder: Path) -> list[tuple[Path, str | None]]:
-    """(data folder, split): the folder itself, or those in it that are named like splits."""
+    """(data folder, split): the folder itself, or its sub-folders named like splits; empty if none is complete."""
     candidates: list[tuple[Path, str | None]] = [(folder, None), *folders_of_splits(folder)]
     there = [(child, split) for child, split in candidates if all((child / n).is_file() for n in ("wav.scp", "text"))]
     return there[:1] if there and there[0][0] == folder else there
 
 
 def read_kaldi(folder: Path, audio_folder: Path | None) -> Source:
-    """Raises `GoamaError` with the line when a table is malformed, lists an id twice or holds a shell command."""
+    """The clips of a data folder, or of its data folders train, dev and test.
+
+    Raises `GoamaError` with the line when a table is malformed, lists an id twice or holds a shell command.
+    """
     data = kaldi_folders(folder)
     for child, _ in data:
         _refuse_pipes(child / "wav.scp")
@@ -99,7 +102,7 @@ def _clips(folder: Path, split: str | None, sounds: SoundFiles) -> Iterator[Sour
 
 
 def _segment(fields: str | None) -> tuple[float | None, float | None, str, str | None]:
-    """(offset, duration, recording, what is wrong); an end of -1 is the recording's."""
+    """(offset (s), duration (s), recording, fault) from a line of segments; an end of -1 is the recording's end."""
     if fields is None:
         return None, None, "", "segments has no line for it"
     parts = fields.split()
@@ -131,7 +134,7 @@ def _table(path: Path) -> dict[str, str]:
 
 
 def _entries(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(line, first word, the rest) of each line that is not blank."""
+    """(line number, first word, rest of the line) for each line that is not blank."""
     for number, line in text_lines(path):
         words = line.split(maxsplit=1)
         if words:

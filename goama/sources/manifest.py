@@ -1,4 +1,4 @@
-"""Tables that list sound files and transcripts: manifests of any columns, audiofolders, Common Voice, LJSpeech."""
+"""Tables of sound files and transcripts become clips: any manifest, audiofolder, Common Voice, LJSpeech."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.sound.audio import SOUND_SUFFIXES
+from goama.sound.paths import SOUND_SUFFIXES
 from goama.sources.clip import Columns, Source, SourceClip
 from goama.sources.columns import (
     SPLIT_NAMES,
@@ -25,13 +25,13 @@ from goama.sources.table import Table, open_table, text_lines
 METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.xlsx")
 COMMON_VOICE_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
 COMMON_VOICE_FILES = ("validated.tsv", *COMMON_VOICE_SPLITS)
-_JUDGED_BY = 1_000  # rows that tell whether commas are decimal
+_ROWS_FOR_COMMA = 1_000  # rows that decide whether commas are decimal commas
 _LJSPEECH_COLUMNS = ["id", "transcription", "normalized_transcription"]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A table, the split that its place says (None: none), and where the files it names are."""
+    """A table, the split that its file or folder name gives (or None), and what finds its sound files."""
 
     table: Table
     split: str | None
@@ -39,9 +39,9 @@ class Manifest:
 
 
 def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns) -> Source:
-    """The clips of one table after the other; columns are found in each.
+    """The clips of several tables in their order; columns are found in each table.
 
-    Raises `GoamaError` when a table is empty or a column is missing.
+    Raises `GoamaError` when there is no table, a table is empty or a column is missing.
     """
     if not manifests:
         raise GoamaError(f"{kind}: no table to read")
@@ -55,13 +55,13 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns) -
         except GoamaError as error:
             raise GoamaError(f"{error}{table.hint}") from error
         if manifest.split and columns.split is None:
-            there.pop("split", None)  # the folder's word counts more than a column's that nobody named
+            there.pop("split", None)  # the folder's split wins over a column that the user did not name
         found.append(there)
 
     def clips() -> Iterator[SourceClip]:
         for manifest, there in zip(manifests, found, strict=True):
             table, sounds, split = manifest.table, manifest.sounds, manifest.split
-            comma = has_decimal_comma((row for _, row in islice(table.rows(), _JUDGED_BY)), there)
+            comma = has_decimal_comma((row for _, row in islice(table.rows(), _ROWS_FOR_COMMA)), there)
             for line, row in table.rows():
                 where = f"{table.path}:{line}"
                 yield clip_from_row(row, there, where, sounds=sounds, split=split, decimal_comma=comma)
@@ -85,7 +85,7 @@ def _name(path: Path, of: int) -> str:
 
 
 def metadata_files(folder: Path) -> list[tuple[Path, str | None]]:
-    """(metadata file, split) at the top of a folder, or else in each split's folder; empty where there is none."""
+    """(metadata file, split) of the folder itself, else of each sub-folder named like a split; empty if none."""
     at_top = [folder / name for name in METADATA_FILES if (folder / name).is_file()]
     if at_top:
         return [(at_top[0], None)]
@@ -98,7 +98,7 @@ def metadata_files(folder: Path) -> list[tuple[Path, str | None]]:
 
 
 def folders_of_splits(folder: Path) -> list[tuple[Path, str]]:
-    """The sub-folders that are named like splits: train, dev, test, the order that a corpus is written in."""
+    """(sub-folder, split) of the sub-folders named like splits, in the order train, dev, test."""
     children = [
         (child, SPLIT_NAMES[child.name.lower()])
         for child in folder.iterdir()
@@ -110,9 +110,12 @@ def folders_of_splits(folder: Path) -> list[tuple[Path, str]]:
 def read_audiofolder(
     folder: Path, columns: Columns, audio_folder: Path | None, delimiter: str | None, sheet: str | None
 ) -> Source:
-    """A folder with a metadata file at the top, or one in each split's folder."""
+    """The clips of a folder with metadata files, in the folder itself or in one sub-folder for each split.
+
+    Raises `GoamaError` when a metadata file cannot be read, is empty or lacks a column.
+    """
     if (folder / "corpus.json").is_file() and columns.text is None:
-        columns = replace(columns, text="original_text")  # a corpus is prepared again from what people wrote
+        columns = replace(columns, text="original_text")  # prepare a corpus again from its original text
     manifests = [
         Manifest(
             open_table(path, delimiter=delimiter, sheet=sheet),
@@ -128,14 +131,17 @@ def read_audiofolder(
 
 
 def common_voice_files(folder: Path) -> list[Path]:
-    """The tables of a Common Voice export that are there."""
+    """The existing tables of a Common Voice export; empty if the folder is none."""
     if not (folder / "clips").is_dir():
         return []
     return [folder / name for name in COMMON_VOICE_FILES if (folder / name).is_file()]
 
 
 def is_common_voice(table: Path) -> bool:
-    """Whether a table is one of a Common Voice export (also other.tsv or invalidated.tsv): clips/ lies beside it."""
+    """Whether a table belongs to a Common Voice export: clips/ is beside it, and its header has the columns.
+
+    Raises `GoamaError` when its first line is not text.
+    """
     if table.suffix.lower() != ".tsv" or not (table.parent / "clips").is_dir():
         return False
     header = next((line for _, line in text_lines(table)), "").rstrip("\r\n").split("\t")
@@ -143,7 +149,10 @@ def is_common_voice(table: Path) -> bool:
 
 
 def read_common_voice(folder: Path, columns: Columns, audio_folder: Path | None) -> Source:
-    """An export's own splits, train.tsv, dev.tsv and test.tsv, where they are; else validated.tsv."""
+    """The clips of an export: its own splits train.tsv, dev.tsv and test.tsv if any has rows, else validated.tsv.
+
+    Raises `GoamaError` when no table has a row, or a table cannot be read.
+    """
     files = common_voice_files(folder)
     tables = {file.name: open_table(file, delimiter="tab", quotes=False) for file in files}
     filled = [name for name in tables if next(tables[name].rows(), None) is not None]
@@ -160,7 +169,10 @@ def read_common_voice(folder: Path, columns: Columns, audio_folder: Path | None)
 
 
 def read_common_voice_table(table: Path, columns: Columns, audio_folder: Path | None) -> Source:
-    """One table of an export, for goama to split unless it is a split's own."""
+    """The clips of one table of an export; train.tsv, dev.tsv and test.tsv give their split, others none.
+
+    Raises `GoamaError` when the table cannot be read, is empty or lacks a column.
+    """
     sounds = SoundFiles.of_file(table, audio_folder, base=table.parent / "clips", suffix=".mp3")
     split = SPLIT_NAMES.get(table.stem)
     opened = open_table(table, delimiter="tab", quotes=False)
@@ -171,7 +183,10 @@ def read_common_voice_table(table: Path, columns: Columns, audio_folder: Path | 
 
 
 def is_ljspeech(folder: Path) -> bool:
-    """metadata.csv with | between two or three fields and no header, its sound files in wavs/."""
+    """Whether a folder has LJSpeech's layout: metadata.csv with two or three fields between `|`, and wavs/.
+
+    Raises `GoamaError` when the first line of metadata.csv is not text.
+    """
     metadata = folder / "metadata.csv"
     if not metadata.is_file() or not (folder / "wavs").is_dir():
         return False
@@ -181,7 +196,10 @@ def is_ljspeech(folder: Path) -> bool:
 
 
 def read_ljspeech(folder: Path, columns: Columns, audio_folder: Path | None) -> Source:
-    """LJSpeech's layout: file name without its suffix | transcription | the same with numbers spelt out."""
+    """The clips of a folder in LJSpeech's layout: file name without suffix | text | text with numbers spelt out.
+
+    Raises `GoamaError` with the line when a line has another number of fields than the first.
+    """
     metadata = folder / "metadata.csv"
     first = next((line for _, line in text_lines(metadata)), "")
     names = _LJSPEECH_COLUMNS[: first.count("|") + 1]

@@ -1,4 +1,4 @@
-"""The name of a sound file in somebody's metadata becomes a path, which may not lead out of a folder from others."""
+"""The name of a sound file in metadata becomes a path, which must not lead out of a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goama.sound.audio import SOUND_SUFFIXES
+from goama.sound.paths import SOUND_SUFFIXES
 
 _DEEPEST = 8  # folders in folders whose names may be written otherwise
 
@@ -26,11 +26,11 @@ class SoundFiles:
     elsewhere: Path | None = None
     """Where relative names that are not at `base` start: the folder that the user named."""
     suffix: str = ""
-    """What is added to names that end in nothing known."""
+    """Added to names that have no known suffix."""
     _listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, compare=False, repr=False)
     _names: dict[Path, dict[str, list[str]]] = field(default_factory=dict, compare=False, repr=False)
     _otherwise: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Names that were found written otherwise, as they are."""
+    """Names in the metadata -> the names of the files found, where the two differ in case, accents or spaces."""
     _first: dict[str, Path] = field(default_factory=dict, compare=False, repr=False)
     """The first file that was found, and the first that was missing."""
 
@@ -38,17 +38,17 @@ class SoundFiles:
     def of_folder(
         cls, folder: Path, audio_folder: Path | None, base: Path | None = None, suffix: str = ""
     ) -> SoundFiles:
-        """Those of a folder: inside it, or inside the folder that the user names for them."""
+        """The sound files of a folder: inside it, or inside the folder that the user names for them."""
         within = [Path(os.path.abspath(f)) for f in (folder, audio_folder) if f]  # noqa: PTH100
         return cls(base or folder, tuple(within), audio_folder, suffix)
 
     @classmethod
     def of_file(cls, file: Path, audio_folder: Path | None, base: Path | None = None, suffix: str = "") -> SoundFiles:
-        """Those of a file that the user named: anywhere."""
+        """The sound files of a table that the user named: anywhere."""
         return cls(base or file.parent, None, audio_folder, suffix)
 
     def path(self, name: str) -> Path:
-        """The path that a name means, also where its case, its accents' form or spaces around it are written otherwise.
+        """The path for a name, also where the file's name differs in case, Unicode form or spaces around it.
 
         A file that is not there is looked for under the name as it stands; `notes` tells of both.
         """
@@ -71,7 +71,7 @@ class SoundFiles:
         return paths[-1]
 
     def near(self, path: Path) -> Path | None:
-        """The one file whose name is this one but for case, the form of its accents (a Mac's disk) or spaces."""
+        """The only file whose name differs in case, Unicode form (a Mac's disk) or spaces alone, or None."""
         if self.fault(path):
             return None
         folder: Path = path.parent
@@ -91,7 +91,7 @@ class SoundFiles:
         return folder / same[0] if len(same) == 1 else None
 
     def notes(self) -> tuple[str, ...]:
-        """What there is to say of the names asked for so far: those found written otherwise; that none was found."""
+        """Sentences on the names asked for so far: those found under a slightly different name; that none was found."""
         notes = []
         count = len(self._otherwise)
         if count:
@@ -120,7 +120,7 @@ class SoundFiles:
         )
 
     def beside(self, folder: Path, stem: str) -> list[Path]:
-        """The recordings of a name, whatever they end in: best first."""
+        """The recordings with this stem, in the order of `SOUND_SUFFIXES`."""
         if folder not in self._listed:
             by_stem: dict[str, list[Path]] = {}
             for name in _names_in(folder):
@@ -145,5 +145,5 @@ def _composed(name: str) -> str:
 
 
 def _key(name: str) -> str:
-    """The same for names that people take for one: whatever their case, the form of their accents, spaces around."""
+    """Equal for names that differ in case, Unicode form or spaces around them alone."""
     return _composed(name).casefold().strip()

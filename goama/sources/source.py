@@ -1,7 +1,7 @@
-"""A source somebody already has is recognised by what lies there and becomes a stream of clips.
+"""A folder, a file or a Hub id becomes a stream of clips; its format is recognised by its files.
 
-Nothing is decoded here. What is wrong with a source as a whole is said before its first clip; what is wrong with one
-row or annotation goes along as that clip's `fault`.
+No sound is decoded here. Errors of the source as a whole are raised before its first clip; an error in one row or
+annotation becomes that clip's `fault`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from goama.errors import GoamaError
-from goama.sound.audio import SOUND_SUFFIXES
+from goama.sound.paths import SOUND_SUFFIXES
 from goama.sources.annotations import read_annotations
 from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import split_in_name
@@ -36,7 +36,7 @@ from goama.sources.manifest import (
 )
 from goama.sources.sound_files import SoundFiles
 from goama.sources.subtitles import read_subtitles
-from goama.sources.table import OLD_SPREADSHEETS, TABLES, XLSX_SUFFIXES, open_table
+from goama.sources.table import TABLES, UNREAD_SPREADSHEETS, WORKBOOK_SUFFIXES, open_table
 from goama.sources.textgrid import read_textgrid
 
 __all__ = ["FORMATS", "Choices", "Columns", "Source", "SourceClip", "read_source"]
@@ -48,14 +48,14 @@ _ANNOTATIONS = {
     "vtt": ("WebVTT subtitles", ".vtt", read_subtitles),
 }
 FORMATS = ("ljspeech", "audiofolder", "common-voice", "kaldi", "parquet", *_ANNOTATIONS, "table")
-"""What a folder may be, in the order in which they are thought of where it could be several."""
+"""Formats of a folder; the first that matches is taken."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DEEPEST = 4  # folders in folders that are searched for annotation files
 _MOST_ENTRIES = 200_000
 _SOUND = (b"RIFF", b"fLaC", b"OggS", b"ID3")
 _ARCHIVES = (b"PK", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
-_LISTED_TABLES = (".jsonl", ".ndjson", ".csv", ".tsv", *XLSX_SUFFIXES)
+_LISTED_TABLES = (".jsonl", ".ndjson", ".csv", ".tsv", *WORKBOOK_SUFFIXES)
 
 
 def read_source(
@@ -86,20 +86,19 @@ def read_source(
         looks_local = path.suffix.lower() in (*TABLES, *DATA_SUFFIXES) or path.parent.is_dir()
         if not _HUB_ID.fullmatch(source) or looks_local or choices.format:
             raise GoamaError(
-                f"{source}: no such file or folder; give a folder, a table (CSV, TSV, JSONL, XLSX), an annotated "
-                "recording (.eaf, .TextGrid, .srt, .vtt) or a Hub data set id (owner/name)"
+                f"{source}: no such file or folder; give a folder, a table (CSV, TSV, JSONL, XLSX, XLS, ODS), an "
+                "annotated recording (.eaf, .TextGrid, .srt, .vtt) or a Hub data set id (owner/name)"
             )
         _refuse_unused("hub", source, columns, name, choices)
         return read_hub(source, name, columns)
     if kind not in ("parquet", *_ANNOTATIONS):  # those cost too much to read twice, or were read already
-        for _ in opened:
-            pass
-        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()))
+        count = sum(1 for _ in opened)
+        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()), count=count)
     return opened
 
 
 def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, choices: Choices) -> None:
-    """An option that would change nothing is a misunderstanding."""
+    """Raises `GoamaError` for an option that has no effect on this kind of source."""
     tables, tiers = ("audiofolder", "ljspeech", "common-voice", "table"), ("elan", "textgrid")
     meant_for = (
         ("--tier", choices.tiers, tiers),
@@ -121,7 +120,7 @@ def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, c
 
 
 def _kind_of_folder(folder: Path, wanted: str | None) -> tuple[str, list[str]]:
-    """What the folder is, and what else it could be."""
+    """The format of the folder, and the other formats that match."""
     if wanted is not None:
         if wanted not in FORMATS:
             raise GoamaError(f"--format {wanted}: formats are {', '.join(FORMATS)}")
@@ -181,7 +180,7 @@ def _read_folder(kind: str, folder: Path, columns: Columns, name: str | None, ch
     if kind == "table":
         tables = _tables(folder)
         if not tables:
-            raise GoamaError(f"{folder}: --format table, but there is no CSV, TSV, JSONL or XLSX file in this folder")
+            raise GoamaError(f"{folder}: --format table, but there is no CSV, TSV, JSONL, XLSX, XLS or ODS file in it")
         splits = [split_in_name(table.name) for table in tables] if len(tables) > 1 else [None]
         if None in splits[1:] or len(set(splits)) < len(splits):
             raise GoamaError(
@@ -247,13 +246,13 @@ def _kind_of_file(path: Path, wanted: str | None) -> str:
         return kind
     if suffix in DATA_SUFFIXES:
         return "parquet"
-    if suffix not in (*XLSX_SUFFIXES, *OLD_SPREADSHEETS):
+    if suffix not in (*WORKBOOK_SUFFIXES, *UNREAD_SPREADSHEETS):
         _refuse_other_kinds(path)
     return "common-voice" if is_common_voice(path) else "table"
 
 
 def _refuse_other_kinds(path: Path) -> None:
-    """What people name as a source, and what is to be done with it first."""
+    """Raises `GoamaError`, with what to do, for files that are no source, such as recordings and archives."""
     try:
         with path.open("rb") as file:
             beginning = file.read(8)

@@ -1,4 +1,4 @@
-"""Subtitles (.srt, .vtt) become one tier without a name: each cue is an annotation."""
+"""Subtitles (.srt, .vtt) become one tier without a name; each cue is an annotation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from goama.errors import GoamaError
-from goama.sources.annotations import Annotated, Annotation, Tier
+from goama.sources.annotation_file import Annotation, AnnotationFile, Tier
 
 _LARGEST = 64 << 20  # bytes; a day of speech needs two million
 _LONGEST_LINE = 100_000  # characters
@@ -21,10 +21,10 @@ _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
 _NOT_A_CUE = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
 
 
-def read_subtitles(path: Path) -> Annotated:
-    """Formatting is taken off the texts; a WebVTT voice (`<v Awa>`) is the speaker.
+def read_subtitles(path: Path) -> AnnotationFile:
+    """The cues of a file as one tier: texts without formatting; a WebVTT voice (`<v Awa>`) is the speaker.
 
-    Raises `GoamaError` with the line when a time cannot be read, or the file holds none.
+    Raises `GoamaError` with the line when a time cannot be read; also when the file has no cues or exceeds a limit.
     """
     try:
         if path.stat().st_size > _LARGEST:
@@ -39,13 +39,13 @@ def read_subtitles(path: Path) -> Annotated:
         raise GoamaError(f"{path}: not UTF-8 text; save it again with encoding UTF-8") from error
     if not cues:
         raise GoamaError(f"{path}: no subtitles in it; a cue has its times as 00:00:01,000 --> 00:00:02,500")
-    return Annotated([Tier("", cues)])
+    return AnnotationFile([Tier("", cues)])
 
 
 def _cues(path: Path, lines: Iterator[str]) -> Iterator[Annotation]:
     times: tuple[float, float] | None = None
     texts: list[str] = []
-    skipped = False  # within a comment or a style sheet
+    skipped = False  # inside a comment or a style sheet
     cues = 0
     for number, raw in enumerate(lines, start=1):
         if len(raw) > _LONGEST_LINE or cues > _MOST_CUES:

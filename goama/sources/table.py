@@ -1,6 +1,6 @@
-"""A JSONL, CSV, TSV or XLSX file becomes rows with the numbers of their lines; nothing in it is lost without a word.
+"""A table (JSONL, CSV, TSV or a workbook) becomes columns and numbered rows.
 
-Files are read row by row, and whoever made them: a line, a header or a sheet without end is refused, not loaded.
+Input is untrusted: over-long lines, rows, headers and sheets are rejected. Files are read row by row.
 """
 
 from __future__ import annotations
@@ -9,24 +9,23 @@ import codecs
 import csv
 import json
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.sources.xlsx import open_workbook
+from goama.sources.workbook import open_workbook
 
 JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
-XLSX_SUFFIXES = (".xlsx", ".xlsm")
-TABLES = (*JSON_SUFFIXES, ".csv", ".tsv", ".txt", *XLSX_SUFFIXES)
-OLD_SPREADSHEETS = (".xls", ".ods", ".numbers")
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods")
+TABLES = (*JSON_SUFFIXES, ".csv", ".tsv", ".txt", *WORKBOOK_SUFFIXES)
+UNREAD_SPREADSHEETS = (".numbers", ".xlsb")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 
 LONGEST_LINE = 1_000_000  # bytes; a clip's row is a thousand times shorter
-_LONGEST_FIELD = 1_000_000  # characters in one CSV field
+_LONGEST_ROW = 1_000_000  # characters of a CSV row that goes over several lines
 _MOST_COLUMNS = 1_000
 _AS_UTF_8 = ' with encoding UTF-8 (in Excel: the file type "CSV UTF-8")'
 
@@ -35,40 +34,43 @@ Row = tuple[int, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be read from its beginning again and again."""
+    """A table whose rows can be read any number of times."""
 
     path: Path
     columns: list[str]
     rows: Callable[[], Iterator[Row]]
-    """(number of its first line, row) of every row that is not blank."""
+    """(number of the row's first line, row) for each row that is not blank."""
     how: str = ""
-    """What had to be guessed to read it, in words."""
+    """What was guessed, for the user: the delimiter or the sheet."""
     hint: str = ""
-    """The end of a sentence: where clips may be that are not found in it."""
+    """Appended to an error about missing columns: another sheet or delimiter to try."""
 
 
 def open_table(
     path: Path, *, delimiter: str | None = None, sheet: str | None = None, quotes: bool | None = None
 ) -> Table:
-    """Find out a table's columns; its rows are read when they are asked for.
+    """The table in a file, with its columns; its rows are read later, when `rows` is called.
 
-    The delimiter is the one that the header has most of, or that Excel's `sep=;` in the first line names; the sheet
-    of a workbook is the first; unless they are given. `quotes` None: as the file seems to have them.
+    path:       a file with one of the suffixes in `TABLES`
+    delimiter:  a character or a name from `DELIMITERS`; None: named by a first line `sep=;`, else the candidate that
+                is most frequent in the header
+    sheet:      a sheet of a workbook; None: the first that is not hidden
+    quotes:     whether fields may be quoted; None: found out for a TSV file, true for others
 
-    Raises `GoamaError` with the line when the file is neither UTF-8 nor UTF-16 with its mark, not JSON or CSV, has
-    rows of unequal length or exceeds a limit; of a line that is not the header, when its row is reached. And where a
-    delimiter or a sheet is given that the file cannot have.
+    Raises `GoamaError` with the line when the file is neither UTF-8 nor UTF-16 with a byte order mark, is not JSON,
+    CSV or a workbook, has rows of unequal length, or exceeds a limit; for a line below the header, when `rows` gets
+    there. Also when the delimiter or the sheet does not apply to the file.
     """
     suffix = path.suffix.lower()
-    if suffix in OLD_SPREADSHEETS:
+    if suffix in UNREAD_SPREADSHEETS:
         raise GoamaError(f"{path}: {suffix} is not read; save it as .xlsx or CSV")
-    if sheet is not None and suffix not in XLSX_SUFFIXES:
-        raise GoamaError(f"{path}: not a workbook, so --sheet means nothing; leave it away")
-    if delimiter is not None and suffix in (*XLSX_SUFFIXES, *JSON_SUFFIXES):
-        raise GoamaError(f"{path}: has no delimiters between its fields, so --delimiter means nothing; leave it away")
+    if sheet is not None and suffix not in WORKBOOK_SUFFIXES:
+        raise GoamaError(f"{path}: not a workbook, so --sheet does not apply; remove it")
+    if delimiter is not None and suffix in (*WORKBOOK_SUFFIXES, *JSON_SUFFIXES):
+        raise GoamaError(f"{path}: its fields have no delimiter, so --delimiter does not apply; remove it")
     try:
-        if suffix in XLSX_SUFFIXES:
-            return _open_xlsx(path, sheet)
+        if suffix in WORKBOOK_SUFFIXES:
+            return _open_workbook(path, sheet)
         if suffix in JSON_SUFFIXES:
             return _open_json(path)
         return _open_csv(path, delimiter, quotes)
@@ -77,9 +79,9 @@ def open_table(
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number, line with its end) of a file in UTF-8, or in UTF-16 with its mark (Excel's "Unicode text").
+    """(line number, line with its line end) of a file in UTF-8, or in UTF-16 with a byte order mark.
 
-    Raises `GoamaError` where it is something else or a line has no end.
+    Raises `GoamaError` with the line when the encoding is another one or a line is longer than `LONGEST_LINE`.
     """
     try:
         with path.open("rb") as file:
@@ -137,7 +139,7 @@ def _utf8(raw: bytes, path: Path, number: int) -> str:
 
 
 def _open_json(path: Path) -> Table:
-    columns: dict[str, None] = {}  # a row may lack what others have
+    columns: dict[str, None] = {}  # in order; a row may lack some of them
     for number, row in _json_rows(path):
         columns.update(dict.fromkeys(row))
         if len(columns) > _MOST_COLUMNS:
@@ -169,17 +171,17 @@ def _json_rows(path: Path) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a CSV file is written."""
+    """The dialect of a CSV file."""
 
     delimiter: str
     quotes: bool
     skipped: int = 0
-    """Lines above the header."""
+    """Number of lines above the header."""
 
 
 def _open_csv(path: Path, delimiter: str | None, quotes: bool | None) -> Table:
     lines = [line for _, line in islice(text_lines(path), 2)]
-    told = re.fullmatch(r'"?sep=(.)"?\s*', lines[0]) if lines else None  # Excel's own, for Excel
+    told = re.fullmatch(r'"?sep=(.)"?\s*', lines[0]) if lines else None  # a hint that Excel understands
     header = "".join(lines[1:]) if told else "".join(lines[:1])
     if not header.strip():
         raise GoamaError(f"{path}: the file is empty; its first line must name the columns")
@@ -205,12 +207,12 @@ def _open_csv(path: Path, delimiter: str | None, quotes: bool | None) -> Table:
 
 
 def delimiter_of(header: str) -> str:
-    """The delimiter that a header has most of; a comma where it has none."""
+    """The most frequent of the usual delimiters in a header line; a comma if there is none."""
     return max(",\t;|", key=header.count)
 
 
 def _is_quoted(path: Path, layout: _Layout) -> bool:
-    """Many TSV files know no quotes: a quote in them is a letter like others."""
+    """Whether the file can be parsed with quoted fields. In many TSV files a quote is an ordinary character."""
     try:
         for _ in _split_csv(path, layout):
             pass
@@ -236,17 +238,24 @@ class _NotCsvError(GoamaError):
 
 
 def _split_csv(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
-    """(number of its first line, fields) of each row that is not blank; a quote that never closes is an error."""
-    csv.field_size_limit(_LONGEST_FIELD)
-    lines = (line for _, line in islice(text_lines(path), layout.skipped, None))
+    """(number of the row's first line, fields) of each row that is not blank; an unclosed quote is an error."""
     quoting: Any = csv.QUOTE_MINIMAL if layout.quotes else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=layout.delimiter, quoting=quoting, strict=True)
-    number = 1 + layout.skipped
+    number, characters = 1 + layout.skipped, 0
+
+    def lines() -> Iterator[str]:
+        nonlocal characters
+        for _, line in islice(text_lines(path), layout.skipped, None):
+            characters += len(line)
+            if characters > _LONGEST_ROW:  # the csv module's own limit is shared by the whole process
+                raise csv.Error(f"field larger than {_LONGEST_ROW} characters")
+            yield line
+
+    reader = csv.reader(lines(), delimiter=layout.delimiter, quoting=quoting, strict=True)
     try:
         for values in reader:
             if any(values):
                 yield number, values
-            number = reader.line_num + 1 + layout.skipped
+            number, characters = reader.line_num + 1 + layout.skipped, 0
     except csv.Error as error:
         raise _NotCsvError(
             f"{path}:{number}: this line is not CSV ({error}); a quote inside quoted text is written twice"
@@ -263,55 +272,31 @@ def _column_names(values: list[Any], path: Path, number: int) -> list[str]:
     return names
 
 
-# --- XLSX
+# --- workbooks
 
 
-def _open_xlsx(path: Path, sheet: str | None) -> Table:
-    workbook = open_workbook(path)
-    titles = workbook.titles
-    if sheet is not None and sheet not in titles:
-        raise GoamaError(f"{path}: no sheet {sheet!r}; the sheets are: {', '.join(titles[:20])}")
-    title = sheet or titles[0]
-    others = [name for name in titles if name != title]
+def _open_workbook(path: Path, sheet: str | None) -> Table:
+    workbook = open_workbook(path, sheet)
+    others = [name for name in workbook.sheets if name != workbook.sheet]
     shown = ", ".join(map(repr, others[:5])) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
-    hint = f"; this is the sheet {title!r}, and --sheet takes another: {shown}" if others else ""
-    header = next(workbook.rows(title), None)
+    hint = f"; this is the sheet {workbook.sheet!r}, and --sheet takes another: {shown}" if others else ""
+    header = next(workbook.rows(), None)
     if header is None:
-        raise GoamaError(f"{path}: the sheet {title!r} is empty; its first row must name the columns{hint}")
+        raise GoamaError(f"{path}: the sheet {workbook.sheet!r} is empty; its first row must name the columns{hint}")
     names = _column_names(_without_empty_end(header[1]), path, header[0])
-    values = _spooled(workbook.rows(title))
-    how = f"sheet {title!r}" + (f" (--sheet takes another: {', '.join(others[:5])})" if others else "")
-    return Table(path, names, lambda: _xlsx_rows(path, values(), names), how, hint)
+    how = f"sheet {workbook.sheet!r}" + (f" (--sheet takes another: {', '.join(others[:5])})" if others else "")
+    return Table(path, names, lambda: _workbook_rows(path, workbook.rows(), names), how, hint)
 
 
-def _without_empty_end(values: tuple[Any, ...]) -> list[Any]:
-    filled = [number for number, value in enumerate(values, start=1) if value not in (None, "")]
-    return list(values[: filled[-1]])
+def _without_empty_end(values: list[Any]) -> list[Any]:
+    filled = [number for number, value in enumerate(values, start=1) if value != ""]
+    return values[: filled[-1]]
 
 
-def _spooled(rows: Iterable[tuple[int, Sequence[Any]]]) -> Callable[[], Iterator[tuple[int, list[Any]]]]:
-    """Rows that can be read again and again without unpacking the workbook again: they wait in a temporary file."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed, and thereby deleted, with its last reader
-    for row in rows:
-        file.write(json.dumps(row, default=str).encode() + b"\n")
-
-    def read() -> Iterator[tuple[int, list[Any]]]:
-        position = 0
-        while True:
-            file.seek(position)
-            if not (line := file.readline()):
-                return
-            position += len(line)
-            number, values = json.loads(line)
-            yield number, values
-
-    return read
-
-
-def _xlsx_rows(path: Path, rows: Iterator[tuple[int, list[Any]]], names: list[str]) -> Iterator[Row]:
+def _workbook_rows(path: Path, rows: Iterator[tuple[int, list[Any]]], names: list[str]) -> Iterator[Row]:
     next(rows)
     for number, values in rows:
-        if any(value not in (None, "") for value in values[len(names) :]):
+        if any(value != "" for value in values[len(names) :]):
             raise GoamaError(
                 f"{path}:{number}: more cells than the header has; the sheet's first row must name every column"
             )

@@ -1,4 +1,4 @@
-"""A Praat TextGrid, long or short, in UTF-8 or UTF-16, becomes tiers of intervals."""
+"""A Praat TextGrid, in the long or the short format, in UTF-8 or UTF-16, becomes tiers."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import TextIO
 
 from goama.errors import GoamaError
-from goama.sources.annotations import Annotated, Annotation, Tier
+from goama.sources.annotation_file import Annotation, AnnotationFile, Tier
 
 _LARGEST = 128 << 20  # bytes; ten hours with a tier of phones need half of that
 _LONGEST_LINE = 1_000_000  # characters
 _LONGEST_TEXT = 100_000  # characters in one interval
 _MOST_INTERVALS = 1_000_000
 
-# Praat reads only what stands free between spaces: numbers, "texts" and <flags>. The rest of the long format,
-# `intervals [1]:` or `xmin =`, is there for people; without it the file is a short one.
+# Praat reads only free-standing numbers, "texts" and <flags>. The rest of the long format, such as `intervals [1]:`
+# and `xmin =`, is there for people; without it the file is in the short format.
 _TOKEN = re.compile(r'(?<!\S)(?:"((?:[^"]|"")*)("?)|(<\w+>)(?!\S)|([-+]?\d[\d.]*(?:[eE][-+]?\d+)?)%?(?!\S)|(!))')
 
 Token = float | str
 
 
-def read_textgrid(path: Path) -> Annotated:
-    """Tiers in their order; a tier of points is there by name, without annotations that a clip could be made of.
+def read_textgrid(path: Path) -> AnnotationFile:
+    """The tiers in the order of the file; the annotations of a tier of points have no duration.
 
-    Raises `GoamaError` with the line when it is not a TextGrid, or breaks off.
+    Raises `GoamaError` with the line when the file is not a TextGrid, is incomplete, or exceeds a limit.
     """
     try:
         if path.stat().st_size > _LARGEST:
@@ -34,7 +34,7 @@ def read_textgrid(path: Path) -> Annotated:
             tokens = _Tokens(path, file)
             if tokens.text("its type") != "ooTextFile" or tokens.text("its class") != "TextGrid":
                 raise GoamaError(f"{path}: not a TextGrid; save it in Praat as a text file")
-            return Annotated(_tiers(tokens))
+            return AnnotationFile(_tiers(tokens))
     except OSError as error:
         raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeError as error:
@@ -72,12 +72,12 @@ def _tiers(tokens: _Tokens) -> list[Tier]:
             start = tokens.number("the start of an interval")
             end = tokens.number("the end of an interval") if kind == "IntervalTier" else start
             annotations.append(Annotation(start, end, tokens.text("the text of an interval")))
-        tiers.append(Tier(name, annotations, no_intervals=kind != "IntervalTier"))
+        tiers.append(Tier(name, annotations, marks_points=kind != "IntervalTier"))
     return tiers
 
 
 class _Tokens:
-    """The numbers, texts and flags of a TextGrid, one after the other."""
+    """The numbers, texts and flags of a TextGrid in their order; `what`, in errors, is what should come next."""
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self._path, self._file, self._line = path, file, 0
@@ -141,7 +141,7 @@ class _Tokens:
                     yield text.replace('""', '"')
 
     def _rest_of_text(self, lines: Iterator[str]) -> tuple[str, str, int]:
-        """(what follows of a text that goes over several lines, its last line, where that goes on)."""
+        """(the rest of a text that goes over several lines, its last line, the position after the text)."""
         pieces: list[str] = []
         characters = 0
         for line in lines:

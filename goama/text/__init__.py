@@ -1,4 +1,4 @@
-"""Text: from what people typed to the labels a CTC model learns, and back.
+"""From transcripts as typed to the labels that a CTC model learns, and back.
 
 `Normaliser` cleans a transcript, `Vocabulary` turns the clean text into ids and ids into text.
 """

@@ -1,4 +1,4 @@
-"""What a normaliser does to a collection of texts, to be looked at before it is done; and what it might do besides."""
+"""A preview of what a normaliser changes in a collection of texts, with proposals for more replacements."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from goama.text.normaliser import Normaliser
 from goama.text.replacements import Replacement
 
 EXAMPLES = 5
-_RARE_AGAINST_ITS_TWIN = 0.1
+_RARE = 0.1  # of the count of the letter that looks the same
 _NUMBER = re.compile(r"\d+")
 
 
 @dataclass
 class RuleChange:
-    """How many transcripts a rule changes, and a few of them, (before, after): first those that show something new."""
+    """The number of transcripts that a rule changes, with examples (before, after), the most varied ones first."""
 
     rule: str
     texts: int = 0
@@ -27,6 +27,7 @@ class RuleChange:
     _novel: int = field(default=0, repr=False)
 
     def add(self, before: str, after: str) -> None:
+        """Count a changed transcript; keep it as an example if there is room or it changes other characters."""
         self.texts += 1
         one, two = Counter(before), Counter(after)
         touched = {*(one - two), *(two - one)}
@@ -41,7 +42,7 @@ class RuleChange:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A replacement that the texts suggest: `typed` looks like `written`, which is far more frequent."""
+    """A replacement that the texts suggest: a rare letter by a frequent one that looks the same, with both counts."""
 
     replacement: Replacement
     count: int
@@ -52,11 +53,11 @@ class Proposal:
 class TextChanges:
     """What the rules change in the texts of one language.
 
-    rules:         those that change something, in their order
-    disappearing:  characters that no text has afterwards, with their counts before
-    appearing:     characters that no text had before, with their counts after
-    numbers:       what is left in digits, with counts: nobody has said yet how it is spoken
-    proposals:     replacements to think about; none is made by itself
+    rules:         the rules that change something, in the order of the normaliser
+    disappearing:  characters that are in no text afterwards, with their counts before
+    appearing:     characters that were in no text before, with their counts after
+    numbers:       numbers that stay in digits, with their counts
+    proposals:     replacements for the user to decide on; none is applied
     """
 
     texts: int
@@ -69,12 +70,12 @@ class TextChanges:
 
 
 def numbers_in(text: str) -> list[str]:
-    """What stands in digits of any script."""
+    """The numbers in digits of any script, in their order."""
     return _NUMBER.findall(text)
 
 
 def text_changes(normaliser: Normaliser, texts: Iterable[str]) -> TextChanges:
-    """Apply the rules one by one and keep count."""
+    """What the rules change in these texts, counted rule by rule."""
     rules = {name: RuleChange(name) for name in normaliser.rules}
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
@@ -103,14 +104,14 @@ def text_changes(normaliser: Normaliser, texts: Iterable[str]) -> TextChanges:
 
 
 def _look_alikes(counts: Counter[str]) -> tuple[Proposal, ...]:
-    """Letters that are rare beside one that looks the same, the most frequent first."""
+    """Replacements for letters that are rare compared to one that looks the same, by count."""
     best: dict[str, Proposal] = {}
     for group in LOOK_ALIKES:
         there = sorted((character for character in group if counts[character]), key=lambda c: -counts[c])
         for character in there[1:]:
             twin = there[0]
             known = best.get(character)
-            rare = counts[character] <= _RARE_AGAINST_ITS_TWIN * counts[twin]
+            rare = counts[character] <= _RARE * counts[twin]
             if rare and (known is None or known.twin_count < counts[twin]):
                 replacement = Replacement(character, twin, anywhere=True)
                 best[character] = Proposal(replacement, counts[character], counts[twin])

@@ -1,6 +1,6 @@
-"""From a language code to what its spelling needs: which apostrophes are letters, which hyphens mean something.
+"""From a language code to its spelling: which apostrophes are letters, which hyphens belong to words.
 
-A language that is not in these tables gets the careful defaults of `Orthography`.
+A language that is not in these tables gets the defaults of `Orthography`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from goama.text.replacements import Replacement, Replacer
 
 APOSTROPHES = "’‘‛‚`´′＇｀՚"
 MODIFIER_APOSTROPHES = "ʼʻ"
-"""Letters by their Unicode category: signs of the alphabet in some languages, typed for ’ in others."""
+"""Unicode category Lm: letters of the alphabet in some languages, typed instead of ’ in others."""
 
 QUOTES = "“”„‟«»‹›″〝〞〟＂"
 HYPHENS = "‐‑﹣－"
 SILENT_INSIDE_WORDS = "ـߺ՛՜՞\ufe0e\ufe0f"
-"""Arabic and N'Ko stretchers, Armenian intonation signs (they stand on a vowel), emoji and text style."""
+"""Arabic and N'Ko stretching, Armenian intonation signs (written on a vowel), variation selectors."""
 
 SOUNDING_PUNCTUATION = "%‰‱٪؉؊﹪％&＆﹠@＠﹫#＃﹟§⁊၌၍၎၏៘"
-"""Punctuation to Unicode, but read out as words; the last six are whole words of Irish, Burmese and Khmer."""
+"""Unicode punctuation that is read out as words; the last six are whole words of Irish, Burmese and Khmer."""
 
 SILENT_SYMBOLS = "|¦^`´~¨¯¸©®™℠"
 SILENT_SYMBOL_BLOCKS = (  # arrows, technical signs, boxes, shapes, dingbats, emoji
@@ -40,7 +40,10 @@ TONE_LETTERS = "".join(map(chr, [*range(0x02E5, 0x02EC), *range(0xA700, 0xA722),
 
 @dataclass(frozen=True)
 class LetterRule:
-    """One of `typed_as` becomes `letter` between the neighbours it needs: "" any, "*" a letter, or one of these."""
+    """Each character of `typed_as` becomes `letter` between the given neighbours.
+
+    `after` and `before` limit the neighbours: "" any, "*" a letter, else one of these characters.
+    """
 
     letter: str
     typed_as: str
@@ -52,14 +55,14 @@ class LetterRule:
 class Orthography:
     """The character tables of one language; saved with the model, so that an old model keeps its spelling.
 
-    letter_rules:         look-alikes typed for a letter
+    letter_rules:         characters typed instead of a letter that looks alike
     apostrophes, quotes, hyphens:  characters unified to ' " and -
     silent_inside_words:  removed without leaving a space
     punctuation:          characters without a sound; they become a space
-    kept_inside_words:    those of them that stay between two letters
-    initial_apostrophe:   words that keep an apostrophe before them ('t), "*" for every word
-    final_apostrophe:     words that keep one after them (po'), "*" for every word
-    dotless_i:            I is the capital of ı, and İ of i
+    kept_inside_words:    punctuation that stays between two letters
+    initial_apostrophe:   words that keep an apostrophe in front ('t), "*" for every word
+    final_apostrophe:     words that keep an apostrophe at their end (po'), "*" for every word
+    dotless_i:            True if I is the capital of ı, and İ of i
     replacements:         the user's own table
     """
 
@@ -77,12 +80,15 @@ class Orthography:
 
     @cached_property
     def replacer(self) -> Replacer:
-        """What makes the replacements."""
+        """Applies `replacements`."""
         return Replacer(self.replacements, self.punctuation)
 
 
 def orthography(language: str | None) -> Orthography:
-    """The tables for a language tag such as "nl", "nl-NL", "mos" or "mos_Latn"; None for an unknown language."""
+    """The tables for a language tag such as "nl", "nl-NL", "mos" or "mos_Latn"; None if the language is unknown.
+
+    Raises `GoamaError` when it is not a language tag.
+    """
     code, script = _code_and_script(language)
     letter_rules = next((rules for codes, rules in LETTER_RULES if code in codes.split()), ())
     kept = "'" + "".join(signs for codes, signs in KEPT_INSIDE_WORDS if code in codes.split())
@@ -97,7 +103,7 @@ def orthography(language: str | None) -> Orthography:
     )
 
 
-# Languages below are named by their two-letter code where there is one; these are the others people write.
+# The tables below use two-letter codes where they exist; these are other codes for the same languages.
 SHORTER_CODE = {
     "nld": "nl", "dut": "nl", "eng": "en", "deu": "de", "ger": "de", "fra": "fr", "fre": "fr", "ita": "it",
     "spa": "es", "por": "pt", "cat": "ca", "oci": "oc", "bre": "br", "afr": "af", "fry": "fy", "fri": "fy",
@@ -115,7 +121,7 @@ SHORTER_CODE = {
     "hye": "hy", "arm": "hy",
 }  # fmt: skip
 
-# Here ʼ or ʻ in a text is an apostrophe and no letter. Anywhere else they are left as they were typed.
+# Languages in which ʼ and ʻ are apostrophes, not letters. In any other language they are not changed.
 PLAIN_APOSTROPHE = (
     "nl en de fr it es pt ca oc br af fy li nds lb ga gd cy uk be tr az crh tt kk gag he yi id ms tl ro sw yo "
     "vi hi my sv da nb nn no fi et el ru pl cs sk sl hr sr bs bg mk hu lt lv gl eu sq eo mos lg rw is vls "
@@ -143,9 +149,9 @@ LOOK_ALIKES = (
     "sѕ", "uսυ", "ʋυ", "vνѵ", "wԝ", "xхχ", "yуγ", "ɣγ", "ŋη", "ɔͻ", "ßβ", "ɖđð", "þϸ", "șş", "țţ", "ɗď", "ƴý", "äӓ",
     "ëё", "ïї", "öӧ", "يی", "كک", "هہە", "ʼˀ", "ʻʿ",
 )  # fmt: skip
-"""Letters of different alphabets, or of different pages of Unicode, that one keyboard gives for another."""
+"""Letters that look alike and come from different alphabets or Unicode blocks."""
 
-# Letters that look like apostrophes, dots or exclamation marks, and what is typed for them.
+# Letters that look like apostrophes, dots or exclamation marks, and the characters typed instead of them.
 LETTER_RULES: tuple[tuple[str, tuple[LetterRule, ...]], ...] = (
     ("haw to sm ty rar rap rtm wls mrq mqm pmt", _OKINA),
     ("uz", (*_GLOTTAL_BETWEEN, LetterRule("ʻ", _TYPED, after="oOgG"))),  # oʻ and gʻ are letters, ʼ is another
@@ -163,7 +169,7 @@ LETTER_RULES: tuple[tuple[str, tuple[LetterRule, ...]], ...] = (
     ("naq ngh nmn", _CLICKS),
 )  # fmt: skip
 
-# Signs that Unicode calls punctuation and that belong to the word when they stand between two letters.
+# Unicode punctuation that belongs to the word when it is between two letters.
 KEPT_INSIDE_WORDS: tuple[tuple[str, str], ...] = (
     ("ca oc", "·"),
     ("he yi", "׳״"),
@@ -218,8 +224,7 @@ def _code_and_script(language: str | None) -> tuple[str, str]:
         return "", ""
     if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*", language):
         raise GoamaError(
-            f"{language!r} is not a language code; give one such as nl, mos or nl-NL, "
-            "or no language at all for the careful defaults."
+            f"{language!r} is not a language code; give one such as nl, mos or nl-NL, or no language for the defaults."
         )
     code, *rest = language.lower().replace("_", "-").split("-")
     return SHORTER_CODE.get(code, code), next((part for part in rest if len(part) == 4), "")
@@ -232,11 +237,11 @@ def _words_for(code: str, table: tuple[tuple[str, str], ...]) -> tuple[str, ...]
 
 @cache
 def _punctuation() -> str:
-    """Every character without a sound that Unicode calls punctuation, and some that it calls symbols."""
+    """All characters without a sound in the Unicode categories of punctuation, and some symbols."""
     sounding = set(SOUNDING_PUNCTUATION + TONE_LETTERS)
     blocks = (code for first, last in SILENT_SYMBOL_BLOCKS for code in range(first, last + 1))
     symbols = (chr(code) for code in blocks if unicodedata.category(chr(code)).startswith("S"))
     signs = (chr(code) for code in range(0x1FB00) if unicodedata.category(chr(code)).startswith("P"))
-    # A sign such as ΅ has an accent in it when it is taken apart, and no accent may be lost.
+    # Signs that decompose, such as ΅, contain an accent, and no accent may be lost.
     whole = (sign for sign in (*SILENT_SYMBOLS, *symbols, *signs) if unicodedata.normalize("NFD", sign) == sign)
     return "".join(sorted(set(whole) - sounding))

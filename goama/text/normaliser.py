@@ -1,6 +1,7 @@
-"""From a transcript as people type it to the text a recogniser can learn: no case, no silent signs, one spelling.
+"""From a transcript as typed to the text that a recogniser learns: lower case, no silent signs, one spelling.
 
-An ordered list of named rules, saved with the model, so that training text, references and LM text agree.
+A normaliser is an ordered list of named rules. It is saved with the model, so that training text, references and
+text for a language model are spelled alike.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ STANDARD_RULES = (
 )
 
 REPLACE = "replace"
-"""The rule of the user's own table; it comes before the signs go, so that abbreviations and % can be spelled out."""
+"""The rule of the user's own table; it precedes remove-punctuation, so that abbreviations and % can be spelled out."""
 
 
 @dataclass(frozen=True)
 class Normaliser:
-    """An ordered list of named rules and the character tables they use. Applying it twice changes nothing more.
+    """An ordered list of named rules and the character tables they use. It is idempotent.
 
-    Diacritics are never lost, and neither is a character that is read out (% & + = € ° § @ №, digits): it
-    stays in the text, for the audit and the vocabulary's report to show. Text is NFC after every rule, so
-    composed and decomposed input give the same output.
+    Diacritics are never removed, nor are characters that are read out (% & + = € ° § @ №, digits): they stay in the
+    text, where the audit and the vocabulary's report show them. Text is NFC after every rule, so composed and
+    decomposed input give the same output.
     """
 
     language: str | None
@@ -62,14 +63,17 @@ class Normaliser:
 
     @classmethod
     def for_language(cls, language: str | None) -> Normaliser:
-        """The standard rules with the tables of a language ("nl", "nl-NL", "mos_Latn"); None if it is unknown."""
+        """The standard rules with the tables of a language ("nl", "nl-NL", "mos_Latn"; None if it is unknown).
+
+        Raises `GoamaError` when `language` is not a language tag.
+        """
         tag = None if language is None else language.replace("_", "-")
         return cls(tag, STANDARD_RULES, orthography(language))
 
     def replacing(self, replacements: Iterable[Replacement]) -> Normaliser:
-        """This normaliser with a table of the user's as a rule of its own, in place of the table it had.
+        """This normaliser with the user's table as the rule `replace`, instead of the table it had.
 
-        Raises `GoamaError` when what an entry writes would itself be replaced: twice must be as good as once.
+        Raises `GoamaError` when the result of an entry would itself be replaced: a normaliser is idempotent.
         """
         rules = [name for name in self.rules if name != REPLACE]
         bare = Normaliser(self.language, tuple(rules), replace(self.tables, replacements=()))
@@ -89,12 +93,13 @@ class Normaliser:
         return made
 
     def __call__(self, text: str) -> str:
+        """The normalised text."""
         for name in self.rules:
             text = self._apply(name, text)
         return text
 
     def steps(self, text: str) -> list[tuple[str, str]]:
-        """The text after each rule: (rule name, text) in order."""
+        """(rule name, text after the rule) for each rule in order."""
         after: list[tuple[str, str]] = []
         for name in self.rules:
             text = self._apply(name, text)
@@ -102,10 +107,11 @@ class Normaliser:
         return after
 
     def _apply(self, name: str, text: str) -> str:
-        # A letter and its accent may meet when what stood between them goes, hence NFC every time.
+        # Removing a character may join a letter and its accent, hence NFC after every rule.
         return unicodedata.normalize("NFC", RULES[name](text, self.tables))
 
     def to_dict(self) -> dict[str, Any]:
+        """The content of normaliser.json."""
         return {
             "format": "goama-normaliser",
             "version": FORMAT_VERSION,
@@ -118,12 +124,15 @@ class Normaliser:
     def _tables_to_dict(self) -> dict[str, Any]:
         tables = asdict(self.tables)
         if not self.tables.replacements:
-            del tables["replacements"]  # as every file was before there were any: an older goama reads it
+            del tables["replacements"]  # an older goama, which has no replacements, can read the file
         return tables
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str = "the normaliser") -> Normaliser:
-        """The normaliser that `to_dict` described; `source` names the file in errors."""
+        """The normaliser described by the result of `to_dict`; `source` names the file in errors.
+
+        Raises `GoamaError` when the data are incomplete, damaged or from a newer goama.
+        """
         if not isinstance(data, dict) or data.get("format") != "goama-normaliser":
             raise GoamaError(f"{source} is not a goama normaliser; copy normaliser.json from the model again.")
         version = data.get("version")
@@ -148,7 +157,7 @@ class Normaliser:
             ) from error
 
     def save(self, path: str | Path) -> None:
-        """Write the normaliser as JSON, beside first and then renamed."""
+        """Write the normaliser as JSON; the file is complete or not there."""
         path = Path(path)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         beside.write_text(json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n", "utf-8")
@@ -156,6 +165,10 @@ class Normaliser:
 
     @classmethod
     def load(cls, path: str | Path) -> Normaliser:
+        """The normaliser in a file that `save` wrote.
+
+        Raises `GoamaError` when the file cannot be read, is damaged or from a newer goama.
+        """
         path = Path(path)
         try:
             data = json.loads(path.read_text("utf-8"))
@@ -175,9 +188,9 @@ def _nfc(text: str, tables: Orthography) -> str:
 
 
 def _remove_control_characters(text: str, tables: Orthography) -> str:
-    """Line ends and all kinds of space become a space; what cannot be seen, or only decorates, goes.
+    """All white space becomes U+0020; control characters and `silent_inside_words` are removed.
 
-    The zero-width joiners stay where they choose the shape of a letter, as in Persian and Sinhala.
+    Zero-width joiners stay where they change the shape of a letter, as in Persian and Sinhala.
     """
     silent = tables.silent_inside_words
     if text.isprintable() and not _any_of(silent).search(text):
@@ -193,20 +206,20 @@ def _remove_control_characters(text: str, tables: Orthography) -> str:
 
 
 def _joiner(match: re.Match[str]) -> str:
-    # All marks of the letter count, not only the last: NFC may yet reorder them.
+    # All marks of the letter count, not only the last, because NFC may reorder them later.
     start = match.start() - 1
     while start > 0 and unicodedata.category(match.string[start])[0] == "M":
         start -= 1
     cluster = match.string[max(start, 0) : match.start()]
     if not any(_is_letter(character) and _has_joining_script(character) for character in cluster):
         return ""
-    # A joiner after a virama closes some words of older Malayalam and Sinhala spelling.
+    # In older Malayalam and Sinhala spelling some words end in a virama and a joiner.
     closes = any(unicodedata.combining(character) == 9 for character in cluster)
     return match[0][0] if closes or _is_letter(_neighbours(match)[1]) else ""
 
 
 def _has_joining_script(character: str) -> bool:
-    """Scripts in the ranges of Arabic, the Indic ones, Khmer, Mongolian; not Latin, Greek, Cyrillic, Hebrew."""
+    """Whether the script is Arabic, Indic, Khmer, Mongolian or one between them; not Latin, Greek, Cyrillic, Hebrew."""
     return (
         "\u0600" <= character <= "\u109f"
         or "\u1700" <= character <= "\u1c7f"
@@ -218,7 +231,7 @@ def _has_joining_script(character: str) -> bool:
 
 
 def _restore_letters(text: str, tables: Orthography) -> str:
-    """What was typed for a letter that keyboards lack becomes that letter: 'ōlelo → ʻōlelo, l•l → l·l."""
+    """Characters typed instead of a letter that keyboards lack become that letter: 'ōlelo → ʻōlelo, l•l → l·l."""
     for rule in tables.letter_rules:
 
         def letter(match: re.Match[str], rule: LetterRule = rule) -> str:
@@ -247,7 +260,7 @@ def _replace(text: str, tables: Orthography) -> str:
 
 
 def _remove_punctuation(text: str, tables: Orthography) -> str:
-    """Signs without a sound become a space, unless they belong to the word they stand in."""
+    """Punctuation becomes a space, unless it belongs to a word by the tables of the language."""
     if "-" in tables.kept_inside_words:
         text = _any_of(tables.hyphens).sub("-", text)
 
@@ -285,7 +298,7 @@ def _word_before(match: re.Match[str]) -> str:
 
 def _lowercase(text: str, tables: Orthography) -> str:
     if tables.dotless_i:
-        # i\u0307 is what lower() makes of İ where it does not know the language; it is no other letter.
+        # lower() turns İ into i\u0307 because it does not know the language; both are i here.
         text = re.sub("i\u0307+", "i", text.replace("İ", "i").replace("I", "ı"))
     return text.lower()
 
@@ -308,12 +321,12 @@ RULES: dict[str, Callable[[str, Orthography], str]] = {
 
 
 def _neighbours(match: re.Match[str]) -> tuple[str, str]:
-    """The characters before and after a match, "" at either end of the text."""
+    """(character before the match, character after it); "" at the ends of the text."""
     return match.string[max(match.start() - 1, 0) : match.start()], match.string[match.end() : match.end() + 1]
 
 
 def _is_letter(character: str) -> bool:
-    """Letters, marks and digits; an apostrophe of any kind never vouches for the one beside it."""
+    """Whether it is a letter, mark or digit; apostrophes that Unicode calls letters do not count."""
     return (
         character != ""
         and unicodedata.category(character)[0] in "LMN"
@@ -323,6 +336,6 @@ def _is_letter(character: str) -> bool:
 
 @cache
 def _any_of(characters: str) -> re.Pattern[str]:
-    """A pattern for any one of these characters; for none of them, a pattern that never matches."""
+    """A pattern for one of these characters; if there are none, a pattern that never matches."""
     inside = character_ranges(characters)
     return re.compile(f"[{inside}]" if inside else "(?!)")

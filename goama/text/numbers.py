@@ -1,7 +1,7 @@
-"""A table of the numbers in a collection of texts with the ways to say them, for a person to choose from.
+"""A table of the numbers in a collection of texts with their readings in words, for the user to choose from.
 
-The words are those of the Unicode Consortium's rules for spelling numbers out, which ICU uses, for some ninety
-languages. `1990` is spoken in several ways even so: nothing is replaced until somebody has read the table.
+The words come from the Unicode Consortium's rules for spelling out numbers (RBNF, as in ICU), for some ninety
+languages. A number such as `1990` has several readings, so nothing is replaced before the user has chosen.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ _YEARS = range(1100, 2100)
 
 
 def readings(number: str, language: str | None) -> tuple[str, ...]:
-    """The ways to say it in words: as a count, in each gender, and as a year; none where the language is not known.
+    """The readings of a number in words: the counting form first, then genders and, for a year, its readings.
 
-    number: decimal digits of any script. One that begins with 0, or has more than 15 digits, is said digit by digit
-    or otherwise: none. The first is the one used in counting.
+    number:    decimal digits of any script
+    language:  a language code
+
+    Empty if the language is unknown, and for numbers that are not read as one number: with a leading 0, or with more
+    than 15 digits.
     """
     from unicode_rbnf import FormatPurpose, RbnfEngine
     from unicode_rbnf.engine import NoRuleForNumberError
@@ -34,7 +37,7 @@ def readings(number: str, language: str | None) -> tuple[str, ...]:
         return ()
     said = []
     for purpose in (FormatPurpose.CARDINAL, FormatPurpose.YEAR) if int(number) in _YEARS else (FormatPurpose.CARDINAL,):
-        with suppress(ValueError, NoRuleForNumberError):  # not every language has a way of its own to say years
+        with suppress(ValueError, NoRuleForNumberError):  # not every language has rules of its own for years
             said.append(engine.format_number(int(number), purpose))
     ways = [result.text for result in said] + [
         words for result in said for name, words in result.text_by_ruleset.items() if "financial" not in name
@@ -43,9 +46,10 @@ def readings(number: str, language: str | None) -> tuple[str, ...]:
 
 
 def write_table(numbers: Iterable[str], language: str | None, path: Path) -> int:
-    """Write `number<TAB>words` for `read_replacements`: all readings, or `?`, where somebody has to choose.
+    """Write a table for `read_replacements` and return how many numbers have exactly one reading.
 
-    Returns how many lines leave no choice. Raises `GoamaError` where the file exists: it may hold somebody's work.
+    Each line is `number<TAB>words`; several readings are separated by `CHOICE`, an unknown one is `UNKNOWN`.
+    Raises `GoamaError` when the file exists, because it may hold the user's choices, or cannot be written.
     """
     found = [(number, readings(number, language)) for number in sorted(set(numbers), key=lambda n: (int(n), n))]
     lines = [f"{number}\t{CHOICE.join(ways) or UNKNOWN}\n" for number, ways in found]

@@ -1,4 +1,4 @@
-"""The user's own table, what is typed and what is to be written: reading it, and replacing by it."""
+"""The user's own replacements: a table of what is typed and what to write, read from a file and applied to text."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from goama.errors import GoamaError
 
 CHOICE, UNKNOWN = " | ", "?"
-"""Between readings of a number, and in the place of one: the table is not finished yet."""
+"""The separator of several readings of a number, and the mark for no reading: both still need a decision."""
 
 _ANYWHERE = "*"
-_MOST_PASSES = 10  # over their own result: ll → l in alllways
+_MOST_PASSES = 10  # because a result may match again: ll → l in alllways
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """A word of its own, or, `anywhere`, a piece inside words too, that is to be written otherwise.
+    """Write `written` for `typed`, which is a whole word or phrase, or with `anywhere` also part of a word.
 
-    `typed` without capitals is found in any case, with capitals only as it is.
+    `typed` in lower case is found in any case; with capitals only as it is.
     """
 
     typed: str
@@ -31,11 +31,12 @@ class Replacement:
 
 
 def read_replacements(path: str | Path) -> tuple[Replacement, ...]:
-    """The entries of a UTF-8 file with two columns parted by a tab, or by two spaces; blank lines do not count.
+    """The entries of a UTF-8 table with two columns separated by a tab or two spaces; blank lines are skipped.
 
-    An entry is a word, or several, that stands by itself: `10`, `dr.`, `%`. A single letter, or a piece between
-    asterisks (`*ch*`), is replaced inside words too. An empty second column removes it. Raises `GoamaError` with
-    the line where there are not two columns, something is listed twice, or a number's words are still to be chosen.
+    The first column is a whole word or phrase (`10`, `dr.`, `%`). A single letter, or text between asterisks
+    (`*ch*`), is also replaced inside words. An empty second column removes the text.
+    Raises `GoamaError` with the line when it has not two columns, repeats an entry, or leaves the reading of a number
+    open; also when the file cannot be read or is empty.
     """
     path = Path(path)
     try:
@@ -48,7 +49,7 @@ def read_replacements(path: str | Path) -> tuple[Replacement, ...]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        columns = line.split("\t") if "\t" in line else re.split(" {2,}", line.strip())  # as a screen shows a tab
+        columns = line.split("\t") if "\t" in line else re.split(" {2,}", line.strip())  # a tab copied from a screen
         if len(columns) != 2:
             raise GoamaError(
                 f"{path}:{number}: {len(columns)} {'column' if len(columns) == 1 else 'columns'}; each line holds what "
@@ -78,16 +79,16 @@ def _entry(typed: str, written: str) -> Replacement:
 
 
 def _is_one_letter(text: str) -> bool:
-    """A letter with its marks, or a mark alone: no digit, which is a number when it stands by itself."""
+    """Whether it is one letter with its marks, or one mark. A digit is not: it is a number."""
     kinds = [unicodedata.category(character)[0] for character in text]
     return bool(kinds) and kinds[0] in "LM" and all(kind == "M" for kind in kinds[1:])
 
 
 class Replacer:
-    """Replaces by a table: longer entries before shorter ones, words before pieces of words."""
+    """Applies replacements to text: longer entries before shorter ones, whole words before parts of words."""
 
     def __init__(self, table: Iterable[Replacement], punctuation: str) -> None:
-        """`punctuation`: signs that count as a space between the words of an entry, because they will become one."""
+        """`punctuation`: characters that count as a space between the words of an entry."""
         entries = sorted(table, key=lambda entry: -len(entry.typed))
         letter = _letter()
         self._words = {e.typed: e for e in entries if not e.anywhere and re.fullmatch(f"{letter}+", e.typed)}
@@ -100,12 +101,12 @@ class Replacer:
             end = f"(?!{letter})" if re.match(letter, entry.typed[-1]) else ""
             return start + parting.join(_in_its_case(part, entry) for part in entry.typed.split(" ")) + end
 
-        # A word is looked up whole: a table may hold thousands of numbers.
+        # Single words are looked up in a dictionary, because a table may hold thousands of numbers.
         self._word_pattern = re.compile("|".join([*(f"({phrase(e)})" for e in self._phrases), f"{letter}+"]))
         self._piece_pattern = re.compile("|".join(f"({_in_its_case(e.typed, e)})" for e in self._pieces) or "(?!)")
 
     def __call__(self, text: str) -> str:
-        """Until nothing is left to replace: what a replacement leaves may meet its neighbours."""
+        """The text with all replacements; repeated, because a result may form a new match with its neighbours."""
         for _ in range(_MOST_PASSES):
             changed = self.once(text)
             if changed == text:
@@ -114,6 +115,7 @@ class Replacer:
         return text
 
     def once(self, text: str) -> str:
+        """The text after one pass over words and one over parts of words."""
         return self._piece_pattern.sub(self._piece, self._word_pattern.sub(self._word, text))
 
     def _word(self, match: re.Match[str]) -> str:
@@ -136,19 +138,19 @@ def _in_its_case(text: str, entry: Replacement) -> str:
 
 
 def words_in(text: str) -> list[str]:
-    """Runs of letters, marks and digits."""
+    """The words of a text: runs of letters, marks and digits."""
     return re.findall(f"{_letter()}+", text)
 
 
 @cache
 def _letter() -> str:
-    """A pattern for one letter, digit or combining mark, which is a letter to a reader but not to `\\w`."""
+    """A pattern for one letter, digit or combining mark, which `\\w` does not match."""
     return rf"[\w{character_ranges(c for c in map(chr, range(0x1FB00)) if unicodedata.category(c)[0] == 'M')}]"
 
 
 def character_ranges(characters: Iterable[str]) -> str:
     """These characters as the inside of a bracket expression."""
-    # Written as ranges: thousands of single emoji are tried one by one at each letter, ten times slower.
+    # Ranges, because a bracket expression of thousands of single characters is ten times slower.
     ranges: list[list[str]] = []
     for character in sorted(characters):
         if ranges and ord(character) == ord(ranges[-1][1]) + 1:

@@ -1,6 +1,6 @@
-"""From normalised text to CTC labels and back: the characters a model can write.
+"""From normalised text to CTC labels and back: the characters that a model can write.
 
-Saved as a plain `Wav2Vec2CTCTokenizer`, so that `transformers` reads out the same text without goama.
+Saved as a plain `Wav2Vec2CTCTokenizer`, so that transformers decodes to the same text without goama.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXAMPLES_PER_RARE_UNIT = 3
 
 @dataclass(frozen=True)
 class RareUnit:
-    """A unit that was seen too seldom to be learnt: its count, and up to three texts that have it."""
+    """A unit that is too rare to learn, with its count and up to three texts that contain it."""
 
     unit: str
     count: int
@@ -38,9 +38,9 @@ class RareUnit:
 class CharacterReport:
     """What `Vocabulary.from_texts` counted.
 
-    kept:       unit → count, the units of the vocabulary, most frequent first
+    kept:       {unit: count} of the units in the vocabulary, most frequent first
     rare:       the units that become `[UNK]`, most frequent first
-    min_count:  a unit needed this many occurrences to be kept
+    min_count:  number of occurrences that a unit needs to be kept
     """
 
     kept: dict[str, int]
@@ -49,28 +49,28 @@ class CharacterReport:
 
     @property
     def total(self) -> int:
-        """Units counted; spaces are not among them."""
+        """The number of all units, without spaces."""
         return sum(self.kept.values()) + sum(rare.count for rare in self.rare)
 
     @property
     def unknown_share(self) -> float:
-        """The share of all labels (spaces not counted) that will be `[UNK]`, 0 to 1."""
+        """The share of labels, without spaces, that become `[UNK]`, 0 to 1."""
         return sum(rare.count for rare in self.rare) / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The units a model knows; a unit's place in `tokens` is its id, the class number of the CTC head.
+    """The units that a model knows; the index of a unit in `tokens` is its id, the class of the CTC head.
 
-    In a vocabulary made by goama `[PAD]`, the CTC blank, is 0, the word delimiter `|` is 1, `[UNK]` is 2
-    and the units follow by code point. A foreign model's vocabulary keeps the ids it was trained with.
+    In a vocabulary made by goama, `[PAD]` (the CTC blank) is 0, the word delimiter `|` is 1, `[UNK]` is 2, and the
+    units follow by code point. The vocabulary of another model keeps the ids that the model was trained with.
 
-    A unit is one code point, or a letter with the diacritics that Unicode cannot compose with it (Mooré
-    ɛ̃, Yoruba ọ́): such a mark is a feature of the vowel, not a sound after it. Vowel signs of one script
-    (Devanagari, Burmese, …) are units of their own, or the vocabulary would hold every syllable.
+    A unit is one code point, or a letter with the diacritics that Unicode cannot compose with it (Mooré ɛ̃,
+    Yoruba ọ́), because such a mark changes the vowel and is no sound after it. Vowel signs that belong to one script
+    (Devanagari, Burmese, …) are separate units; otherwise the vocabulary would hold every syllable.
 
-    `encode` is the encoding that counts. The saved tokenizer's own differs where a unit has several code
-    points (it swallows the spaces around one) and where spaces are doubled; its decoding does not.
+    Use `encode` for labels. The saved tokenizer encodes differently where a unit has several code points (it drops
+    the spaces around it) or where spaces are doubled; it decodes alike.
     """
 
     tokens: tuple[str, ...]
@@ -78,7 +78,7 @@ class Vocabulary:
     delimiter_id: int = 1
     unk_id: int = 2
     silent_ids: frozenset[int] = field(default=frozenset())
-    """Further classes that write nothing: `<s>` and `</s>` of foreign models."""
+    """Further classes without text: `<s>` and `</s>` of other models."""
 
     def __post_init__(self) -> None:
         twice = [token for token, count in Counter(self.tokens).items() if count > 1]
@@ -87,12 +87,13 @@ class Vocabulary:
 
     @classmethod
     def from_texts(cls, texts: Iterable[str], *, min_count: int | None = None) -> tuple[Vocabulary, CharacterReport]:
-        """Count the units of normalised texts, of the training split only, and keep those that can be learnt.
+        """The vocabulary of the training split's normalised texts, and a report on all their units.
 
-        `min_count` None means: 1 up to 10 000 units (about ten minutes of speech, where a letter seen once
-        may well belong to the alphabet); then 2, because a unit seen once cannot be learnt and is most
-        often a slip of the pen; from 300 000 units on, 1 in 100 000, because slips and foreign names repeat
-        themselves in a large corpus; never more than 20, which is enough examples to learn a letter from.
+        min_count:  occurrences that a unit needs to be kept. None: 1 up to 10 000 units (about ten minutes of
+                    speech, where a letter seen once may belong to the alphabet); then 2, because a unit seen once
+                    cannot be learnt and is usually a typing error; from 300 000 units on 1 in 100 000, because
+                    errors and foreign names repeat in a large corpus; at most 20, enough to learn a letter.
+        Raises `GoamaError` when the texts have no characters.
         """
         counts: Counter[str] = Counter()
         examples: dict[str, list[str]] = {}
@@ -113,15 +114,16 @@ class Vocabulary:
         return cls((BLANK, DELIMITER, UNKNOWN, *sorted(kept))), CharacterReport(kept, rare, needed)
 
     def __len__(self) -> int:
+        """The number of classes of the CTC head."""
         return len(self.tokens)
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The tokens that write something: neither blank, delimiter, unknown nor silent."""
+        """The tokens with text: without blank, delimiter, unknown and silent tokens."""
         return tuple(token for id, token in enumerate(self.tokens) if id not in self._mute | {self.delimiter_id})
 
     def segment(self, text: str) -> list[str]:
-        """The units of a text, spaces as `|`, whether the vocabulary knows them or not."""
+        """The units of a text, known to the vocabulary or not; spaces are `|`."""
         units: list[str] = []
         for word in _words(text):
             if units:
@@ -130,7 +132,7 @@ class Vocabulary:
         return units
 
     def encode(self, text: str) -> list[int]:
-        """Label ids of a normalised text. Runs of spaces become one delimiter; unknown units become `[UNK]`."""
+        """The label ids of a normalised text: one delimiter for each run of spaces, `[UNK]` for unknown units."""
         ids: list[int] = []
         for word in _words(text):
             if ids:
@@ -140,10 +142,10 @@ class Vocabulary:
         return ids
 
     def decode(self, ids: Iterable[int], *, collapse: bool = True) -> str:
-        """Text of a sequence of ids: repeats collapsed, blanks dropped, `|` as a space, spaces collapsed.
+        """The text of a sequence of ids: repeats collapsed, blanks removed, `|` as a space, spaces collapsed.
 
-        `collapse=False` is for labels, where two equal ids in a row are two letters. Blank, `[UNK]` and ids
-        outside the vocabulary, such as the −100 of padded labels, write nothing.
+        Use `collapse=False` for labels, where two equal ids are two letters. Blank, `[UNK]` and ids outside the
+        vocabulary, such as the −100 of padded labels, give no text.
         """
         pieces: list[str] = []
         previous: int | None = None
@@ -157,17 +159,17 @@ class Vocabulary:
         return " ".join(_words("".join(pieces)))
 
     def required_frames(self, labels: str | Sequence[int]) -> int:
-        """The fewest frames CTC can align these labels (a text or its ids) with.
+        """The minimum number of frames for a CTC alignment of these labels (a text or its ids).
 
-        One a label, and one more for the blank that must part two equal neighbours (Graves et al. 2006).
-        A clip with fewer frames has an infinite loss.
+        One for each label, and one for the blank between two equal labels (Graves et al. 2006). A clip with fewer
+        frames has an infinite loss.
         """
         ids = self.encode(labels) if isinstance(labels, str) else list(labels)
         return len(ids) + sum(left == right for left, right in pairwise(ids))
 
     def save(self, folder: str | Path) -> None:
         """Write `vocab.json` and `tokenizer_config.json`, as `Wav2Vec2CTCTokenizer.save_pretrained` does."""
-        from transformers import Wav2Vec2CTCTokenizer  # seconds to import: only where it is needed
+        from transformers import Wav2Vec2CTCTokenizer  # takes seconds to import
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +181,7 @@ class Vocabulary:
             written = Path(beside, "written")
             Wav2Vec2CTCTokenizer(
                 str(source),
-                bos_token=None,  # <s> and </s> would be two classes that no clip ever trains
+                bos_token=None,  # <s> and </s> would be classes that are never trained
                 eos_token=None,
                 pad_token=self.tokens[self.blank_id],
                 unk_token=self.tokens[self.unk_id],
@@ -193,10 +195,11 @@ class Vocabulary:
 
     @classmethod
     def load(cls, folder: str | Path, language: str | None = None) -> Vocabulary:
-        """Read the vocabulary of a model folder, made by goama or any other `Wav2Vec2CTCTokenizer` folder.
+        """The vocabulary of a model folder, of goama or any other with a `Wav2Vec2CTCTokenizer`, with its ids.
 
-        Ids are kept as they are: they are the classes of the model's head. `language` chooses among those of an
-        MMS folder; without it, the folder's own choice stands.
+        language:  one of the languages of an MMS folder; None: the folder's `target_lang`
+        Raises `GoamaError` when the folder has no vocabulary, or a damaged one, or lacks the language or a special
+        token.
         """
         folder = Path(folder)
         if not (folder / "vocab.json").is_file():
@@ -246,7 +249,7 @@ class Vocabulary:
         }
 
         tokens = [by_id[id] for id in range(len(by_id))]
-        if config.get("do_lower_case"):  # such a tokenizer keeps capitals and writes small letters
+        if config.get("do_lower_case"):  # such a tokenizer stores capitals and decodes to lower case
             mute = {blank_id, delimiter_id, unk_id} | silent_ids
             tokens = [token if id in mute else token.lower() for id, token in enumerate(tokens)]
         return cls(tuple(tokens), blank_id, delimiter_id, unk_id, silent_ids)
@@ -260,7 +263,7 @@ class Vocabulary:
         return self.silent_ids | {self.blank_id, self.unk_id}
 
     def _ids_of_unit(self, unit: str) -> list[int]:
-        # Foreign vocabularies may spell ɛ̃ or é as a letter and a mark; ours never holds only the parts.
+        # Other vocabularies may have the parts of ɛ̃ or é, a letter and a mark; ours has the whole unit.
         for spelling in ([unit], list(unit), list(unicodedata.normalize("NFD", unit))):
             ids = [self._id_of[part] for part in spelling if part in self._id_of]
             if len(ids) == len(spelling):
@@ -269,7 +272,7 @@ class Vocabulary:
 
 
 def segment(word: str) -> list[str]:
-    """The units of one word: code points, each with the inherited diacritics that follow it."""
+    """The units of one word: each code point with the combining diacritics that follow it."""
     units: list[str] = []
     for character in unicodedata.normalize("NFC", word):
         if units and _is_inherited_diacritic(character):
@@ -280,7 +283,7 @@ def segment(word: str) -> list[str]:
 
 
 def _is_inherited_diacritic(character: str) -> bool:
-    """The four blocks of diacritics that any script may put on any letter."""
+    """Whether it is in one of the four Unicode blocks of diacritics that combine with letters of any script."""
     return (
         "\u0300" <= character <= "\u036f"
         or "\u1ab0" <= character <= "\u1aff"
@@ -290,7 +293,7 @@ def _is_inherited_diacritic(character: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    # A `|` in a text cannot be told from a space in the labels.
+    # In the labels, a `|` is the same as a space.
     return text.replace(DELIMITER, " ").split()
 
 
@@ -301,7 +304,7 @@ def _default_min_count(total: int) -> int:
 
 
 def _content(token: Any) -> str:
-    """A special token's text: a string, or in older folders a dictionary."""
+    """The text of a special token, which older folders store in a dictionary."""
     return str(token["content"]) if isinstance(token, dict) else str(token)
 
 

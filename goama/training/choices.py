@@ -9,8 +9,9 @@ import torch
 from transformers import PreTrainedConfig
 
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, feature_stride, frame_shift_s, hears_waveforms, is_whisper
+from goama.model.encoder import feature_stride, frame_shift_s, hears_waveforms, is_whisper
 from goama.model.precision import choose_precision
+from goama.model.shipped import SCRATCH
 from goama.run.folder import Choice
 from goama.run.processes import fsdp_requested, processes_here
 from goama.run.recipe import Recipe

@@ -13,7 +13,8 @@ from transformers import PreTrainedConfig
 
 from goama.data.batches import ordered_batches
 from goama.data.mixture import Mixture
-from goama.model.encoder import SCRATCH, hears_waveforms
+from goama.model.encoder import hears_waveforms
+from goama.model.shipped import SCRATCH
 from goama.run.recipe import AugmentSection
 from goama.text.vocabulary import Vocabulary
 from goama.training.choices import AUGMENTATION

@@ -14,7 +14,9 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from goama.data.batches import TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import LoadedEncoder, default_encoder, load_for_training, read_config
+from goama.model.default import default_encoder
+from goama.model.encoder import read_config
+from goama.model.loading import LoadedEncoder, load_for_training
 from goama.model.trainable import choose_trainable
 from goama.run.folder import RECIPE_FILE, open_run
 from goama.run.processes import Processes, fsdp_requested

@@ -8,8 +8,9 @@ from typing import cast
 
 from transformers import PreTrainedModel
 
-from goama.model.encoder import LoadedEncoder, front_end
+from goama.model.encoder import front_end
 from goama.model.fsdp import Shards
+from goama.model.loading import LoadedEncoder
 from goama.model.precision import Precision
 from goama.run.processes import Processes, fsdp_requested
 from goama.training.job import Draft, Job, known_characters, make_job, training_batches

@@ -1,4 +1,4 @@
-"""Real speech without a hub: transcribed recordings in Debian's packages to a folder that goama can prepare.
+"""Real speech without the Hub: transcribed recordings in Debian packages become a folder that goama can prepare.
 
 `VOICES` is the catalogue and costs nothing to import; `get_voice` fetches, judges and writes one of them.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,18 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goama.errors import GoamaError
+from goama.files import folder_beside
 from goama.voices import debian
 from goama.voices.catalogue import VOICES, Voice
 
 if TYPE_CHECKING:
+    from goama.voices.clip import VoiceClip
     from goama.voices.folder import Placed
-    from goama.voices.judgement import Verdict
-    from goama.voices.recording import Recording
+    from goama.voices.selection import Verdict
 
 __all__ = ["VOICES", "Progress", "Voice", "VoiceFolder", "find_voice", "get_voice"]
 
 Progress = Callable[[str, int, int], None]
-"""Hears (what is being done, how many are done, how many there are)."""
+"""Called with (what is being done, how many are done, how many there are)."""
 
 
 @dataclass(frozen=True)
@@ -72,44 +72,45 @@ def get_voice(name: str, out: Path, *, progress: Progress | None = None, cache: 
 def write_voice(
     voice: Voice, tree: Path, packages: list[debian.Package], out: Path, progress: Progress | None = None
 ) -> VoiceFolder:
-    """The part of `get_voice` after unpacking: read, judge, split, write, rename."""
+    """The folder of a voice whose packages are unpacked in `tree`: read, judge, split, write, rename.
+
+    Raises GoamaError when the packages do not hold the voice, or `out` cannot be written.
+    """
     from goama.voices import folder
-    from goama.voices.judgement import judge
+    from goama.voices.selection import select_clips
 
     try:
-        recordings = list(_read(voice, tree))
+        clips = list(_read(voice, tree))
     except FileNotFoundError:
-        recordings = []
-    if not recordings:
+        clips = []
+    if not clips:
         named = " and ".join(f"{package.name} {package.version}" for package in packages)
         raise GoamaError(f"{named} do not hold the files of {voice.name}: this version is not known to goama")
-    verdicts = judge(recordings, voice.language, voice.fastest, _stage(progress, "listening"))
-    clips, left_out = _place(voice, verdicts)
-
-    partial = out.with_name(out.name + ".partial")
+    verdicts = select_clips(clips, voice.language, voice.fastest, _stage(progress, "listening"))
+    placed, left_out = _place(voice, verdicts)
     try:
-        if partial.exists():  # of a run that was stopped: it holds nothing that is not written again
-            shutil.rmtree(partial)
-        folder.write_clips(partial, clips, voice.language, _stage(progress, "writing"))
-        folder.write_left_out(partial, left_out)
-        folder.write_licence(partial, packages, tree)
-        folder.write_attribution(partial, voice.description, voice.attribution, voice.licence, packages)
-        partial.replace(out)
+        with folder_beside(out) as partial:
+            folder.write_clips(partial, placed, voice.language, _stage(progress, "writing"))
+            folder.write_left_out(partial, left_out)
+            folder.write_licence(partial, packages, tree)
+            folder.write_attribution(partial, voice.description, voice.attribution, voice.licence, packages)
     except OSError as error:
         raise GoamaError(
-            f"{error.filename or partial} could not be written ({error.strerror}): choose another -o"
+            f"{error.filename or out} could not be written ({error.strerror}): choose another -o"
         ) from error
-    splits = [split for split in ("train", "dev", "test") if any(clip.split == split for clip in clips)]
+    seconds = {
+        split: [one.verdict.duration_s for one in placed if one.split == split] for split in ("train", "dev", "test")
+    }
     return VoiceFolder(
         path=out,
         voice=voice,
-        clips={split: sum(clip.split == split for clip in clips) for split in splits},
-        minutes={split: sum(clip.verdict.duration_s for clip in clips if clip.split == split) / 60 for split in splits},
+        clips={split: len(those) for split, those in seconds.items() if those},
+        minutes={split: sum(those) / 60 for split, those in seconds.items() if those},
         left_out=dict(Counter(verdict.reason for verdict in left_out).most_common()),
     )
 
 
-def _read(voice: Voice, tree: Path) -> Iterator[Recording]:
+def _read(voice: Voice, tree: Path) -> Iterator[VoiceClip]:
     """The recordings of a voice: one reader a source."""
     source = voice.name.removesuffix(f"-{voice.language}")
     if source == "fillets":
@@ -128,27 +129,25 @@ def _read(voice: Voice, tree: Path) -> Iterator[Recording]:
 
 
 def _place(voice: Voice, verdicts: list[Verdict]) -> tuple[list[Placed], list[Verdict]]:
-    """Usable clips to their splits; the rest, and clips whose text is held out elsewhere, to the left-out."""
+    """(usable clips with their splits, clips left out); a clip whose text is in a held-out split is left out."""
     from goama.voices.folder import Placed
-    from goama.voices.judgement import Verdict
+    from goama.voices.selection import Verdict
     from goama.voices.splits import REPEATED, split_by_scene, split_by_text
 
-    usable = [verdict for verdict in verdicts if not verdict.reason]
-    recordings = [verdict.recording for verdict in usable]
-    split_up = split_by_scene if any(recording.scene for recording in recordings) else split_by_text
-    places = split_up(recordings, voice.language)
-    place_of = {recording.id: place for recording, place in zip(recordings, places, strict=True)}
-    clips: list[Placed] = []
+    usable = [verdict.clip for verdict in verdicts if not verdict.reason]
+    split_up = split_by_scene if any(clip.scene for clip in usable) else split_by_text
+    place_of = {clip.id: place for clip, place in zip(usable, split_up(usable, voice.language), strict=True)}
+    placed: list[Placed] = []
     left_out: list[Verdict] = []
     for verdict in verdicts:
-        place = place_of.get(verdict.recording.id, "")
+        place = place_of.get(verdict.clip.id, "")
         if place:
-            clips.append(Placed(verdict, place))
+            placed.append(Placed(verdict, place))
         elif verdict.reason:
             left_out.append(verdict)
         else:
-            left_out.append(Verdict(verdict.recording, verdict.duration_s, REPEATED))
-    return clips, left_out
+            left_out.append(Verdict(verdict.clip, verdict.duration_s, REPEATED))
+    return placed, left_out
 
 
 def _stage(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from goama.voices.recording import (
+from goama.voices.clip import (
     NO_TRANSCRIPT,
     NOT_SPEECH,
     NOTE_IN_TEXT,
     SINGLE_LETTER,
     WRONG_SCRIPT,
-    Recording,
+    VoiceClip,
 )
 from goama.voices.spanish import restore_accents
 
@@ -44,7 +44,7 @@ _SIGN_IN_BRACKETS = re.compile(r"\s*\[[^\w\]]*\]\s*")  # `at [@]`
 _NOTE = re.compile(r"emphase|enfatico|in inglese|voce alternativa|\bbeep\b|segnale acustico breve", re.IGNORECASE)
 
 
-def read(tree: Path, language: str) -> Iterator[Recording]:
+def read(tree: Path, language: str) -> Iterator[VoiceClip]:
     """Every recording of the language in the unpacked packages, in the order of the paths."""
     texts = _read_list(tree, language)
     for voice in sorted((tree / "usr/share/asterisk/sounds").glob(f"{language}_*/")):
@@ -52,7 +52,7 @@ def read(tree: Path, language: str) -> Iterator[Recording]:
             name = path.relative_to(voice).with_suffix("").as_posix()
             original = texts.get(name, "")
             text = _repair(original, language)
-            yield Recording(
+            yield VoiceClip(
                 id=name.replace("/", "__"),
                 text=text,
                 speaker=SPEAKERS[language],
@@ -76,7 +76,7 @@ def _read_list(tree: Path, language: str) -> dict[str, str]:
 
 
 def _repair(text: str, language: str) -> str:
-    """Numbers up to twelve in words, signs in brackets away, Spanish accents back."""
+    """The text with numbers up to twelve in words, without signs in brackets, with Spanish accents restored."""
     words = NUMBERS[language].split()
     text = re.sub(
         r"\b\d+\b",

@@ -1,4 +1,4 @@
-"""Debian packages by name to one tree of their files, without root and without installing anything.
+"""Debian packages are fetched and unpacked into one folder, without root and without installing anything.
 
 `apt-get download` fetches and verifies them, `dpkg-deb -x` unpacks them into a folder that is thrown away.
 """
@@ -38,7 +38,7 @@ def default_cache() -> Path:
 
 
 def download(names: Sequence[str], cache: Path, downloaded: Callable[[int, int], None] | None = None) -> list[Package]:
-    """The packages in the cache, fetched where they are missing; `downloaded` hears (done, all).
+    """The packages in the cache, fetched where they are missing; `downloaded` is called with (done, all).
 
     Raises GoamaError if apt-get or dpkg-deb is absent, apt knows no such package, or the download fails.
     """
@@ -57,7 +57,10 @@ def download(names: Sequence[str], cache: Path, downloaded: Callable[[int, int],
 
 @contextmanager
 def unpacked(packages: Sequence[Package]) -> Iterator[Path]:
-    """A temporary folder with the files of all packages laid over each other; removed at the end."""
+    """A temporary folder with the files of all packages laid over each other; removed at the end.
+
+    Raises GoamaError if dpkg-deb is absent or a package cannot be unpacked.
+    """
     dpkg_deb = _program("dpkg-deb")
     with tempfile.TemporaryDirectory(prefix="goama-voices-") as folder:
         tree = Path(folder) / "tree"
@@ -72,7 +75,10 @@ def unpacked(packages: Sequence[Package]) -> Iterator[Path]:
 
 
 def copyright_text(package: str, tree: Path) -> str:
-    """What the package itself says about its authors and licence (Debian Policy 12.5)."""
+    """What the package itself says about its authors and licence (Debian Policy 12.5).
+
+    Raises GoamaError if it says nothing.
+    """
     path = tree / "usr/share/doc" / package / "copyright"
     if not path.is_file():
         raise GoamaError(f"the package {package} holds no copyright file: without a licence no voice is written")

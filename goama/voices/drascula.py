@@ -7,12 +7,14 @@ its table. The game prints capitals only, so the texts are lower-cased; Spanish 
 
 from __future__ import annotations
 
+import io
 import re
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 from goama.errors import GoamaError
-from goama.voices.recording import NO_TRANSCRIPT, NOT_SPEECH, Recording
+from goama.voices.clip import NO_TRANSCRIPT, NOT_SPEECH, VoiceClip
 from goama.voices.spanish import restore_accents
 
 LANGUAGES = {"en": 0, "es": 1}
@@ -31,13 +33,14 @@ CHARACTERS = {
     "T": "bartender",
     "VB": "von Braun",
 }
+_RATE = 11_025
 _EDGE = 32  # bytes at the start and at the end of a file that are no samples
 _HEADER = 9  # bytes of drascula.dat: name and version
 _TABLES_BEFORE_TEXTS = (4, 4, 4, 2, 4, 2, 4, 2, 2, 20, 20, 10, 8)  # bytes an entry; ScummVM, create_drascula
 _TEXT_TABLES = ("", "D", "B", "BJ", "E", "I", "L", "P", "T")  # in this order; VB follows
 
 
-def read(tree: Path, language: str) -> Iterator[Recording]:
+def read(tree: Path, language: str) -> Iterator[VoiceClip]:
     """Every recording of the language in the unpacked packages, in the order of the names."""
     data = (tree / "usr/share/scummvm/drascula.dat").read_bytes()
     tables = _read_tables(data, LANGUAGES[language])
@@ -49,15 +52,24 @@ def read(tree: Path, language: str) -> Iterator[Recording]:
         table = tables.get(prefix, [])
         original = table[number].lower() if number < len(table) else ""
         text = restore_accents(original) if language == "es" else original
-        yield Recording(
+        yield VoiceClip(
             id=f"{prefix}{number:03d}",
             text=text.strip(),
             speaker=CHARACTERS.get(prefix, ""),
-            audio=path.read_bytes()[_EDGE:-_EDGE],
+            audio=_as_wav(path.read_bytes()[_EDGE:-_EDGE]),
             encoding="pcm_u8",
             problem=_problem(prefix, number, table),
             repaired=text != original,
         )
+
+
+def _as_wav(samples: bytes) -> bytes:
+    """A WAV file of unsigned 8-bit mono samples."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setparams((1, 1, _RATE, 0, "NONE", "not compressed"))
+        wav.writeframes(samples)
+    return file.getvalue()
 
 
 def _problem(prefix: str, number: int, table: list[str]) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from goama.voices.recording import NO_TRANSCRIPT, Recording
+from goama.voices.clip import NO_TRANSCRIPT, VoiceClip
 
 VOICE = "usr/share/festival/voices/russian/msu_ru_nsh_clunits"
 SPEAKER = "Nickolay V. Shmyrev"
@@ -18,12 +18,12 @@ SPEAKER = "Nickolay V. Shmyrev"
 _LINE = re.compile(r'\(\s*(\S+)\s+"(.*)"\s*\)\s*')
 
 
-def read(tree: Path, language: str) -> Iterator[Recording]:
+def read(tree: Path, language: str) -> Iterator[VoiceClip]:
     """Every recording in the unpacked package, in the order of the names."""
     lines = (tree / VOICE / "etc/txt.done.data").read_text(encoding="utf-8").splitlines()
     texts = {match[1]: match[2] for match in map(_LINE.fullmatch, lines) if match}
     for path in sorted((tree / VOICE / "wav").glob("*.wav")):
-        yield Recording(
+        yield VoiceClip(
             id=path.stem,
             text=_repair(texts.get(path.stem, "")),
             speaker=SPEAKER,

@@ -1,4 +1,4 @@
-"""Fish Fillets NG: a small and a big fish talk their way through a puzzle game, in Dutch or in Czech.
+"""Fish Fillets NG: the dialogues of a puzzle game, in Dutch or in Czech.
 
 Sound: `sound/<level>/<language>/<name>.ogg` of fillets-ng-data-<language>. Text, in fillets-ng-data:
 `script/<level>/*dialogs_<language>.lua` and `script/share/*_dialogs_<language>.lua`, pairs of
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from goama.voices.recording import NO_TRANSCRIPT, PLACEHOLDER, Recording
+from goama.voices.clip import NO_TRANSCRIPT, PLACEHOLDER, VoiceClip
 
 GAME = "usr/share/games/fillets-ng"
 SPEAKERS = {"font_small": "small fish", "font_big": "big fish"}
@@ -34,7 +34,7 @@ class _Line:
     text: str
 
 
-def read(tree: Path, language: str) -> Iterator[Recording]:
+def read(tree: Path, language: str) -> Iterator[VoiceClip]:
     """Every recording of the language in the unpacked packages, in the order of the paths."""
     lines = _read_scripts(tree / GAME / "script", language)
     sounds = tree / GAME / "sound"
@@ -42,7 +42,7 @@ def read(tree: Path, language: str) -> Iterator[Recording]:
         level, name = path.parent.parent.name, path.stem
         line = _line_for(level, lines.get(name, []))
         text = line.text.replace("…", "...") if line else ""
-        yield Recording(
+        yield VoiceClip(
             id=f"{level}__{name}",
             text=text,
             speaker=_speaker(line.font) if line else "",

@@ -1,21 +1,19 @@
-"""Verdicts to an audiofolder: metadata.jsonl, audio/, LICENCE, ATTRIBUTION.md and left-out.jsonl."""
+"""Writes a voice as an audiofolder: metadata.jsonl, audio/, LICENCE, ATTRIBUTION.md and left-out.jsonl."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import soundfile
 
 from goama.corpus.file_names import without_split_words
+from goama.files import write_json_lines
+from goama.sound.audio import read_audio
+from goama.sound.flac import write_flac
+from goama.voices.clip import KEPT_ENCODINGS, VoiceClip
 from goama.voices.debian import Package, copyright_text
-from goama.voices.judgement import Verdict
-from goama.voices.recording import KEPT_ENCODINGS, Recording
-from goama.voices.sound import SAMPLE_RATE, decode, pcm_16
+from goama.voices.selection import Verdict
 
 
 @dataclass(frozen=True)
@@ -29,34 +27,34 @@ class Placed:
 def write_clips(
     folder: Path, clips: Sequence[Placed], language: str, written: Callable[[int, int], None] | None = None
 ) -> None:
-    """`metadata.jsonl` and `audio/`; `written` hears (done, all)."""
+    """`metadata.jsonl` and `audio/`; `written` is called with (done, all)."""
     (folder / "audio").mkdir(parents=True)
     rows = []
-    for number, clip in enumerate(clips, start=1):
-        recording = clip.verdict.recording
+    for number, placed in enumerate(clips, start=1):
+        clip = placed.verdict.clip
         rows.append(
             {
-                "file_name": _write_audio(recording, folder),
-                "id": recording.id,
-                "text": recording.text,
-                "speaker": recording.speaker,
+                "file_name": _write_audio(clip, folder),
+                "id": clip.id,
+                "text": clip.text,
+                "speaker": clip.speaker,
                 "language": language,
-                "split": clip.split,
+                "split": placed.split,
             }
         )
         if written:
             written(number, len(clips))
-    _write_lines(folder / "metadata.jsonl", rows)
+    write_json_lines(folder / "metadata.jsonl", rows)
 
 
 def write_left_out(folder: Path, left_out: Sequence[Verdict]) -> None:
     """`left-out.jsonl`: every clip that is not in metadata.jsonl, with its reason and its text."""
     rows = []
     for verdict in left_out:
-        row = {"id": verdict.recording.id, "reason": verdict.reason}
+        row = {"id": verdict.clip.id, "reason": verdict.reason}
         row |= {"detail": verdict.detail} if verdict.detail else {}
-        rows.append(row | {"text": verdict.recording.text})
-    _write_lines(folder / "left-out.jsonl", rows)
+        rows.append(row | {"text": verdict.clip.text})
+    write_json_lines(folder / "left-out.jsonl", rows)
 
 
 def write_licence(folder: Path, packages: Sequence[Package], tree: Path) -> None:
@@ -84,21 +82,15 @@ def write_attribution(folder: Path, title: str, attribution: str, licence: str, 
     )
 
 
-def _write_audio(recording: Recording, folder: Path) -> str:
-    stem = without_split_words(recording.id)
-    if recording.encoding not in KEPT_ENCODINGS:
+def _write_audio(clip: VoiceClip, folder: Path) -> str:
+    stem = without_split_words(clip.id)
+    if clip.encoding not in KEPT_ENCODINGS:
         file_name = f"audio/{stem}.flac"
-        soundfile.write(folder / file_name, pcm_16(decode(recording)), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+        write_flac(folder / file_name, read_audio(clip.audio, name=clip.id).samples)
         return file_name
-    file_name = f"audio/{stem}.{recording.encoding}"
-    if isinstance(recording.audio, bytes):
-        (folder / file_name).write_bytes(recording.audio)
+    file_name = f"audio/{stem}.{clip.encoding}"
+    if isinstance(clip.audio, bytes):
+        (folder / file_name).write_bytes(clip.audio)
     else:
-        shutil.copyfile(recording.audio, folder / file_name)
+        shutil.copyfile(clip.audio, folder / file_name)
     return file_name
-
-
-def _write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")

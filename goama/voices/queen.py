@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goama.errors import GoamaError
-from goama.voices.recording import NO_TRANSCRIPT, Recording
+from goama.voices.clip import NO_TRANSCRIPT, VoiceClip
 
 ARCHIVE = "usr/share/scummvm/flight-of-the-amazon-queen/queen.1c"
 HERO = "JOE"
@@ -37,8 +37,11 @@ class _Piece:
     speaker: str
 
 
-def read(tree: Path, language: str) -> Iterator[Recording]:
-    """Every voice file in the unpacked package, in the order of the names."""
+def read(tree: Path, language: str) -> Iterator[VoiceClip]:
+    """Every voice file in the unpacked package, in the order of the names.
+
+    Raises GoamaError when the archive has another layout.
+    """
     try:
         files = _read_archive((tree / ARCHIVE).read_bytes())
         pieces = _read_texts(files)
@@ -49,7 +52,7 @@ def read(tree: Path, language: str) -> Iterator[Recording]:
     for name in sorted(files):
         if name.endswith(".SB"):
             piece = pieces.get(name)
-            yield Recording(
+            yield VoiceClip(
                 id=name.removesuffix(".SB"),
                 text=piece.text if piece else "",
                 speaker=piece.speaker if piece else "",

@@ -1,4 +1,4 @@
-"""Recordings to train, dev and test: the same clip falls into the same split on every machine, forever.
+"""Splits of the voices: a clip is in the same split on every machine and in every version.
 
 Every split hangs on an MD5 of the comparison key or of the scene, never on order or chance.
 """
@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from goama.voices.recording import Recording
+from goama.voices.clip import VoiceClip
 
 REPEATED = "its text is also in a held-out split"
 
@@ -45,23 +45,23 @@ def _counts(character: str) -> bool:
     return category[0] in "LM" or category == "Nd" or character in ("'", _CATALAN_DOT)
 
 
-def split_by_scene(recordings: Sequence[Recording], language: str) -> list[str]:
+def split_by_scene(clips: Sequence[VoiceClip], language: str) -> list[str]:
     """19 % of the scenes to test, 11 % to dev, the rest to train; '' for a clip that must be left out.
 
     Scenes stay whole because a scene shares its topic and its words. A text of test is taken out of dev
     and train, and a text of dev out of train (reason: `REPEATED`).
     """
-    keys = [comparison_key(recording.text, language) for recording in recordings]
-    places = [_place_of_scene(recording.scene) for recording in recordings]
+    keys = [comparison_key(clip.text, language) for clip in clips]
+    places = [_place_of_scene(clip.scene) for clip in clips]
     test = {key for key, place in zip(keys, places, strict=True) if place == "test"}
     dev = {key for key, place in zip(keys, places, strict=True) if place == "dev"} - test
     forbidden: dict[str, set[str]] = {"test": set(), "dev": test, "train": test | dev}
     return ["" if key in forbidden[place] else place for key, place in zip(keys, places, strict=True)]
 
 
-def split_by_text(recordings: Sequence[Recording], language: str) -> list[str]:
+def split_by_text(clips: Sequence[VoiceClip], language: str) -> list[str]:
     """3 % of the texts to dev, the rest to train: no text is in both."""
-    keys = (comparison_key(recording.text, language) for recording in recordings)
+    keys = (comparison_key(clip.text, language) for clip in clips)
     return ["dev" if _per_mille(language + key) < 30 else "train" for key in keys]
 
 

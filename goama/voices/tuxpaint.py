@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from goama.voices.recording import NO_TRANSCRIPT, SINGLE_LETTER, UNTRANSLATED, Recording
+from goama.voices.clip import NO_TRANSCRIPT, SINGLE_LETTER, UNTRANSLATED, VoiceClip
 from goama.voices.splits import comparison_key
 
 SPEAKERS = {
@@ -28,7 +28,7 @@ _LETTERS = ("symbols/alphabet", "symbols/letters", "symbols/characters")
 _ROMANIAN_CEDILLAS = str.maketrans("ŞşŢţ", "ȘșȚț")
 
 
-def read(tree: Path, language: str) -> Iterator[Recording]:
+def read(tree: Path, language: str) -> Iterator[VoiceClip]:
     """Every recording of the language in the unpacked package, in the order of the paths."""
     stamps = tree / "usr/share/tuxpaint/stamps"
     named = re.compile(rf"(.+)_desc_{language}(?:\.ogg)?\.ogg")  # some end in .ogg.ogg
@@ -38,7 +38,7 @@ def read(tree: Path, language: str) -> Iterator[Recording]:
             continue  # another language whose code begins alike
         stamp = (path.parent / name[1]).relative_to(stamps).as_posix()
         english, text = _read_texts(path.parent / f"{name[1]}.txt", language)
-        yield Recording(
+        yield VoiceClip(
             id=stamp.replace("/", "__"),
             text=text.translate(_ROMANIAN_CEDILLAS) if language == "ro" else text,
             speaker=SPEAKERS[language],

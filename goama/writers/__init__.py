@@ -1,4 +1,4 @@
-"""Transcripts to files, one format a function: `WRITERS` maps the name on the command line to it."""
+"""Transcripts as text of each output format; `WRITERS` maps the name of a format to its function."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from goama.recognition.transcript import Transcript
 
 
 def to_txt(transcript: Transcript) -> str:
-    """One line a segment."""
+    """The text of each segment on a line of its own."""
     return "".join(segment.text + "\n" for segment in transcript.segments)
 
 
 def to_json(transcript: Transcript) -> str:
-    """`audio`, `duration`, `text`, and `segments` of `start`, `end`, `text` and `words`; times in seconds."""
+    """A JSON object with `audio`, `duration`, `text` and `segments` (`start`, `end`, `text`, `words`); times in s."""
     segments = [
         {
             "start": segment.start,

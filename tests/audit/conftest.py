@@ -32,5 +32,6 @@ def planted(planting: ModuleType, speech: Path, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="session")
-def planted_audit(planted) -> Audit:
-    return audit(read_source(str(planted.folder)), source=str(planted.folder), language="nl")
+def planted_audit(planted, tiny_encoder: Path) -> Audit:
+    source = str(planted.folder)
+    return audit(read_source(source), source=source, language="nl", encoder=str(tiny_encoder))

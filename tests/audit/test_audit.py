@@ -141,8 +141,11 @@ def test_files_that_would_fill_the_memory_are_refused_within_limits(speech: Path
 # --- the command line
 
 
-def test_the_screen_shows_findings_with_clips_and_remedies(goama: Any, planted, tmp_path: Path) -> None:
-    outcome = goama("check", planted.folder, "--language", "nl", "--json", tmp_path / "findings.json")
+def test_the_screen_shows_findings_with_clips_and_remedies(
+    goama: Any, planted, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    given = ("--language", "nl", "--encoder", tiny_encoder)
+    outcome = goama("check", planted.folder, *given, "--json", tmp_path / "findings.json")
     assert outcome.status == 0 and outcome.err == ""
     assert "error " in outcome.out and "hours-of-silence" in outcome.out and "→" in outcome.out
     assert outcome.out.rstrip().endswith(f"next: goama prepare {planted.folder} --language nl -o corpus")

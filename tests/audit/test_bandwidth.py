@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 
 from goama.audit.findings import ClipFacts, Finding
 from goama.audit.measure import measure
 from goama.audit.narrow import check_bandwidth
-from goama.sound.audio import SAMPLE_RATE, read_audio
+from goama.sound.audio import SAMPLE_RATE, Audio, read_audio
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +22,14 @@ def voices(speech: Path) -> list[np.ndarray]:
     return [read_audio(file).samples for file in sorted((speech / "audio").glob("*.ogg"))]
 
 
+def as_read(clip: np.ndarray, rate: int) -> Audio:
+    file = io.BytesIO()
+    soundfile.write(file, clip, rate, format="WAV", subtype="FLOAT")
+    return read_audio(file.getvalue(), keep_native=True)
+
+
 def found(clips: list[np.ndarray], rate: int = SAMPLE_RATE) -> Finding | None:
-    heard = [(ClipFacts(str(n), "", ""), measure(clip[:, None], rate)[0]) for n, clip in enumerate(clips)]
+    heard = [(ClipFacts(str(n), "", ""), measure(as_read(clip, rate))) for n, clip in enumerate(clips)]
     return next((f for f in check_bandwidth(heard, len(heard)) if f and f.name == "audio-band-limited"), None)
 
 

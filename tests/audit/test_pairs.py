@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import Wav2Vec2BertConfig
 
+from goama.audit.encoder_frames import encoder_frames, frames_of_config
 from goama.audit.findings import ClipFacts
-from goama.audit.pairs import check_pairs, fit_line, frames
+from goama.audit.pairs import check_pairs, fit_line, summary
+from goama.errors import GoamaError
 from goama.model.attention import pooled_length
 from goama.sound.log_mel import LogMel
+
+WAV2VEC2_BERT = frames_of_config(Wav2Vec2BertConfig())
+STACKS_THREE = frames_of_config(Wav2Vec2BertConfig(feature_projection_input_dim=240))
 
 
 @settings(deadline=None)
 @given(samples=st.integers(400 + 160, 16_000 * 60))
 def test_frames_are_those_the_encoder_makes(samples: int) -> None:
     stacked = LogMel(2).frames(samples)
-    assert frames(samples / 16_000, 20) == stacked
-    assert frames(samples / 16_000, 40) == int(pooled_length(torch.tensor(stacked), 3, 2))
+    assert WAV2VEC2_BERT.with_adapter is not None
+    assert WAV2VEC2_BERT.plain.of([samples / 16_000]).tolist() == [stacked]
+    assert WAV2VEC2_BERT.with_adapter.of([samples / 16_000]).tolist() == [
+        int(pooled_length(torch.tensor(stacked), 3, 2))
+    ]
 
 
 def test_nothing_at_all_has_no_frames() -> None:
-    assert frames(0.0, 20) == frames(0.0, 40) == 0
+    assert [count.of([0.0]).tolist() for count in WAV2VEC2_BERT.counts] == [[0], [0]]
+
+
+def test_frames_are_counted_as_the_encoder_that_will_be_trained_makes_them(
+    tmp_path: Path, waveform_encoders: dict[str, Path]
+) -> None:
+    Wav2Vec2BertConfig(feature_projection_input_dim=240).save_pretrained(tmp_path)
+    slow, waves = encoder_frames(str(tmp_path)), encoder_frames(str(waveform_encoders["wav2vec2-base"]))
+    assert slow.plain.label == "30 ms" and slow.with_adapter is None
+    assert slow.plain.of([1.0]).tolist() == [LogMel(3).frames(16_000)]
+    assert waves.plain.label == "20 ms" and waves.plain.of([1.0]).tolist() == [49]
+    with pytest.raises(GoamaError, match="nowhere"):
+        encoder_frames(str(tmp_path / "nowhere"))
 
 
 @settings(max_examples=30, deadline=None)
@@ -45,11 +68,21 @@ def test_clips_far_from_the_line_are_named_worst_first() -> None:
     generator = np.random.default_rng(0)
     good = [clip(f"good{n}", n, n / 12 * float(np.exp(generator.normal(0, 0.15)))) for n in range(10, 110)]
     bad = [clip("fast", 100, 3.5), clip("faster", 100, 2.2), clip("slow", 20, 9.0)]
-    found = {finding.name: finding.clips for finding in check_pairs([*good, *bad])}
+    found = {finding.name: finding.clips for finding in check_pairs([*good, *bad], WAV2VEC2_BERT)}
     assert found["pair-too-much-text"] == ("faster", "fast")
     assert found["pair-too-little-text"] == ("slow",)
 
 
 def test_what_has_no_room_at_40_ms_is_told_from_what_has_none_at_all() -> None:
-    found = {f.name: (f.severity, f.clips) for f in check_pairs([clip("tight", 40, 1.0), clip("none", 60, 1.0)])}
+    clips = [clip("tight", 40, 1.0), clip("none", 60, 1.0)]
+    found = {f.name: (f.severity, f.clips) for f in check_pairs(clips, WAV2VEC2_BERT)}
     assert found == {"pair-no-room": ("error", ("none",)), "pair-no-room-at-40-ms": ("info", ("tight",))}
+
+
+def test_an_encoder_with_longer_frames_has_no_room_for_what_fits_into_20_ms() -> None:
+    clips = [clip("tight", 40, 1.0), clip("slow", 20, 1.0)]
+    (finding,) = check_pairs(clips, STACKS_THREE)
+    assert (finding.name, finding.clips) == ("pair-no-room", ("tight",)) and "even at 30 ms a frame" in finding.message
+    facts = summary(clips, STACKS_THREE)
+    assert list(facts["frames"]) == ["30 ms"] and facts["frames"]["30 ms"]["clips_without_room"] == 1
+    assert facts["adapter"] is False

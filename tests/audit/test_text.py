@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import Wav2Vec2BertConfig
 
-from goama.audit.audio import AuditedClip
 from goama.audit.audit import check
+from goama.audit.encoder_frames import frames_of_config
 from goama.audit.findings import ClipFacts, Finding
+from goama.audit.sound_checks import AuditedClip
 from goama.text.normaliser import Normaliser
 
 
@@ -20,7 +22,7 @@ def said(*texts: str, language: str = "nl", usual: str = "De zon schijnt op het 
         AuditedClip(ClipFacts(str(number), f"line {number}", text, normalised=normaliser(text), words=3))
         for number, text in enumerate(written)
     ]
-    return {finding.name: finding for finding in check(clips, normaliser)}
+    return {finding.name: finding for finding in check(clips, normaliser, frames_of_config(Wav2Vec2BertConfig()))}
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,9 @@ from safetensors.torch import load_file, save_file
 from transformers import SEWConfig, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from goama.errors import GoamaError
-from goama.model.encoder import (
-    SCRATCH,
-    feature_stride,
-    frame_shift_s,
-    load_for_training,
-    output_frames,
-    read_config,
-)
+from goama.model.encoder import feature_stride, frame_shift_s, output_frames, read_config
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.text import Vocabulary
 
 VOCABULARY = Vocabulary.from_texts(["de kat zit op de mat"], min_count=1)[0]

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, load_for_training
 from goama.model.folder import SpeechModel, load_model_folder, save_model_folder
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.recognition.recogniser import Recogniser
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary

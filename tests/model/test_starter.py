@@ -17,8 +17,10 @@ from goama.corpus.prepare import prepare
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model import shipped
-from goama.model.encoder import GIANT, default_encoder, load_for_training, read_config
+from goama.model.default import LARGE_ENCODER, default_encoder, encoder_for
+from goama.model.encoder import read_config
 from goama.model.folder import load_model_folder
+from goama.model.loading import load_for_training
 from goama.model.shipped import SCRATCH, STARTER, STARTER_FOLDER, has_starter, small_encoder
 from goama.run.recipe import read_recipe
 from goama.sources.source import read_source
@@ -158,37 +160,45 @@ def test_rows_of_its_head_are_carried_over_in_full_precision(starter, corpus):
     assert float(loaded.network.lm_head.bias[vocabulary.unk_id]) == 0.0, "unknown characters can be learnt again"
 
 
-def test_it_is_the_default_where_the_hub_cannot_be_reached_and_that_is_said(
-    starter, empty_cache, mixture, tmp_path, capsys
-):
-    assert default_encoder() == (STARTER, f"{GIANT} cannot be reached; training from the starter")  # tests are offline
+def test_it_is_the_default_without_a_large_gpu_or_the_hub_and_the_reason_is_told(starter, empty_cache):
+    assert encoder_for(0.0) == (STARTER, f"no CUDA GPU here for {LARGE_ENCODER}; training from the starter")
+    assert encoder_for(12.0) == (
+        STARTER,
+        f"{LARGE_ENCODER} needs a GPU of 14 GB, this one has 12.0; training from the starter",
+    )
+    # tests are offline
+    assert encoder_for(80.0) == (STARTER, f"{LARGE_ENCODER} cannot be reached; training from the starter")
+
+
+def test_a_bare_train_takes_the_default_and_says_why(starter, empty_cache, mixture, tmp_path, capsys):
+    encoder, why = default_encoder()
     recipe = read_recipe(None, ["train.steps=1", "data.batch_seconds=20"])
     train(mixture, tmp_path / "run", recipe=recipe)
-    assert capsys.readouterr().out.count("cannot be reached; training from the starter") == 1
-    assert read_recipe(tmp_path / "run" / "recipe.toml").model.encoder == STARTER
-    assert small_encoder() == STARTER
+    assert capsys.readouterr().out.count(why) == 1
+    assert read_recipe(tmp_path / "run" / "recipe.toml").model.encoder == encoder == STARTER == small_encoder()
 
 
-def test_the_giant_is_the_default_where_it_is_on_this_machine(starter, empty_cache):
+def test_the_large_encoder_is_the_default_on_a_large_gpu_where_it_is_on_this_machine(starter, empty_cache):
     snapshot = empty_cache / "models--facebook--w2v-bert-2.0" / "snapshots" / "1"
     snapshot.mkdir(parents=True)
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text("1")
     (snapshot / "config.json").write_text("{}")
-    assert default_encoder()[0] == STARTER, "half a download is not enough"
+    assert encoder_for(16.0)[0] == STARTER, "half a download is not enough"
     (snapshot / "model.safetensors").write_text("")
-    assert default_encoder() == (GIANT, None)
+    assert encoder_for(16.0) == (LARGE_ENCODER, f"training from {LARGE_ENCODER}: this GPU has 16 GB")
+    assert encoder_for(0.0)[0] == STARTER, "a laptop must not pick it, though it is there"
 
 
-def test_without_it_all_is_as_before(no_starter, empty_cache, goama, mixture, tmp_path):
-    assert default_encoder() == (GIANT, None)
+def test_without_it_the_large_encoder_is_the_default(no_starter, empty_cache, goama, mixture, tmp_path):
+    assert encoder_for(0.0)[0] == encoder_for(80.0)[0] == LARGE_ENCODER
     assert small_encoder() == SCRATCH
     with pytest.raises(GoamaError, match="comes without one; `make starter` trains it"):
         read_config(STARTER)
     answer = goama("train", mixture.corpora[0].folder, "-o", tmp_path / "run", "--encoder", STARTER)
     assert answer.status == 2 and len(answer.err.strip().splitlines()) == 1
     with pytest.raises(GoamaError, match="use --encoder scratch"):
-        read_config(GIANT)
+        read_config(LARGE_ENCODER)
 
 
 # --- the shipped folder

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file
 
 from goama.errors import GoamaError
-from goama.model.encoder import front_end, load_for_training
+from goama.model.encoder import front_end
 from goama.model.folder import SpeechModel, save_model_folder
+from goama.model.loading import load_for_training
 from goama.model.trainable import (
     choose_trainable,
     frozen_fingerprint,

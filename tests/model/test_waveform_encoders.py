@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCTC, Wav2Vec2FeatureExtractor
 
 from goama.errors import GoamaError
-from goama.model.encoder import frame_shift_s, front_end, load_for_training, output_frames, read_config
+from goama.model.encoder import frame_shift_s, front_end, output_frames, read_config
 from goama.model.folder import SpeechModel, load_model_folder, save_model_folder
+from goama.model.loading import load_for_training
 from goama.recognition.emission import emissions
 from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE

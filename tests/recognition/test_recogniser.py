@@ -6,8 +6,9 @@ import soundfile
 import torch
 
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, load_for_training
 from goama.model.folder import SpeechModel
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.recognition.emission import BATCH_S, emission_stream, emissions
 from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE

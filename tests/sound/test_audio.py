@@ -6,25 +6,22 @@ import io
 import shutil
 import struct
 import subprocess
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goama.errors import GoamaError
-from goama.sound.audio import (
-    MAX_SECONDS,
-    SAMPLE_RATE,
-    OutsideRecordingError,
-    decode_audio,
-    read_audio,
-    write_flac,
-)
-from goama.sound.running_decoder import RunningDecoder
+from goama.sound.audio import MAX_SECONDS, SAMPLE_RATE, read_audio, stream_audio
+from goama.sound.flac import write_flac
+from goama.sound.piece import OutsideRecordingError
+from goama.sound.sequential_decoder import SequentialDecoder
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +47,13 @@ def with_ffmpeg(ogg: Path, target: Path, *options: str) -> Path:
         pytest.skip("ffmpeg is not installed: it makes the formats that soundfile cannot write")
     subprocess.run(["ffmpeg", "-loglevel", "error", "-i", ogg, *options, target], check=True)
     return target
+
+
+def as_stored(source: Path, **piece: float) -> tuple[np.ndarray, int]:
+    """(N, channels) float32 and its rate."""
+    audio = read_audio(source, keep_native=True, **piece)
+    assert audio.native is not None and audio.native.shape[1] == audio.native_channels
+    return audio.native, audio.native_rate
 
 
 # --- what comes out
@@ -155,6 +159,57 @@ def test_tags_in_an_old_encoding_do_no_harm(ogg: Path, tmp_path: Path) -> None:
     assert read_audio(clip).seconds > 2
 
 
+# --- long recordings
+
+
+def long_recording(ogg: Path, tmp_path: Path, minutes: float, suffix: str) -> Path:
+    """48 kHz stereo, the sentence again and again."""
+    loop = ["-stream_loop", "-1"]
+    if not shutil.which("ffmpeg"):
+        pytest.skip("ffmpeg is not installed")
+    target = tmp_path / f"long.{suffix}"
+    command = ["ffmpeg", "-loglevel", "error", *loop, "-i", ogg, "-t", str(60 * minutes), "-ar", "48000", "-ac", "2"]
+    subprocess.run([*command, target], check=True)
+    return target
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "flac", "webm"])
+def test_a_long_recording_never_lies_in_memory_as_it_is_stored(ogg: Path, tmp_path: Path, suffix: str) -> None:
+    recording = long_recording(ogg, tmp_path, 2, suffix)
+    result = 2 * 60 * SAMPLE_RATE * 4
+    read_audio(ogg)  # libraries are loaded
+
+    tracemalloc.start()
+    assert read_audio(recording).seconds == pytest.approx(120, abs=1)
+    _, whole = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    assert sum(map(len, stream_audio(recording))) == pytest.approx(120 * SAMPLE_RATE, abs=SAMPLE_RATE)
+    _, streamed = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert whole < 1.5 * result + 10_000_000  # as stored it is 6 times as large
+    assert streamed < 10_000_000
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000])
+def test_streamed_samples_are_those_of_the_whole_resampled_at_once(voice: np.ndarray, rate: int) -> None:
+    stereo = np.stack([np.tile(voice, 25), np.tile(voice, 25) * 0.5], axis=1)
+    recording = encoded(stereo, "WAV", "FLOAT", rate=rate)
+    mono = stereo.mean(axis=1)
+    expected = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
+    np.testing.assert_array_equal(read_audio(recording).samples, expected)
+    np.testing.assert_array_equal(np.concatenate(list(stream_audio(recording))), expected)
+
+
+def test_a_stream_says_what_is_wrong_with_its_recording(ogg: Path, tmp_path: Path) -> None:
+    with pytest.raises(GoamaError, match="no such file"):
+        next(stream_audio(tmp_path / "no.wav"))
+    cut = ogg.read_bytes()[:-2_000]
+    with pytest.raises(GoamaError, match=r"^clip: truncated"):
+        list(stream_audio(cut, name="clip"))
+    with pytest.raises(GoamaError, match="holds no samples"):
+        list(stream_audio(encoded(np.zeros(0), "WAV")))
+
+
 # --- pieces of a long recording
 
 
@@ -170,21 +225,21 @@ def test_a_piece_is_what_the_whole_has_at_that_place(voice: np.ndarray, containe
 @pytest.mark.parametrize("name", ["clip.m4a", "clip.mp3", "clip.opus", "clip.ogg", "clip.webm", "clip.g722"])
 def test_pieces_of_what_cannot_be_sought_in_are_at_their_places(ogg: Path, tmp_path: Path, name: str) -> None:
     recording = with_ffmpeg(ogg, tmp_path / name, "-ac", "1", "-ar", "16000")
-    whole, rate = decode_audio(recording)
+    whole, rate = as_stored(recording)
     for offset in (0.25, 0.25, 1.0, 1.2, 2.25, 0.5):  # in order, overlapping, and back again
-        piece, _ = decode_audio(recording, offset=offset, duration=0.5)
+        piece, _ = as_stored(recording, offset=offset, duration=0.5)
         begin = round(offset * rate)
         np.testing.assert_array_equal(piece, whole[begin : begin + round(0.5 * rate)])
     with pytest.raises(OutsideRecordingError, match=r"the clip from 2\.75 s to 3\.75 s does not lie within"):
-        decode_audio(recording, offset=2.75, duration=1.0)
+        read_audio(recording, offset=2.75, duration=1.0)
 
 
 def test_pieces_are_those_of_the_file_as_it_is_now(ogg: Path, tmp_path: Path) -> None:
     recording = with_ffmpeg(ogg, tmp_path / "clip.mp3")
-    decode_audio(recording, offset=1.0, duration=0.5)
+    read_audio(recording, offset=1.0, duration=0.5)
     with_ffmpeg(ogg, tmp_path / "softer.mp3", "-af", "volume=0.5").replace(recording)
-    piece, rate = decode_audio(recording, offset=1.5, duration=0.5)
-    np.testing.assert_array_equal(piece, decode_audio(recording)[0][round(1.5 * rate) : round(2 * rate)])
+    piece, rate = as_stored(recording, offset=1.5, duration=0.5)
+    np.testing.assert_array_equal(piece, as_stored(recording)[0][round(1.5 * rate) : round(2 * rate)])
 
 
 def test_pieces_in_order_are_decoded_once_and_what_lies_behind_is_forgotten() -> None:
@@ -196,16 +251,17 @@ def test_pieces_in_order_are_decoded_once_and_what_lies_behind_is_forgotten() ->
             decoded.append(second)
             yield np.full((100, 1), second, dtype=np.float32)
 
-    running = RunningDecoder(blocks(), rate=100)
+    decoder = SequentialDecoder(blocks(), rate=100, channels=1)
     for second in seconds[:-1]:
-        assert running.reaches(100 * second)
-        assert (running.read(100 * second + 50, 100 * second + 150) == second + (np.arange(100)[:, None] >= 50)).all()
-        assert not running.reaches(100 * second - 1)
+        assert decoder.reaches(100 * second)
+        piece = np.concatenate(list(decoder.read(100 * second + 50, 100 * second + 150)))
+        assert (piece == second + (np.arange(100)[:, None] >= 50)).all()
+        assert not decoder.reaches(100 * second - 1)
     assert decoded == list(seconds)
-    assert running.total is None
-    assert len(running.read(9_950, 10_050)) == 50
-    assert running.total == 10_000
-    assert len(running.read(20_000, 20_100)) == 0
+    assert decoder.total is None
+    assert [len(block) for block in decoder.read(9_950, 10_050)] == [50]
+    assert decoder.total == 10_000
+    assert list(decoder.read(20_000, 20_100)) == []
 
 
 def test_an_opus_file_that_libsndfile_gives_up_is_read(ogg: Path, tmp_path: Path) -> None:

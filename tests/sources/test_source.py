@@ -185,7 +185,7 @@ def test_what_is_no_source_yet_is_told_what_to_do_with_it(tmp_path: Path, speech
         "tape.ogg": "a recording without transcripts; name a table with the columns file_name and text",
         "renamed.csv": "a recording without transcripts",
         "text.xlsx": "this is text, not a workbook; rename it to .csv or .tsv",
-        "secret.xlsx": "a workbook of an old Excel, or one with a password",
+        "secret.xlsx": "a workbook with a password, or a damaged one of an old Excel; save it as .xlsx",
     }.items():
         with pytest.raises(GoamaError) as refused:
             clips(tmp_path / name)

@@ -22,8 +22,9 @@ from goama.corpus.corpus import Corpus
 from goama.data.batches import DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.evaluation import evaluate
-from goama.model.encoder import front_end, load_for_training
+from goama.model.encoder import front_end
 from goama.model.fsdp import Shards
+from goama.model.loading import load_for_training
 from goama.model.trainable import choose_trainable
 from goama.run.processes import Processes
 from goama.run.recipe import read_recipe

@@ -201,7 +201,7 @@ def test_a_remedy_lowers_the_rates_of_the_recipe_that_of_the_encoder_and_that_of
     halfway_down_and_cut_once = ROLLED_BACK | {"kind": kind, "learning_rate": 0.15 * 5e-4}
     found = only([*HEALTHY, halfway_down_and_cut_once], W2V_BERT)
     assert f"-s train.learning_rate={encoder} -s train.head_learning_rate={head}" in found.remedy
-    assert "at a rate of up to 7.5e-06 (7.5e-05 of what is new)" in found.evidence
+    assert "at a rate of up to 7.5e-06 (7.5e-05 for new parameters)" in found.evidence
 
 
 def test_a_loss_that_creeps_up_lowers_them_too():
@@ -212,7 +212,7 @@ def test_a_loss_that_creeps_up_lowers_them_too():
     ]
     found = only(lines, W2V_BERT)
     assert "-s train.learning_rate=1.7e-05 -s train.head_learning_rate=1.7e-04" in found.remedy
-    assert "up to 5.0e-05 (5.0e-04 of what is new)" in found.evidence
+    assert "up to 5.0e-05 (5.0e-04 for new parameters)" in found.evidence
 
 
 def test_weights_that_outgrow_themselves_show_a_rate_far_too_high():
@@ -318,7 +318,7 @@ def test_too_few_frames_are_told_from_enough():
     "dev, name, said",
     [
         (replace(SPLIT, characters={"a": 90, "x": 10}), "characters", "10.0 % of the dev set's characters"),
-        (replace(SPLIT, labels_per_s=Spread(15.0, 18.0, 22.0)), "speaking-rate", "spoken faster"),
+        (replace(SPLIT, labels_per_s=Spread(15.0, 18.0, 22.0)), "speaking-rate", "is faster than"),
         (replace(SPLIT, level_db=Spread(-50.0, -45.0, -40.0)), "loudness", "more quietly"),
     ],
 )

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.model.encoder import load_for_training
+from goama.model.loading import load_for_training
 from goama.text import Vocabulary
 from goama.training.optimiser import FLOOR, make_optimiser, rate_factor, set_rate, weight_scale
 

@@ -11,7 +11,8 @@ from goama.corpus.corpus import Corpus
 from goama.corpus.prepare import prepare
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, read_config
+from goama.model.encoder import read_config
+from goama.model.shipped import SCRATCH
 from goama.run.recipe import Recipe, read_recipe
 from goama.sources.source import SourceClip
 from goama.text import Vocabulary

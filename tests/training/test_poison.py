@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from goama.corpus.corpus import Corpus
 from goama.corpus.prepare import prepare
 from goama.data.mixture import Mixture
-from goama.model.encoder import STARTER
+from goama.model.shipped import STARTER
 from goama.run.checkpoint import list_checkpoints
 from goama.run.recipe import read_recipe
 from goama.sources.source import SourceClip, read_source

@@ -21,7 +21,8 @@ from goama.corpus.corpus import Corpus
 from goama.data.batches import Batch, DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import load_for_training, output_frames
+from goama.model.encoder import output_frames
+from goama.model.loading import load_for_training
 from goama.recognition.recogniser import Recogniser
 from goama.run.checkpoint import list_checkpoints, load_newest, save_checkpoint
 from goama.run.metrics import read_metrics

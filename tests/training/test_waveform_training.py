@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from goama.data.batches import Batch, DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import SCRATCH, front_end, load_for_training, read_config
+from goama.model.encoder import front_end, read_config
+from goama.model.loading import load_for_training
+from goama.model.shipped import SCRATCH
 from goama.run.recipe import AugmentSection, read_recipe
 from goama.sound.augmentation import generators, time_masks
 from goama.text import Vocabulary

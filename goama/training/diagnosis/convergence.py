@@ -28,7 +28,7 @@ def stopped(history: History) -> Iterable[Finding]:
             "error",
             (),
             f"The guard stopped the training at step {line['step']}: {line['reason']}.",
-            "Training on from here would only have made the model worse.",
+            "Further training would have made the model worse.",
             "See the other findings; RUN/best holds the best model from before, if an evaluation found one.",
             evidence=f"{counted(len(history.events('rolled back')), 'roll-back')} before; "
             f"learning rate {_rates_at(history.facts, line['learning_rate'])}",
@@ -45,7 +45,7 @@ def not_finite(history: History) -> Iterable[Finding]:
             unsound,
             f"{clip_count(len(unsound))} cannot be trained on: some samples of the sound are not finite.",
             "One such sample makes the loss, and then every weight, not finite.",
-            "Decode these recordings again (`goama prepare` does) and train anew.",
+            "Decode these recordings again (`goama prepare` does) and train again.",
             evidence=some_of(unsound),
         )
     skipped = history.events("skipped")
@@ -75,7 +75,7 @@ def _rates_at(facts: Facts, logged: float) -> str:
     share = logged / max(facts.learning_rate, facts.head_learning_rate)
     if facts.learning_rate == facts.head_learning_rate:
         return f"{logged:.1e}"
-    return f"{share * facts.learning_rate:.1e} ({share * facts.head_learning_rate:.1e} of what is new)"
+    return f"{share * facts.learning_rate:.1e} ({share * facts.head_learning_rate:.1e} for new parameters)"
 
 
 def learning_rate(history: History) -> Iterable[Finding]:
@@ -108,7 +108,7 @@ def learning_rate(history: History) -> Iterable[Finding]:
             "warning",
             (),
             f"The warm-up of {counted(warmup, 'step')} was too short: the loss rose right after it.",
-            "AdamW's estimates of the gradients' size are poor at first; full steps then go astray.",
+            "AdamW's estimates of the gradient variance are poor at first, and full steps in a wrong direction follow.",
             _longer_warmup(history),
             evidence=evidence,
         )
@@ -217,7 +217,7 @@ def blank_plateau(history: History) -> Iterable[Finding]:
             _PLATEAU,
             "Train from a pretrained encoder (--encoder)."
             if facts.from_scratch
-            else f"Check that texts belong to their sounds; lower the learning rate ({_lower(facts, 3)}).",
+            else f"Check that the texts belong to their clips; lower the learning rate ({_lower(facts, 3)}).",
             evidence=evidence,
         )
 

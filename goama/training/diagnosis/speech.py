@@ -10,7 +10,7 @@ from goama.training.choices import TIGHTEST_WITH_ADAPTER
 from goama.training.diagnosis.history import NAMED, History, clip_count, counted, percent, some_of
 from goama.training.facts import Spread
 
-_RARE = 5  # a character that training has at most so often is rare
+_RARE = 5  # largest count in training at which a character is rare
 _DEV_UNLIKE_TRAIN = "The dev set decides which model is kept as the best; it should be like the speech trained on."
 
 
@@ -25,7 +25,7 @@ def frames(history: History) -> Iterable[Finding]:
     if facts.adapter:
         remedy = "Halve the frame shift (-s model.adapter=false)." + (f" {remedy}" if unfit else "")
     elif not unfit:
-        remedy = "Take an encoder with shorter frames, or clips that are not cut so tightly."
+        remedy = "Take an encoder with shorter frames, or cut the clips less tightly."
     yield Finding(
         "too-few-frames-per-label",
         "warning",
@@ -36,7 +36,7 @@ def frames(history: History) -> Iterable[Finding]:
         "CTC needs a frame for each label; with hardly more it cannot place the letters in time.",
         remedy,
         evidence=f"{tightest:.2f} frames for each that CTC needs in the tightest 1 % of the clips trained on, "
-        f"{middle:.1f} in the middle{f'; {some_of(facts.unfit)}' if unfit else ''}",
+        f"{middle:.1f} in the median{f'; {some_of(facts.unfit)}' if unfit else ''}",
     )
 
 
@@ -49,7 +49,7 @@ def odd_batches(history: History) -> Iterable[Finding]:
     counts = history.facts.train.characters
     rare_in = {clip["id"]: _rare(clip["text"], counts) for clip in worst_clips}
     with_rare = [clip for clip in worst_clips if rare_in[clip["id"]]]
-    evidence = f"{counted(len(odd), 'batch', 'batches')} with a loss far over the usual"
+    evidence = f"{counted(len(odd), 'batch', 'batches')} with a loss far above the usual"
     if 2 * len(with_rare) > len(worst_clips):
         characters = sorted({unit for clip in with_rare for unit in rare_in[clip["id"]]})
         named = tuple(dict.fromkeys(clip["id"] for clip in with_rare))
@@ -60,7 +60,7 @@ def odd_batches(history: History) -> Iterable[Finding]:
             named,
             f"Rare characters make single batches go wrong: {shown}.",
             "A character that training hardly has cannot be learnt, and its gradients disturb the others.",
-            "Spell these words otherwise, or let such characters become [UNK] (-s data.min_count=6).",
+            "Write these words without them, or let such characters become [UNK] (-s data.min_count=6).",
             evidence=f"{evidence}, mostly by {some_of(named)}",
         )
         return
@@ -71,10 +71,10 @@ def odd_batches(history: History) -> Iterable[Finding]:
             "clips-that-do-not-fit",
             "warning",
             named,
-            f"{clip_count(len(named))} again and again {'has' if len(named) == 1 else 'have'} a loss far over all "
-            "others.",
+            f"{clip_count(len(named))} {'has' if len(named) == 1 else 'have'} a loss far above all others, again and "
+            "again.",
             "A text that is not what is said teaches wrong letters.",
-            "Listen to them: the text may be of another recording.",
+            "Listen to them: their text may belong to another recording.",
             evidence=f"{evidence}; {some_of(named)}",
         )
 
@@ -93,7 +93,7 @@ def corpora(history: History) -> Iterable[Finding]:
             (),
             f"The corpus {name} is recognised much worse than the others: perhaps its texts are not what is said.",
             "Texts that are not what is said teach wrong letters, in the other corpora too.",
-            "Listen to some of its clips and read along; `goama check` lays some out (--report report.html).",
+            "Listen to some of its clips and read along; `goama check --report report.html` has some.",
             evidence=evidence,
             subject=name,
         )
@@ -108,7 +108,7 @@ def speakers(history: History) -> Iterable[Finding]:
             (),
             f"{name} is recognised much worse than the others.",
             "The error rate of all clips hides that the model does not work for this voice.",
-            "Listen to these clips; more speech of this speaker, or of speakers alike, in training helps most.",
+            "Listen to these clips; more training speech of this speaker, or of similar speakers, helps most.",
             evidence=evidence,
             subject=name,
         )
@@ -147,7 +147,7 @@ def _unseen_characters(history: History) -> Iterable[Finding]:
         (),
         f"{percent(share)} of the dev set's characters never occur in training; they cannot be learnt.",
         "Each of them counts as an error whatever the model does.",
-        "Check the spelling of the dev texts, or split anew.",
+        "Check the spelling of the dev texts, or split again.",
         evidence=f"unseen: {shown}",
     )
 
@@ -160,12 +160,13 @@ def _other_speaking_rate(history: History) -> Iterable[Finding]:
         "dev-unlike-train-speaking-rate",
         "warning",
         (),
-        f"The dev set is spoken {'faster' if dev.median > train.median else 'slower'} than the training set.",
+        f"The speech of the dev set is {'faster' if dev.median > train.median else 'slower'} than that of the "
+        "training set.",
         _DEV_UNLIKE_TRAIN,
-        "Split anew."
+        "Split again."
         if history.facts.takes_waveforms
-        else "Split anew, or train with other tempos (-s augment.tempo=0.2).",
-        evidence=f"in the middle {dev.median:.1f} characters a second; of the training clips eight in ten have "
+        else "Split again, or train with more varied tempo (-s augment.tempo=0.2).",
+        evidence=f"median {dev.median:.1f} characters per second; 80 % of the training clips have "
         f"{train.low:.1f} to {train.high:.1f}",
     )
 
@@ -180,9 +181,9 @@ def _other_loudness(history: History) -> Iterable[Finding]:
         "warning",
         (),
         f"The dev set is recorded {'louder' if louder_db > 0 else 'more quietly'} than the training set.",
-        "goama evens the level out, but another level often means another microphone or room.",
-        "Listen to clips of both; split anew if the difference is not meant.",
-        evidence=f"in the middle {dev.median:.0f} dB; of the training clips eight in ten have "
+        "goama normalises the level, but a different level often means a different microphone or room.",
+        "Listen to clips of both; split again if the difference is not intended.",
+        evidence=f"median {dev.median:.0f} dB; 80 % of the training clips have "
         f"{train.low:.0f} to {train.high:.0f} dB of full scale",
     )
 

@@ -1,4 +1,4 @@
-"""What is wrong with the sound of the clips."""
+"""Checks of the sound: silence, clipping, noise, loudness, channels, sample rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from goama.audit.faults import check_faults
 from goama.audit.findings import ClipFacts, Finding, finding_if, of
-from goama.audit.measure import Sound
+from goama.audit.measure import MeasuredClips, Sound
 from goama.audit.narrow import check_bandwidth
 
 SILENT_DB = -60.0
@@ -48,25 +48,25 @@ _FEWEST = 10  # clips, for a median to mean something
 
 @dataclass(frozen=True)
 class AuditedClip:
-    """A clip with its facts, and what was heard of it. `fault_kind` says which finding its fault belongs to."""
+    """A clip with its facts and what was measured of its sound; `fault_kind`: the finding that its fault belongs to."""
 
     facts: ClipFacts
     sound: Sound | None = None
     fault_kind: str | None = None
 
 
-def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
-    """Findings on the sound; those on measured sound only where it was read."""
+def check_sound(clips: Sequence[AuditedClip]) -> list[Finding]:
+    """Findings on the sound: of all clips those that cannot be read, of the others what was measured."""
     faults = {c.facts.id: (c.fault_kind, c.facts.fault or "") for c in clips if c.fault_kind}
     found: list[Finding | None] = [*check_faults(faults, len(clips))]
-    heard = [(clip.facts, clip.sound) for clip in clips if clip.sound and not clip.facts.fault]
-    silent = _silent(heard)
-    cancelled = _layout(heard, "cancel")
+    measured = [(clip.facts, clip.sound) for clip in clips if clip.sound and not clip.facts.fault]
+    silent = _silent(measured)
+    cancelled = _layout(measured, "cancel")
     mute = {*silent, *cancelled}
-    audible = [(facts, sound) for facts, sound in heard if facts.id not in mute]
+    audible = [(facts, sound) for facts, sound in measured if facts.id not in mute]
     steady = _steady(audible)
     audible = [(facts, sound) for facts, sound in audible if facts.id not in steady]
-    total = len(heard)
+    total = len(measured)
     empty = _nearly_empty(audible, total)
     audible = [(facts, sound) for facts, sound in audible if not empty or facts.id not in empty.details]
     found += [
@@ -101,7 +101,7 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
         _two_speakers(audible, total),
         _one_channel(audible, total),
         *check_bandwidth(audible, total),
-        _mixed_rates(heard),
+        _mixed_rates(measured),
         _loudness(audible, total),
         _noisy(audible, total),
         _long_silence(audible, total),
@@ -109,19 +109,16 @@ def check_audio(clips: Sequence[AuditedClip]) -> list[Finding]:
     return [finding for finding in found if finding]
 
 
-_Heard = Sequence[tuple[ClipFacts, Sound]]
-
-
-def _worst_first(heard: _Heard, badness: Callable[[ClipFacts, Sound], float | None]) -> list[tuple[ClipFacts, Sound]]:
+def _worst_first(clips: MeasuredClips, badness: Callable[[ClipFacts, Sound], float | None]) -> MeasuredClips:
     """Clips for which `badness` is a number, the greatest first."""
-    bad = [(value, index) for index, pair in enumerate(heard) if (value := badness(*pair)) is not None]
-    return [heard[index] for _, index in sorted(bad, key=lambda entry: (-entry[0], entry[1]))]
+    bad = [(value, index) for index, pair in enumerate(clips) if (value := badness(*pair)) is not None]
+    return [clips[index] for _, index in sorted(bad, key=lambda entry: (-entry[0], entry[1]))]
 
 
-def _silent(heard: _Heard) -> dict[str, str]:
+def _silent(clips: MeasuredClips) -> dict[str, str]:
     return {
         facts.id: f"its loudest parts are at {sound.rms_db:.0f} dB"
-        for facts, sound in heard
+        for facts, sound in clips
         if sound.channel_layout != "cancel" and _is_silent(sound)
     }
 
@@ -132,22 +129,22 @@ def _is_silent(sound: Sound) -> bool:
     return sound.modulation_db < SILENT_MODULATION_DB or sound.peak_db <= DEAD_DB + _PEAK_OVER_LEVEL_DB
 
 
-def _layout(heard: _Heard, layout: str) -> dict[str, str]:
-    return {facts.id: f"{sound.channels} channels" for facts, sound in heard if sound.channel_layout == layout}
+def _layout(clips: MeasuredClips, layout: str) -> dict[str, str]:
+    return {facts.id: f"{sound.channels} channels" for facts, sound in clips if sound.channel_layout == layout}
 
 
-def _steady(heard: _Heard) -> dict[str, str]:
+def _steady(clips: MeasuredClips) -> dict[str, str]:
     return {
         facts.id: f"{sound.modulation_db:.1f} dB between its loudest and its quietest parts"
-        for facts, sound in heard
+        for facts, sound in clips
         if sound.modulation_db < STEADY_MODULATION_DB and sound.seconds >= STEADY_SECONDS
     }
 
 
-def _nearly_empty(heard: _Heard, total: int) -> Finding | None:
+def _nearly_empty(clips: MeasuredClips, total: int) -> Finding | None:
     details = {
         facts.id: f"{sound.speech_s:.2f} s of sound in {sound.seconds:.1f} s, for {facts.characters} letters"
-        for facts, sound in heard
+        for facts, sound in clips
         if sound.silence_share > NEARLY_EMPTY_SILENCE
         and facts.characters >= NEARLY_EMPTY_CHARACTERS
         and facts.characters > NEARLY_EMPTY_RATE * sound.speech_s
@@ -162,8 +159,8 @@ def _nearly_empty(heard: _Heard, total: int) -> Finding | None:
     )
 
 
-def _clipped(heard: _Heard, total: int) -> Finding | None:
-    bad = _worst_first(heard, lambda _, sound: sound.clipped_share if _is_clipped(sound) else None)
+def _clipped(clips: MeasuredClips, total: int) -> Finding | None:
+    bad = _worst_first(clips, lambda _, sound: sound.clipped_share if _is_clipped(sound) else None)
     details = {
         facts.id: f"{100 * sound.clipped_share:.2f} % of the samples lie on {sound.clipped_runs} flat tops at "
         f"{sound.peak_db:.1f} dB"
@@ -183,9 +180,9 @@ def _is_clipped(sound: Sound) -> bool:
     return sound.clipped_runs >= CLIPPED_RUNS and sound.clipped_share >= CLIPPED_SHARE
 
 
-def _over_full_scale(heard: _Heard, total: int) -> Finding | None:
+def _over_full_scale(clips: MeasuredClips, total: int) -> Finding | None:
     bad = _worst_first(
-        heard,
+        clips,
         lambda _, sound: (
             sound.over_share
             if sound.over_runs >= CLIPPED_RUNS and sound.over_share >= CLIPPED_SHARE and not _is_clipped(sound)
@@ -207,8 +204,8 @@ def _over_full_scale(heard: _Heard, total: int) -> Finding | None:
     )
 
 
-def _two_speakers(heard: _Heard, total: int) -> Finding | None:
-    details = _layout(heard, "two-speakers")
+def _two_speakers(clips: MeasuredClips, total: int) -> Finding | None:
+    details = _layout(clips, "two-speakers")
     return finding_if(
         "audio-two-speakers",
         "warning",
@@ -220,8 +217,8 @@ def _two_speakers(heard: _Heard, total: int) -> Finding | None:
     )
 
 
-def _one_channel(heard: _Heard, total: int) -> Finding | None:
-    details = _layout(heard, "one-silent")
+def _one_channel(clips: MeasuredClips, total: int) -> Finding | None:
+    details = _layout(clips, "one-silent")
     return finding_if(
         "audio-one-channel-silent",
         "info",
@@ -232,12 +229,12 @@ def _one_channel(heard: _Heard, total: int) -> Finding | None:
     )
 
 
-def _mixed_rates(heard: _Heard) -> Finding | None:
-    rates = Counter(sound.native_rate for _, sound in heard)
+def _mixed_rates(clips: MeasuredClips) -> Finding | None:
+    rates = Counter(sound.native_rate for _, sound in clips)
     if len(rates) < 2:
         return None
     usual = rates.most_common(1)[0][0]
-    details = {facts.id: f"{sound.native_rate} Hz" for facts, sound in heard if sound.native_rate != usual}
+    details = {facts.id: f"{sound.native_rate} Hz" for facts, sound in clips if sound.native_rate != usual}
     listed = ", ".join(f"{rate} Hz ({count})" for rate, count in rates.most_common(5))
     return finding_if(
         "audio-mixed-rates",
@@ -249,14 +246,14 @@ def _mixed_rates(heard: _Heard) -> Finding | None:
     )
 
 
-def _loudness(heard: _Heard, total: int) -> Finding | None:
-    if len(heard) < _FEWEST:
+def _loudness(clips: MeasuredClips, total: int) -> Finding | None:
+    if len(clips) < _FEWEST:
         return None
-    levels = np.array([sound.rms_db for _, sound in heard])
+    levels = np.array([sound.rms_db for _, sound in clips])
     usual = float(np.median(levels))
     deviation = max(1.0, 1.4826 * float(np.median(np.abs(levels - usual))))
     limit = max(LOUDNESS_DB, LOUDNESS_DEVIATIONS * deviation)
-    bad = _worst_first(heard, lambda _, sound: abs(sound.rms_db - usual) if abs(sound.rms_db - usual) > limit else None)
+    bad = _worst_first(clips, lambda _, sound: abs(sound.rms_db - usual) if abs(sound.rms_db - usual) > limit else None)
     details = {
         facts.id: f"{abs(sound.rms_db - usual):.0f} dB {'louder' if sound.rms_db > usual else 'quieter'} than usual"
         for facts, sound in bad
@@ -272,9 +269,9 @@ def _loudness(heard: _Heard, total: int) -> Finding | None:
     )
 
 
-def _noisy(heard: _Heard, total: int) -> Finding | None:
+def _noisy(clips: MeasuredClips, total: int) -> Finding | None:
     bad = _worst_first(
-        heard,
+        clips,
         lambda _, sound: (
             -(sound.rms_db - sound.noise_db)
             if sound.rms_db - sound.noise_db < NOISY_DB and sound.seconds >= NOISY_SECONDS
@@ -294,11 +291,11 @@ def _noisy(heard: _Heard, total: int) -> Finding | None:
     )
 
 
-def _long_silence(heard: _Heard, total: int) -> Finding | None:
+def _long_silence(clips: MeasuredClips, total: int) -> Finding | None:
     def silence(sound: Sound) -> float:
         return max(sound.leading_silence_s, sound.trailing_silence_s)
 
-    bad = _worst_first(heard, lambda _, sound: silence(sound) if silence(sound) > LONG_SILENCE_S else None)
+    bad = _worst_first(clips, lambda _, sound: silence(sound) if silence(sound) > LONG_SILENCE_S else None)
     details = {
         facts.id: f"{sound.leading_silence_s:.1f} s before and {sound.trailing_silence_s:.1f} s after the speech"
         for facts, sound in bad

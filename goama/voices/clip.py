@@ -1,6 +1,6 @@
-"""What a reader of Debian voices yields: one recording with its human text, not yet judged.
+"""What a reader of Debian packages yields: one recording with its human text, not yet judged.
 
-Pure Python on purpose: readers parse text, and only `sound` and `judgement` listen.
+Importing it loads no numerical library: the readers parse text, only `selection` and `folder` read sound.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ WRONG_SCRIPT = "the text holds letters of another script"
 BRACKETS = "the text holds brackets"
 
 KEPT_ENCODINGS = ("ogg", "wav", "mp3")
-"""Encodings that a general decoder opens; such a recording is copied byte for byte."""
+"""Encodings that all common programs read; such a recording is copied byte for byte, others become FLAC."""
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One recording of a source.
+class VoiceClip:
+    """One recording of a package.
 
     id: unique in its voice, fit for a file name.
     text: the human text after the repairs that this source needs; case and punctuation are kept.
     speaker: the name of the person, or of the character where the person is not named.
-    audio: a file, or the encoded bytes where the source packs all its clips into one file.
-    encoding: `ogg`, `wav`, `mp3`, `g722`, or `pcm_u8` (unsigned 8-bit, 11,025 Hz, no header).
+    audio: a file, or the encoded bytes where the package holds all its clips in one file.
+    encoding: `ogg`, `wav`, `mp3`, `g722`, or `pcm_u8` (a WAV of unsigned 8-bit samples that has no header on disk).
     problem: why the reader itself thinks the clip unusable; empty if it does not.
     repaired: the text was changed by a rule, so its length says less about the recording.
     scene: clips of one scene go to the same split; empty where a source has no scenes.

@@ -1,0 +1,150 @@
+"""What `prepare` and its dry run decide: the spelling rules, the clips that can be used, and their splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from goama.corpus.left_out import LeftOut, why_none
+from goama.corpus.split import Unsplit, assign_splits
+from goama.errors import GoamaError
+from goama.sound.audio import SAMPLE_RATE, Audio
+from goama.sources.clip import SourceClip, count_of_clips
+from goama.sources.judge import Fault, judge, judge_sound
+from goama.sources.language import language_of
+from goama.sources.reading import read_clips
+from goama.text.changes import numbers_in
+from goama.text.normaliser import Normaliser
+from goama.text.replacements import Replacement
+
+
+@dataclass(frozen=True)
+class CorpusOptions:
+    """What the user asks for: arguments of `prepare` and `dry_run`, see there."""
+
+    source: str
+    language: str | None = None
+    seed: int = 0
+    split_by: str | None = None
+    replacements: Sequence[Replacement] = ()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A clip that can be used, with its normalised text, its split and the facts of its sound.
+
+    samples: at 16 kHz. file: what `store` returned for it.
+    """
+
+    clip: SourceClip
+    text: str
+    split: str
+    samples: int
+    native_rate: int
+    native_channels: int
+    file: str
+
+    @property
+    def seconds(self) -> float:
+        """Length of its sound."""
+        return self.samples / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The clips of a source parted into those kept and those left out.
+
+    clips:  all of them, without their encoded bytes
+    how:    a sentence on the splits
+    notes:  sentences on what is changed on the way in, and on what the user may want to decide
+    """
+
+    language: str | None
+    normaliser: Normaliser
+    clips: tuple[SourceClip, ...]
+    kept: tuple[Kept, ...]
+    left_out: tuple[LeftOut, ...]
+    how: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The facts of a clip's sound, and where it was stored."""
+
+    samples: int
+    native_rate: int
+    native_channels: int
+    file: str
+
+
+def select_clips(
+    clips: Iterable[SourceClip],
+    options: CorpusOptions,
+    *,
+    store: Callable[[SourceClip, Audio], str] = lambda *_: "",
+    progress: Callable[[int], None] | None = None,
+) -> Selection:
+    """Read all clips, choose the spelling rules, judge each clip and split those that can be used.
+
+    `store` is called with each clip whose sound can be used, and returns its file name; the text of a few of these may
+    still turn out to hold nothing that is spoken. `progress` is called with the clips done so far.
+
+    Raises `GoamaError` when no clip can be used, the language is no language code, or the split cannot be made.
+    """
+    Normaliser.for_language(options.language)  # a wrong code is refused before hours are read
+    read: list[tuple[SourceClip, Fault | None, _Stored | None]] = []
+    for clip, audio in read_clips(clips, progress):
+        fault = judge_sound(clip, audio)
+        stored = None
+        if isinstance(audio, Audio) and not fault and clip.text.strip():
+            stored = _Stored(len(audio.samples), audio.native_rate, audio.native_channels, store(clip, audio))
+        read.append((clip, fault, stored))
+    language, notes = language_of((clip for clip, _, _ in read), options.language)
+    normaliser = Normaliser.for_language(language).replacing(options.replacements)
+    usable: list[tuple[SourceClip, str, _Stored]] = []
+    left_out: list[LeftOut] = []
+    for clip, sound_fault, stored in read:
+        text = normaliser(clip.text)
+        fault = judge(clip, sound_fault, text)
+        if fault:
+            left_out.append(LeftOut(clip.id, clip.where, fault.reason))
+        elif stored:
+            usable.append((clip, text, stored))
+    if not usable:
+        raise GoamaError(f"{options.source}: no clip can be used ({why_none(left_out)})")
+    splits, how = assign_splits([_unsplit(*entry) for entry in usable], options.seed, options.split_by)
+    kept = tuple(
+        Kept(clip, text, split, sound.samples, sound.native_rate, sound.native_channels, sound.file)
+        for (clip, text, sound), split in zip(usable, splits, strict=True)
+    )
+    notes = (*notes, *_notes(kept))
+    return Selection(language, normaliser, tuple(clip for clip, _, _ in read), kept, tuple(left_out), how, notes)
+
+
+def _unsplit(clip: SourceClip, text: str, sound: _Stored) -> Unsplit:
+    recording = str(clip.audio) if isinstance(clip.audio, Path) else None
+    return Unsplit(text, clip.speaker, sound.samples / SAMPLE_RATE, clip.split, recording)
+
+
+def _notes(kept: Sequence[Kept]) -> list[str]:
+    """Rates converted, channels averaged, numbers in digits."""
+    notes = []
+    resampled = Counter(k.native_rate for k in kept if k.native_rate != SAMPLE_RATE)
+    for rate, count in sorted(resampled.items()):
+        quality = ": telephone quality, nothing above 4 kHz" if rate <= 8000 else ""
+        notes.append(f"{count_of_clips(count)} converted from {rate} Hz to {SAMPLE_RATE} Hz{quality}")
+    mixed = sum(k.native_channels > 1 for k in kept)
+    if mixed:
+        notes.append(f"{count_of_clips(mixed)} had more than one channel; the channels were averaged")
+    with_numbers = [numbers for k in kept if (numbers := numbers_in(k.text))]
+    if with_numbers:
+        frequent = ", ".join(number for number, _ in Counter(chain.from_iterable(with_numbers)).most_common(5))
+        notes.append(
+            f"{count_of_clips(len(with_numbers))} with numbers in digits ({frequent}, …), which nobody has said how to "
+            "speak: --dry-run --numbers TABLE.tsv makes a table of their words, --replace TABLE.tsv uses it"
+        )
+    return notes
