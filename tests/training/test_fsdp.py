@@ -68,6 +68,13 @@ def test_steps_of_encoders_that_hear_waveforms_are_those_of_one_process(corpus, 
         np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
 
 
+def test_steps_of_a_whisper_encoder_are_those_of_one_process(corpus, whisper_encoder):
+    ((alone, _),) = in_processes(1, lambda: learn(corpus, whisper_encoder, 4.0, 3))
+    for steps, _ in in_processes(2, lambda: learn(corpus, whisper_encoder, 4.0, 3, sharded=True)):
+        np.testing.assert_allclose(steps[:, 0], alone[:, 0], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
+
+
 def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder):
     def held() -> Any:
         learner = make_learner(corpus, tiny_encoder, sharded=True)
