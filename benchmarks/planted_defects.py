@@ -217,7 +217,7 @@ ALSO_TRUE = {
     "telephone-mu-law": {"audio-mixed-rates"},
     "overloaded": {"audio-loudness"},
     "two-voices": {"pair-too-little-text"},
-    "false-text": {"pair-no-room-at-40-ms"},
+    "false-text": {"pair-no-room-at-40-ms", "pair-no-room"},
 }
 """Other findings that are true of a defect."""
 

@@ -59,6 +59,15 @@ def test_rooms_need_only_rooms_before_them():
             assert ORDER.index(needed) <= ORDER.index(room), f"{file.relative_to(PACKAGE)} imports {needed}"
 
 
+def test_only_the_demo_and_the_commands_import_the_voices():
+    rooms = {
+        file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for file in PACKAGE.rglob("*.py")
+        if "voices" in imports(file)
+    }
+    assert rooms <= {"voices", "demo", "cli"}
+
+
 def test_importing_and_asking_for_help_take_less_than_a_second():
     for command in (["-c", "import goama"], ["-m", "goama", "--help"], ["-m", "goama", "voices", "list"]):
         seconds = []

@@ -13,14 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "goama"
 
 PENDING = frozenset(
     {
-        "model/attention.py",
-        "model/encoder.py",
-        "model/folder.py",
-        "model/fsdp.py",
-        "model/trainable.py",
-        "run",
         "sound/whisper_mel.py",
-        "training",
         "whisper_ctc.py",
     }
 )

@@ -25,7 +25,7 @@ def train(
         str | None,
         typer.Option(
             help="`starter`, `scratch`, a model folder or a Hub id. [default: the recipe's, else "
-            "facebook/w2v-bert-2.0, or the starter where the Hub cannot be reached]"
+            "facebook/w2v-bert-2.0 on a GPU of 14 GB, if the Hub can be reached, and the starter elsewhere]"
         ),
     ] = None,
     recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,

@@ -71,7 +71,7 @@ def read_audio(
         decoded = decode(_path_or_bytes(source), _piece(name, offset, duration, longest_s))
         blocks = _kept(decoded.blocks, native) if keep_native else decoded.blocks
         for block in to_16_khz_mono(blocks, decoded.rate):
-            samples += memoryview(block)
+            samples += block.data
     if not samples:
         raise GoamaError(f"{name}: the recording holds no samples; remove this clip or record it again")
     return Audio(

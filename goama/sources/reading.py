@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,8 @@ from goama.sources.judge import LONGEST_S, ROW_FAULTY, Fault, reading_fault
 _MOST_CLIPS = 32  # decoded ahead, or waiting for a thread
 _MOST_SECONDS = 300.0  # of sound at 16 kHz, decoded ahead: 19 MB
 _USUAL_S = 10.0  # of a clip whose duration the source does not say
+
+_SEEKABLE_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".w64", ".caf", ".au")
 
 Result = TypeVar("Result")
 
@@ -51,21 +54,31 @@ def examine_clips(
     `keep_native`: it also gets the sound as stored.
     """
 
-    def read(clip: SourceClip) -> Result | Fault:
-        audio = _sound_of(clip, keep_native)
-        return audio if isinstance(audio, Fault) else examine(clip, audio)
+    def finish(clip: SourceClip, read: Callable[[], Audio | Fault]) -> Result | Fault:
+        sound = read()
+        return sound if isinstance(sound, Fault) else examine(clip, sound)
+
+    def submit(clip: SourceClip) -> Future[Result | Fault]:
+        read: Callable[[], Audio | Fault] = partial(_sound_of, clip, keep_native)
+        if _is_cut_from_a_stream(clip):
+            read = partial(Future.result, in_order.submit(read))
+        return pool.submit(finish, clip, read)
 
     waiting: deque[tuple[SourceClip, Future[Result | Fault]]] = deque()
     stream = iter(clips)
     done = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool, stop_requests(lambda _: None, "") as stop_requested:
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(1) as in_order,
+        stop_requests(lambda _: None, "") as stop_requested,
+    ):
         try:
             while True:
                 while len(waiting) < _MOST_CLIPS and sum(map(_seconds, waiting)) < _MOST_SECONDS:
                     clip = next(stream, None)
                     if clip is None:
                         break
-                    waiting.append((_without_bytes(clip), pool.submit(read, clip)))
+                    waiting.append((_without_bytes(clip), submit(clip)))
                     del clip  # or its bytes would stay until the next one
                 if not waiting:
                     return
@@ -78,8 +91,15 @@ def examine_clips(
                 if progress:
                     progress(done)
         finally:
-            for _, future in waiting:
-                future.cancel()
+            for threads in (in_order, pool):
+                threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_cut_from_a_stream(clip: SourceClip) -> bool:
+    """Whether the clip's recording can only be decoded from its beginning: one thread then decodes it, once."""
+    return (
+        clip.offset is not None and isinstance(clip.audio, Path) and clip.audio.suffix.lower() not in _SEEKABLE_SUFFIXES
+    )
 
 
 def _sound_of(clip: SourceClip, keep_native: bool) -> Audio | Fault:

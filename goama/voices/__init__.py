@@ -20,7 +20,7 @@ from goama.voices.catalogue import VOICES, Voice
 if TYPE_CHECKING:
     from goama.voices.clip import VoiceClip
     from goama.voices.folder import Placed
-    from goama.voices.selection import Verdict
+    from goama.voices.verdicts import Verdict
 
 __all__ = ["VOICES", "Progress", "Voice", "VoiceFolder", "find_voice", "get_voice"]
 
@@ -77,7 +77,7 @@ def write_voice(
     Raises GoamaError when the packages do not hold the voice, or `out` cannot be written.
     """
     from goama.voices import folder
-    from goama.voices.selection import select_clips
+    from goama.voices.verdicts import judge_clips
 
     try:
         clips = list(_read(voice, tree))
@@ -86,7 +86,7 @@ def write_voice(
     if not clips:
         named = " and ".join(f"{package.name} {package.version}" for package in packages)
         raise GoamaError(f"{named} do not hold the files of {voice.name}: this version is not known to goama")
-    verdicts = select_clips(clips, voice.language, voice.fastest, _stage(progress, "listening"))
+    verdicts = judge_clips(clips, voice.language, voice.fastest, _stage(progress, "listening"))
     placed, left_out = _place(voice, verdicts)
     try:
         with folder_beside(out) as partial:
@@ -131,8 +131,8 @@ def _read(voice: Voice, tree: Path) -> Iterator[VoiceClip]:
 def _place(voice: Voice, verdicts: list[Verdict]) -> tuple[list[Placed], list[Verdict]]:
     """(usable clips with their splits, clips left out); a clip whose text is in a held-out split is left out."""
     from goama.voices.folder import Placed
-    from goama.voices.selection import Verdict
     from goama.voices.splits import REPEATED, split_by_scene, split_by_text
+    from goama.voices.verdicts import Verdict
 
     usable = [verdict.clip for verdict in verdicts if not verdict.reason]
     split_up = split_by_scene if any(clip.scene for clip in usable) else split_by_text

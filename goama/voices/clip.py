@@ -1,6 +1,6 @@
 """What a reader of Debian packages yields: one recording with its human text, not yet judged.
 
-Importing it loads no numerical library: the readers parse text, only `selection` and `folder` read sound.
+Importing it loads no numerical library: the readers parse text, only `verdicts` and `folder` read sound.
 """
 
 from __future__ import annotations

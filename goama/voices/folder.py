@@ -13,7 +13,7 @@ from goama.sound.audio import read_audio
 from goama.sound.flac import write_flac
 from goama.voices.clip import KEPT_ENCODINGS, VoiceClip
 from goama.voices.debian import Package, copyright_text
-from goama.voices.selection import Verdict
+from goama.voices.verdicts import Verdict
 
 
 @dataclass(frozen=True)

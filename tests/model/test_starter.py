@@ -233,7 +233,7 @@ def test_training_begins_from_it_with_the_characters_it_knows_and_leaves_its_fil
     trained = train(mixture, tmp_path / "run", encoder=STARTER, recipe=recipe)
     assert json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["encoder"] == STARTER
     assert trained.outcome.state.best_cer is not None
-    assert "characters keep what the encoder's own head knew of them" in capsys.readouterr().out
+    assert "characters keep the weights that they have in the encoder's own CTC head" in capsys.readouterr().out
     assert file_hashes(starter) == before
 
 
@@ -250,13 +250,19 @@ def test_rows_of_its_head_are_carried_over_in_full_precision(starter, corpus):
 
 
 def test_it_is_the_default_without_a_large_gpu_or_the_hub_and_the_reason_is_told(starter, empty_cache):
-    assert encoder_for(0.0) == (STARTER, f"no CUDA GPU here for {LARGE_ENCODER}; training from the starter")
+    assert encoder_for(0.0) == (
+        STARTER,
+        f"no CUDA GPU here for {LARGE_ENCODER}; training from the starter, Whisper-base's encoder",
+    )
     assert encoder_for(12.0) == (
         STARTER,
-        f"{LARGE_ENCODER} needs a GPU of 14 GB, this one has 12.0; training from the starter",
+        f"{LARGE_ENCODER} needs a GPU of 14 GB, this one has 12.0; training from the starter, Whisper-base's encoder",
     )
     # tests are offline
-    assert encoder_for(80.0) == (STARTER, f"{LARGE_ENCODER} cannot be reached; training from the starter")
+    assert encoder_for(80.0) == (
+        STARTER,
+        f"{LARGE_ENCODER} cannot be reached; training from the starter, Whisper-base's encoder",
+    )
 
 
 def test_a_bare_train_takes_the_default_and_says_why(starter, empty_cache, mixture, tmp_path, capsys):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from goama.errors import GoamaError
 from goama.sound.audio import Audio, read_audio
@@ -82,6 +83,25 @@ def test_the_encoded_bytes_of_a_clip_are_let_go_once_it_was_read(sentences: list
         read.append(clip)
         assert made - Encoded.gone <= 40
     assert len(read) == 96 and Encoded.gone == 96
+
+
+def test_a_recording_that_cannot_be_sought_in_is_decoded_once_for_all_its_clips(
+    sentences: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import av
+
+    tape = np.concatenate([read_audio(row["file_name"]).samples for row in sentences])
+    soundfile.write(tmp_path / "tape.mp3", tape, 16_000, format="MP3")
+    clips = [
+        SourceClip(str(n), tmp_path / "tape.mp3", "ja", "here", offset=0.5 * n, duration=0.5)
+        for n in range(len(tape) // 8_000)
+    ]
+    opened: list[object] = []
+    really = av.open
+    monkeypatch.setattr(av, "open", lambda *given, **named: opened.append(given) or really(*given, **named))
+    sounds = [sound for _, sound in read_clips(clips)]
+    assert len(opened) == 1
+    assert all(isinstance(sound, Audio) and len(sound.samples) == 8_000 for sound in sounds)
 
 
 def test_what_examine_makes_of_the_sound_takes_its_place(good: list[SourceClip]) -> None:

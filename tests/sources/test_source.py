@@ -21,6 +21,8 @@ from goama.sources.columns import find_columns
 from goama.sources.hub import read_dataset
 from goama.sources.source import Columns, SourceClip, read_source
 
+from .conftest import Tape
+
 ROOT = Path(goama.errors.__file__).parents[1]
 
 
@@ -46,6 +48,15 @@ def test_importing_the_corpus_room_loads_no_numerical_library() -> None:
     )
     listing = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (listing.stdout, listing.stderr) == ("\n", "")
+
+
+def test_a_source_knows_how_many_clips_it_has(speech: Path, tmp_path: Path, tape: Tape) -> None:
+    tape.copy_to(tmp_path)
+    lines = [f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\nja {n}\n" for n in range(1, 5)]
+    (tmp_path / "tape.srt").write_text("\n".join(lines), encoding="utf-8")
+    for place in (speech, speech / "metadata.jsonl", tmp_path, tmp_path / "tape.srt"):
+        source = read_source(str(place))
+        assert source.count == len(list(source)) > 3
 
 
 # --- folders

@@ -72,7 +72,7 @@ class _Candidate:
     characters_per_s: float
 
 
-def select_clips(
+def judge_clips(
     clips: Sequence[VoiceClip],
     language: str,
     fastest: float = 2.2,
