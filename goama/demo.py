@@ -1,4 +1,4 @@
-"""`goama demo`: the whole way on real Dutch speech, from a Debian package to transcripts and an honest figure."""
+"""`goama demo`: the whole way on real Dutch speech, from a Debian package to transcripts and error rates."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def run_demo(folder: Path, *, minutes: float, encoder: str, console: Console) ->
         )
 
     if encoder == "scratch":
-        console.print("An hour teaches a fresh encoder little: README.md, 'What to expect'.", highlight=False)
+        console.print("An hour of speech is too little to train from scratch: see README.md.", highlight=False)
 
     step(f"$ goama transcribe {trained.best} {corpus_folder}/test/*.flac")
     by_id = {clip.id: clip for clip in result.clips}

@@ -37,7 +37,7 @@ class WhisperMel(torch.nn.Module):
 
     @property
     def shortest_samples(self) -> int:
-        """The fewest samples that can be heard: one window of the Fourier transform."""
+        """Minimum length of a clip in samples: one window of the Fourier transform."""
         return FFT_SAMPLES
 
     def frames(self, samples: int) -> int:
@@ -45,7 +45,7 @@ class WhisperMel(torch.nn.Module):
         return samples // HOP_SAMPLES
 
     def hertz(self) -> np.ndarray:
-        """(bins,) float64, the centre of each mel bin."""
+        """(B,) float64: the centre of each of the B mel bins in Hz."""
         edges = np.linspace(0.0, hertz_to_mel(SAMPLE_RATE / 2, mel_scale="slaney"), self.bins + 2)
         return mel_to_hertz(edges, mel_scale="slaney")[1:-1]
 

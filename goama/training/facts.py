@@ -13,7 +13,7 @@ from transformers import PreTrainedConfig
 
 from goama.data.batches import ordered_batches
 from goama.data.mixture import Mixture
-from goama.model.encoder import hears_waveforms
+from goama.model.encoder import takes_waveforms
 from goama.model.shipped import SCRATCH
 from goama.run.recipe import AugmentSection
 from goama.text.vocabulary import Vocabulary
@@ -95,8 +95,8 @@ def gather_facts(
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
         adapter=bool(recipe.model.adapter),
-        takes_waveforms=hears_waveforms(config),
-        augmentation_off=() if hears_waveforms(config) else _left_at_0(recipe.augment),
+        takes_waveforms=takes_waveforms(config),
+        augmentation_off=() if takes_waveforms(config) else _left_at_0(recipe.augment),
         warmup=float(recipe.train.warmup),
         head_only=float(recipe.train.head_only),
         steps_per_epoch=steps_per_epoch,

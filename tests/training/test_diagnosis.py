@@ -347,7 +347,7 @@ def test_a_corpus_whose_texts_are_of_another_language_is_named():
     """The counts of the starter's second training, in which `drascula-it` was English speech under Italian texts."""
     heard = {"asterisk-it": [101, 382, 12], "drascula-es": [352, 905, 19], "drascula-it": [891, 1177, 26]}
     found = only([*HEALTHY, evaluated(600, 0.44, 0.9, corpora=heard)])
-    assert found.name == "one-corpus-much-worse" and "The corpus drascula-it is" in found.message
+    assert found.name == "one-corpus-much-worse" and "The corpus drascula-it has" in found.message
     assert "75.7 % over 26 clips, the others 35.2 %" in found.evidence
     heard["drascula-it"][0] = 500
     assert names([*HEALTHY, evaluated(600, 0.4, 0.9, corpora=heard)]) == []

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from goama.errors import GoamaError
-from goama.training.memory import parts_that_fit, rehearse
+from goama.training.memory import parts_that_fit, try_longest_clips
 
 from .test_train import make_learner
 
@@ -46,9 +46,9 @@ def test_trying_a_part_out_changes_nothing(tiny_encoder, corpus) -> None:
     learner.network.register_forward_pre_hook(
         lambda _, __, given: heard.append(tuple(given["attention_mask"].shape)), with_kwargs=True
     )
-    rehearse(learner, 10.0, 2.5, views=2)
-    rehearse(learner, 1.0, 2.5)
-    rehearse(learner, 10.0, 2.5, tempo=0.5)
+    try_longest_clips(learner, 10.0, 2.5, views=2)
+    try_longest_clips(learner, 1.0, 2.5)
+    try_longest_clips(learner, 10.0, 2.5, tempo=0.5)
     assert [clips for clips, _ in heard] == [8, 1, 4]
     assert heard[2][1] == pytest.approx(1.5 * heard[0][1], rel=0.02)
     assert all(torch.equal(before[name], value) for name, value in learner.network.state_dict().items())

@@ -26,6 +26,7 @@ from goama.model.loading import load_for_training
 from goama.recognition.recogniser import Recogniser
 from goama.run.checkpoint import list_checkpoints, load_newest, save_checkpoint
 from goama.run.metrics import read_metrics
+from goama.run.processes import Processes
 from goama.run.recipe import AugmentSection, read_recipe
 from goama.run.state import RunState
 from goama.sound.augmentation import change_tempo, generators
@@ -175,11 +176,11 @@ def test_a_roll_back_from_after_the_head_only_phase_into_it_is_exact(tiny_encode
     learner, fresh = make_learner(tiny_encoder, corpus), make_learner(tiny_encoder, corpus)
     batch = joined(clips(corpus, learner.vocabulary)[:4])
     learner.step([batch], seed=0, clip=1.0, head_only=True)
-    save_checkpoint(tmp_path, RunState(step=1), learner.network, learner.optimiser, keep=1)
+    save_checkpoint(Processes(), tmp_path, RunState(step=1), learner.network, learner.optimiser, keep=1)
     for seed in (1, 2):
         learner.step([batch], seed=seed, clip=1.0)
     for one in (learner, fresh):
-        load_newest(tmp_path, one.network, one.optimiser)
+        load_newest(Processes(), tmp_path, one.network, one.optimiser)
         one.step([batch], seed=3, clip=1.0)
     weights = zip(learner.network.parameters(), fresh.network.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in weights)
@@ -267,7 +268,7 @@ def test_a_run_whose_last_checkpoint_is_damaged_resumes_from_the_one_before(
     )
     assert train(mixture, run, resume=True).outcome.state.step == 8
     printed = capsys.readouterr().out
-    assert "checkpoint-8 is damaged and was passed over" in printed and "resuming at step 6" in printed
+    assert "checkpoint-8 is damaged and was skipped" in printed and "resuming at step 6" in printed
     assert_same_weights(finished_run, run)
 
 
