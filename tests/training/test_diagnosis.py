@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from goama.audit.findings import Finding
+from goama.audit.pairs import TIGHT_FRAMES_PER_LABEL
 from goama.run.diagnosis import read_diagnosis, save_diagnosis
 from goama.run.metrics import Metrics
-from goama.training.choices import TIGHTEST_WITH_ADAPTER
 from goama.training.diagnosis import diagnose
 from goama.training.facts import Facts, SplitFacts, Spread, gather_facts
 
@@ -307,7 +307,7 @@ def test_the_real_run_with_odd_batches_is_no_drift():
 def test_too_few_frames_are_told_from_enough():
     tight = only(HEALTHY, replace(FACTS, frames_per_label=(1.1, 1.6), adapter=True))
     assert tight.name == "too-few-frames-per-label" and "model.adapter=false" in tight.remedy
-    just_enough = replace(FACTS, frames_per_label=(TIGHTEST_WITH_ADAPTER, 1.6), adapter=True)
+    just_enough = replace(FACTS, frames_per_label=(TIGHT_FRAMES_PER_LABEL, 1.6), adapter=True)
     assert names(HEALTHY, just_enough) == [], "the plan takes the adapter where they suffice"
     unfit = only(HEALTHY, replace(FACTS, unfit=("c1", "c2", "c3", "c4", "c5", "c6")))
     assert "6 clips of 506 left out" in unfit.message and unfit.clips[0] == "c1"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from goama.audit.findings import Finding
-from goama.training.choices import TIGHTEST_WITH_ADAPTER
+from goama.audit.pairs import TIGHT_FRAMES_PER_LABEL
 from goama.training.diagnosis.history import NAMED, History, clip_count, counted, percent, some_of
 from goama.training.facts import Spread
 
@@ -19,7 +19,7 @@ def frames(history: History) -> Iterable[Finding]:
     facts = history.facts
     unfit, all_clips = len(facts.unfit), len(facts.unfit) + facts.train.clips
     tightest, middle = facts.frames_per_label
-    if unfit < max(1, 0.01 * all_clips) and tightest >= TIGHTEST_WITH_ADAPTER:
+    if unfit < max(1, 0.01 * all_clips) and tightest >= TIGHT_FRAMES_PER_LABEL:
         return
     remedy = "Check whether these texts belong to these sounds."
     if facts.adapter:
