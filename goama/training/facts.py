@@ -19,6 +19,7 @@ from goama.run.recipe import AugmentSection
 from goama.text.vocabulary import Vocabulary
 from goama.training.choices import AUGMENTATION
 from goama.training.plan import Plan
+from goama.training.schedule import total_steps
 
 MEASURED_CLIPS = 100
 """Clips of a split, evenly spread over it, whose level is measured."""
@@ -77,21 +78,14 @@ class Facts:
 
 
 def gather_facts(
-    corpora: Mixture,
-    vocabulary: Vocabulary,
-    plan: Plan,
-    config: PreTrainedConfig,
-    *,
-    encoder: str,
-    steps_per_epoch: float,
-    planned_steps: int | None,
+    corpora: Mixture, vocabulary: Vocabulary, plan: Plan, config: PreTrainedConfig, steps_per_epoch: float
 ) -> Facts:
-    """The facts; reads all texts and the sound of up to 100 clips a split. `config` is that of the trained network."""
+    """The facts; reads all texts and the audio of up to 100 clips a split. `config` is that of the trained network."""
     excluded = {clip.id for clip in plan.excluded}
     cuts = [cut for cut in corpora.cuts("train") if cut.id not in excluded]
     recipe = plan.recipe
     return Facts(
-        from_scratch=encoder == SCRATCH,
+        from_scratch=recipe.model.encoder == SCRATCH,
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
         adapter=bool(recipe.model.adapter),
@@ -100,7 +94,7 @@ def gather_facts(
         warmup=float(recipe.train.warmup),
         head_only=float(recipe.train.head_only),
         steps_per_epoch=steps_per_epoch,
-        planned_steps=planned_steps,
+        planned_steps=total_steps(recipe, steps_per_epoch),
         steps=recipe.train.steps,
         epochs=None if recipe.train.epochs == "auto" else float(recipe.train.epochs),
         minutes=recipe.train.minutes,

@@ -15,7 +15,7 @@ from goama.run.folder import RunFacts, run_id, write_run
 from goama.run.processes import Processes
 from goama.run.recipe import Recipe
 from goama.run.state import RunState
-from goama.training.facts import Facts, gather_facts
+from goama.training.facts import gather_facts
 from goama.training.job import Job, Request, load_network, plan_run
 from goama.training.learner import Learner
 from goama.training.loop import Outcome, TrainingLoop
@@ -86,27 +86,16 @@ def _start_or_resume(job: Job, learner: Learner, say: Callable[[str], None]) -> 
 def _watchers(job: Job, state: RunState, screen: Screen, others: Sequence[Watcher]) -> list[Watcher]:
     """The screen, the run's own files, then the others: each finds written what the ones before it write."""
     run, say = job.run, screen.said
+    facts = gather_facts(job.corpora, job.vocabulary, job.plan, job.network.config, job.steps_per_epoch)
     trackers = start_trackers(job.recipe, run, run_id(run), state.step)
     return [
         screen,
         MetricsFile(run, state.step, job.corpora.names),
         Trackers(run, trackers, say),
         DevTexts(run, say),
-        Diagnosing(run, _facts(job), say),
+        Diagnosing(run, facts, say),
         *others,
     ]
-
-
-def _facts(job: Job) -> Facts:
-    return gather_facts(
-        job.corpora,
-        job.vocabulary,
-        job.plan,
-        job.network.config,
-        encoder=job.encoder,
-        steps_per_epoch=job.steps_per_epoch,
-        planned_steps=job.total_steps,
-    )
 
 
 def _train(job: Job, learner: Learner, watcher: Watcher, state: RunState) -> Outcome:

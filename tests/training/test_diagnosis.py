@@ -402,7 +402,7 @@ def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:
     config = read_config(str(encoder))
     plan = make_plan(read_recipe(None, settings), mixture, vocabulary, str(encoder), config, torch.device("cpu"))
     plan = complete_plan(plan, encoder=str(encoder), config=config, known=1.0, steps_per_epoch=8)
-    return gather_facts(mixture, vocabulary, plan, config, encoder=str(encoder), steps_per_epoch=8, planned_steps=80)
+    return gather_facts(mixture, vocabulary, plan, config, steps_per_epoch=8)
 
 
 def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):
