@@ -43,7 +43,7 @@ def check(
         raise GoamaError("--text-only and --model: a model judges the sound, which --text-only leaves unread")
     for option, file in (("--json", json_file), ("--facts", facts), ("--report", report)):
         if file is not None:
-            _require_writable(option, file)
+            require_writable(option, file)
     from goama.audit.audit import audit
     from goama.audit.screen import lines
     from goama.audit.sounds import Sounds
@@ -92,7 +92,7 @@ def check(
         raise typer.Exit(2)
 
 
-def _require_writable(option: str, file: Path) -> None:
+def require_writable(option: str, file: Path) -> None:
     """Raises `GoamaError` when the file cannot be written, before hours of work are done for it."""
     if not file.parent.is_dir():
         raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")

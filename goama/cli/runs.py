@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from goama.cli.corpora import require_writable
 from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries
 from goama.errors import GoamaError
 from goama.files import write_beside
@@ -72,18 +73,15 @@ def train(
         if is_main():
             err.print(f"goama: {state.guard.reason}; {best}; why: {output / 'diagnosis.json'}", markup=False)
         raise typer.Exit(STOPPED_BY_GUARD)
-    if state.best_cer is not None:
-        out.print(
-            f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
-        )
-        if state.best_cer > _UNUSABLE:
-            out.print(
-                "Transcripts with this many errors are not usable. A larger pretrained encoder (--encoder "
-                "facebook/w2v-bert-2.0, on a GPU) or more speech will help."
-            )
     if state.best_cer is None:
         out.print(f"no best model: training was diverging at every evaluation; see {report_file}", markup=False)
         return
+    out.print(f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False)
+    if state.best_cer > _UNUSABLE:
+        out.print(
+            "Transcripts with this many errors are not usable. A larger pretrained encoder (--encoder "
+            "facebook/w2v-bert-2.0, on a GPU) or more speech will help."
+        )
     first = opened.corpora[0]
     next_command("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
 
@@ -114,8 +112,8 @@ def evaluate(
 
     if split not in SPLITS:
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
-    if json_file is not None and not json_file.parent.is_dir():
-        raise GoamaError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
+    if json_file is not None:
+        require_writable("--json", json_file)
     opened = Corpus.open(corpus)
     quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from goama.corpus.left_out import LeftOut, why_none
+from goama.corpus.left_out import LeftOut, why_no_clip
 from goama.corpus.split import Unsplit, assign_splits
 from goama.errors import GoamaError
 from goama.sound.audio import SAMPLE_RATE, Audio
@@ -109,7 +109,7 @@ def select_clips(
         elif stored:
             usable.append((clip, text, stored))
     if not usable:
-        raise GoamaError(f"{options.source}: no clip can be used ({why_none(left_out)})")
+        raise GoamaError(f"{options.source}: no clip can be used ({why_no_clip(left_out)})")
     splits, how = assign_splits([_unsplit(*entry) for entry in usable], options.seed, options.split_by)
     kept = tuple(Kept(clip, text, split, sound) for (clip, text, sound), split in zip(usable, splits, strict=True))
     notes = (*notes, *_notes(kept))
