@@ -63,30 +63,11 @@ def says_its_errors(file: Path, node: ast.ClassDef | Function, docstring: str) -
     return "GoamaError" in docstring or not raises_goama_error(node)
 
 
-def documented_in_base(module: ast.Module) -> set[str]:
-    """Dotted names of methods whose docstring stands in a base class of the same module."""
-    classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
-    documented = {
-        name: {member.name for member in node.body if isinstance(member, Function) and ast.get_docstring(member)}
-        for name, node in classes.items()
-    }
-    return {
-        f"{name}.{method}"
-        for name, node in classes.items()
-        for base in node.bases
-        if isinstance(base, ast.Name)
-        for method in documented.get(base.id, ())
-    }
-
-
 def offences(file: Path) -> Iterator[str]:
-    module = ast.parse(file.read_text(encoding="utf-8"))
-    inherited = documented_in_base(module)
-    for name, node in definitions(module):
+    for name, node in definitions(ast.parse(file.read_text(encoding="utf-8"))):
         docstring = ast.get_docstring(node) or ""
         if not docstring:
-            if name not in inherited:
-                yield f"{file.relative_to(PACKAGE)}: {name}: has no docstring"
+            yield f"{file.relative_to(PACKAGE)}: {name}: has no docstring"
         elif not says_its_errors(file, node, docstring):
             yield f"{file.relative_to(PACKAGE)}: {name}: its docstring does not name GoamaError"
         if docstring and isinstance(node, Function) and has_arrays(node) and not SHAPE.search(docstring):
