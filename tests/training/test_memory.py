@@ -10,7 +10,7 @@ import torch
 from goama.errors import GoamaError
 from goama.training.memory import parts_that_fit, try_longest_clips
 
-from .test_train import make_learner
+from .several import make_learner
 
 
 @pytest.mark.parametrize(("holds", "parts"), [(300.0, 1), (240.0, 1), (239.0, 2), (61.0, 4), (30.0, 8)])
@@ -40,7 +40,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
 
 
 def test_trying_a_part_out_changes_nothing(tiny_encoder, corpus) -> None:
-    learner = make_learner(tiny_encoder, corpus)
+    learner = make_learner(corpus, tiny_encoder)
     before = copy.deepcopy(learner.network.state_dict())
     heard = []
     learner.network.register_forward_pre_hook(
