@@ -50,7 +50,7 @@ def check(
     from goama.corpus.corpus import CORPUS_FILE
 
     clips = wanted.read()
-    sounds = Sounds(clips)
+    sounds = None if report is None else Sounds(clips)  # keeps the bytes of clips that are in no file of their own
     recogniser = None
     if model is not None:
         quiet_libraries()
@@ -59,7 +59,7 @@ def check(
         recogniser = Recogniser.load(model)
     with Spinner() as status:
         found = audit(
-            sounds,
+            clips if sounds is None else sounds,
             source=wanted.where,
             language=language,
             read_sound=not text_only,
@@ -74,7 +74,7 @@ def check(
         write_beside(json_file, json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n")
     if facts is not None:
         write_beside(facts, "".join(json.dumps(c.to_json(), ensure_ascii=False) + "\n" for c in found.clips))
-    if report is not None:
+    if report is not None and sounds is not None:
         from goama.reports.audit_page import write_audit_report
 
         with Spinner() as status:
