@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCTC
 
 from goama.corpus.corpus import Corpus
+from goama.corpus.prepare import prepare
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.evaluation.scores import score, score_clip
@@ -24,6 +25,7 @@ from goama.recognition.recogniser import Recogniser
 from goama.run.metrics import read_metrics
 from goama.run.recipe import AugmentSection, DistilSection, read_recipe
 from goama.sound.log_mel import LogMel
+from goama.sources.source import SourceClip
 from goama.text import Vocabulary
 from goama.training.distillation import (
     PROJECTION,
@@ -293,3 +295,24 @@ def test_the_teachers_text_survives_another_frame_rate(teacher_folder, corpus):
     overlaps = frame_overlaps(ratio, 2 * len(emission), torch.tensor([len(emission)]), len(emission))
     target = resample_posteriors(emission[None], overlaps, ratio, recogniser.vocabulary.blank_id)[0]
     assert greedy_text(target.log(), recogniser.vocabulary) == greedy_text(emission, recogniser.vocabulary)
+
+
+def test_ignored_texts_leave_no_clip_out(corpus, teacher_folder, tmp_path):
+    """Texts far too long for their sound stand for speech that nobody has transcribed."""
+    clips = [
+        SourceClip(c.id, Path(c.recording.sources[0].source), text * (40 if split == "train" else 1), c.id, split=split)
+        for split in ("train", "dev")
+        for c in corpus.cuts(split)
+        for text in [c.supervisions[0].text]
+    ]
+    untranscribed = prepare(clips, tmp_path / "untranscribed", source="test", language="nl").corpus
+    (tmp_path / "student.json").write_text('{"num_hidden_layers": 1}')
+
+    def distil(weight: float) -> Path:
+        recipe = read_recipe(None, [*FEW_STEPS, "train.steps=1", f"distil.ctc_weight={weight}"])
+        student, run = str(tmp_path / "student.json"), tmp_path / f"run-{weight}"
+        return train(Mixture((untranscribed,)), run, encoder=student, teacher=teacher_folder, recipe=recipe).run
+
+    assert json.loads((distil(0.0) / "run.json").read_text())["left_out"] == []
+    with pytest.raises(GoamaError, match="do recordings and transcripts belong together"):
+        distil(0.5)
