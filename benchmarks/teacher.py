@@ -60,7 +60,7 @@ def main() -> None:
     print(resampling(teacher, corpus, options.clips))
     first, again, seconds = step_times(teacher, corpus, options.layers)
     print(
-        f"steps over {seconds:.0f} s of speech, CPU time: {first:.2f} s, remembered {again:.2f} s, {again / first:.2f}"
+        f"steps over {seconds:.0f} s of speech: {first:.2f} s of CPU time, remembered {again:.2f} s, {again / first:.2f}"
     )
 
 

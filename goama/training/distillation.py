@@ -96,13 +96,13 @@ def frame_overlaps(ratio: torch.Tensor, frames: int, lengths: torch.Tensor, taug
     of the student lasts from j · ratio to (j + 1) · ratio, frame i of the teacher from i to i + 1, and its last one
     without end, since the two may round a clip's length differently.
     """
-    ratio, lengths = ratio.double().cpu(), lengths.cpu()
-    ours = torch.arange(frames + 1, dtype=torch.float64) * ratio[:, None]
-    theirs = torch.arange(taught_frames, dtype=torch.float64).expand(len(lengths), -1)
+    lengths = lengths.to(ratio.device)
+    ours = torch.arange(frames + 1, device=ratio.device) * ratio[:, None]
+    theirs = torch.arange(taught_frames, dtype=ratio.dtype, device=ratio.device).expand(len(lengths), -1)
     ends = (theirs + 1).masked_fill(theirs + 1 >= lengths[:, None], torch.inf)
     starts = theirs.masked_fill(theirs >= lengths[:, None], torch.inf)
     common = torch.minimum(ours[:, 1:, None], ends[:, None]) - torch.maximum(ours[:, :-1, None], starts[:, None])
-    return common.clamp_min(0.0).float()
+    return common.clamp_min(0.0)
 
 
 def resample_posteriors(
