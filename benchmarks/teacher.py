@@ -59,9 +59,7 @@ def main() -> None:
     teacher, corpus = load_teacher(options.model), Corpus.open(options.corpus)
     print(resampling(teacher, corpus, options.clips))
     first, again, seconds = step_times(teacher, corpus, options.layers)
-    print(
-        f"steps over {seconds:.0f} s of speech: {first:.2f} s of CPU time, remembered {again:.2f} s, {again / first:.2f}"
-    )
+    print(f"CPU time of steps over {seconds:.0f} s of speech: {first:.2f} s, remembered {again:.2f} s")
 
 
 def resampling(teacher: Teacher, corpus: Corpus, clips: int) -> str:

@@ -135,10 +135,10 @@ def _say_how_it_ended(trained: Trained, opened: Mixture, output: Path, again: li
             f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
         )
         if state.best_cer > _UNUSABLE:
-            out.print(
-                "Nobody can use transcripts with so many errors yet: a larger pretrained encoder (--encoder "
-                "facebook/w2v-bert-2.0, on a GPU) or more speech is what helps."
-            )
+            helps = "a larger pretrained encoder (--encoder facebook/w2v-bert-2.0, on a GPU)"
+            if again[1] == "distil":
+                helps = "a better teacher, a larger student"
+            out.print(f"Nobody can use transcripts with so many errors yet: {helps} or more speech is what helps.")
     if state.best_cer is None:
         out.print(f"there is no best model: no evaluation was in order; see {report_file}", markup=False)
         return
