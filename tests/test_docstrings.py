@@ -13,11 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "goama"
 
 PENDING = frozenset(
     {
-        "model/fsdp.py",
-        "model/trainable.py",
-        "run",
         "sound/whisper_mel.py",
-        "training",
         "whisper_ctc.py",
     }
 )

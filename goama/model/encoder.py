@@ -40,8 +40,8 @@ def read_config(encoder: str) -> PreTrainedConfig:
     folder = local_folder(encoder, CONFIGURATION_FILES)
     file = ctranslate2.find_file(str(folder))
     if file is not None:
-        sizes: dict[str, Any] = ctranslate2.read_encoder(file).sizes
-        return WhisperCTCConfig(**sizes)
+        sizes: dict[str, Any] = ctranslate2.read_sizes(file)
+        return _checked(encoder, WhisperCTCConfig(**sizes))
     if not (folder / "config.json").is_file():
         raise GoamaError(f"{encoder}: it has no config.json; --encoder takes a transformers model folder or Hub id")
     try:
@@ -50,6 +50,11 @@ def read_config(encoder: str) -> PreTrainedConfig:
         raise unreadable(encoder, error) from error
     if isinstance(config, WhisperConfig):
         config = whisper.encoder_config(encoder, config)
+    return _checked(encoder, config)
+
+
+def _checked(encoder: str, config: PreTrainedConfig) -> PreTrainedConfig:
+    """The same configuration, if goama trains such an encoder; else `GoamaError`."""
     family = family_of(config)
     if family is None:
         raise GoamaError(

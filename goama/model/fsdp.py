@@ -45,17 +45,17 @@ class Shards:
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """A sharded tensor gathered from all processes, all of which must call; other tensors unchanged."""
+    """A sharded tensor of any shape gathered from all processes, which must all call; other tensors unchanged."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def own_part(tensor: torch.Tensor) -> torch.Tensor:
-    """This process's shard of a sharded tensor; other tensors unchanged."""
+    """This process's shard of a sharded tensor of any shape; other tensors unchanged."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """This process's part of a tensor that all processes have, on the device of `like` and sharded like it."""
+    """This process's part of a tensor of any shape, which all processes have, on the device and sharded as `like`."""
     if not isinstance(like, DTensor) or tensor.shape != like.shape:
         return tensor.to(like.device)
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)

@@ -59,7 +59,7 @@ def trained_state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def learning_matrices(network: nn.Module) -> Iterator[torch.Tensor]:
-    """The trained matrices; with LoRA, the weights with their adapters added."""
+    """The trained matrices and convolution kernels, of any shape; with LoRA, the weights with their adapters added."""
     for name, parameter in network.named_parameters():
         layer, adapter, _ = name.rpartition(".lora_A.")
         if adapter:

@@ -144,7 +144,7 @@ def test_training_begins_from_it_with_the_characters_it_knows_and_leaves_its_fil
     trained = train(mixture, tmp_path / "run", encoder=STARTER, recipe=recipe)
     assert json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["encoder"] == STARTER
     assert trained.outcome.state.best_cer is not None
-    assert "characters keep what the encoder's own head knew of them" in capsys.readouterr().out
+    assert "characters keep the weights that they have in the encoder's own CTC head" in capsys.readouterr().out
     assert hashes() == before
 
 

@@ -521,10 +521,11 @@ def test_killed_between_the_best_model_and_its_checkpoint_a_run_keeps_both_in_st
     (newest,) = [folder for folder in list_checkpoints(run) if folder == list_checkpoints(run)[-1]]
     state = json.loads((newest / "state.json").read_text())
     assert (newest.name, state["best_step"]) == (("checkpoint-4", 4) if moment == "best" else ("checkpoint-2", None))
-    resumed = train(mixture, run, resume=True).outcome.state
-    assert resumed.best_step == 4 and "(step 4)" in (run / "best" / "README.md").read_text()
-    train(mixture, tmp_path / "whole", encoder=str(tiny_encoder), recipe=recipe)
-    assert_same_weights(tmp_path / "whole", run)
+    best_steps = in_processes(1, lambda: train(mixture, run, resume=True).outcome.state.best_step)
+    assert best_steps == [4] and "(step 4)" in (run / "best" / "README.md").read_text()
+    whole = tmp_path / "whole"
+    in_processes(1, lambda: train(mixture, whole, encoder=str(tiny_encoder), recipe=recipe).outcome.interrupted)
+    assert_same_weights(whole, run)
 
 
 def test_two_runs_of_one_process_may_have_two_precisions_and_leave_the_environment_alone(
