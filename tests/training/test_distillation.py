@@ -25,6 +25,7 @@ from goama.recognition.recogniser import Recogniser
 from goama.run.metrics import read_metrics
 from goama.run.recipe import AugmentSection, DistilSection, read_recipe
 from goama.sound.log_mel import LogMel
+from goama.sound.whisper_mel import WhisperMel
 from goama.sources.source import SourceClip
 from goama.text import Vocabulary
 from goama.training.distillation import (
@@ -316,3 +317,21 @@ def test_ignored_texts_leave_no_clip_out(corpus, teacher_folder, tmp_path):
     assert json.loads((distil(0.0) / "run.json").read_text())["left_out"] == []
     with pytest.raises(GoamaError, match="do recordings and transcripts belong together"):
         distil(0.5)
+
+
+@pytest.mark.parametrize("adapter, shift_ms", [("false", 20), ("true", 40)])
+def test_a_whisper_encoder_teaches_another_family(
+    corpus, mixture, whisper_encoder, tiny_encoder, tmp_path, adapter, shift_ms
+):
+    """Their features, their frame counts, and with the adapter their frame lengths differ."""
+    vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
+    network = load_for_training(str(whisper_encoder), vocabulary, adapter=False).network
+    teacher = tmp_path / "teacher"
+    save_model_folder(teacher, SpeechModel(network, WhisperMel(80), vocabulary, corpus.normaliser), "# card")
+    recipe = read_recipe(None, [*FEW_STEPS, *ALL_AUGMENTATION, "train.steps=2", f"model.adapter={adapter}"])
+    run = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), teacher=teacher, recipe=recipe).run
+    chosen = {choice["key"]: choice for choice in json.loads((run / "run.json").read_text())["choices"]}
+    assert chosen["distil.hidden_weight"]["value"] == (1.0 if shift_ms == 20 else 0.0)
+    assert f"frames of {shift_ms} ms, the teacher's 20 ms" in chosen["distil.temperature"]["reason"]
+    assert all(line["loss"] is not None for line in read_metrics(run).steps)
+    AutoModelForCTC.from_pretrained(run / "last")
