@@ -81,9 +81,7 @@ def main() -> None:
     work: Path = options.output
     try:
         voices = [find_voice(name) for name in options.voices]
-        refused = [voice.name for voice in voices if voice.language in HELD_OUT]
-        if refused:
-            raise GoamaError(f"{', '.join(refused)}: goama's own training leaves {' and '.join(HELD_OUT)} unheard")
+        refuse_held_out(voices)
         if not options.pack_only:
             encoder = fetch_whisper(work / "whisper")
             train([corpus_of(voice, work) for voice in voices], encoder, work / RUN, options.set)
@@ -105,6 +103,12 @@ def parse() -> argparse.Namespace:
 
 def default_voices() -> list[str]:
     return [voice.name for voice in VOICES if voice.language not in HELD_OUT]
+
+
+def refuse_held_out(voices: list[Voice]) -> None:
+    refused = [voice.name for voice in voices if voice.language in HELD_OUT]
+    if refused:
+        raise GoamaError(f"{', '.join(refused)}: goama's own training leaves {' and '.join(HELD_OUT)} unheard")
 
 
 def fetch_whisper(folder: Path) -> Path:
@@ -182,6 +186,8 @@ def pack(work: Path, to: Path, results: Path | None) -> None:
     best = work / RUN / "best"
     if not (best / "model.safetensors").is_file():
         raise GoamaError(f"{best}: no model here yet; run this without --pack-only")
+    run = json.loads((work / RUN / "run.json").read_text(encoding="utf-8"))
+    refuse_held_out([find_voice(corpus["name"]) for corpus in run["corpora"]])
     partial = empty_partial(to)
     for file in best.iterdir():
         if file.name not in ("model.safetensors", "README.md"):

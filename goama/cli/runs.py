@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from goama.cli.corpora import require_writable
 from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries
 from goama.errors import GoamaError
 from goama.files import write_beside
@@ -36,7 +37,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
 ) -> None:
     """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
     again = ["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]
@@ -61,7 +62,7 @@ def distil(
     set_: Annotated[
         list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
 ) -> None:
     """Teach a small network what a larger model has learnt; the best student ends up in RUN/best."""
     overrides = [*(set_ or []), *(["distil.ctc_weight=0"] if ignore_text else [])]
@@ -130,18 +131,15 @@ def _say_how_it_ended(trained: Trained, opened: Mixture, output: Path, again: li
         if is_main():
             err.print(f"goama: {state.guard.reason}; {best}; why: {output / 'diagnosis.json'}", markup=False)
         raise typer.Exit(STOPPED_BY_GUARD)
-    if state.best_cer is not None:
-        out.print(
-            f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
-        )
-        if state.best_cer > _UNUSABLE:
-            helps = "a larger pretrained encoder (--encoder facebook/w2v-bert-2.0, on a GPU)"
-            if again[1] == "distil":
-                helps = "a better teacher, a larger student"
-            out.print(f"Nobody can use transcripts with so many errors yet: {helps} or more speech is what helps.")
     if state.best_cer is None:
-        out.print(f"there is no best model: no evaluation was in order; see {report_file}", markup=False)
+        out.print(f"no best model: training was diverging at every evaluation; see {report_file}", markup=False)
         return
+    out.print(f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False)
+    if state.best_cer > _UNUSABLE:
+        helps = "A larger pretrained encoder (--encoder facebook/w2v-bert-2.0, on a GPU)"
+        if again[1] == "distil":
+            helps = "A better teacher, a larger student"
+        out.print(f"Transcripts with this many errors are not usable. {helps} or more speech will help.")
     first = opened.corpora[0]
     next_command("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
 
@@ -149,7 +147,7 @@ def _say_how_it_ended(trained: Trained, opened: Mixture, output: Path, again: li
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder made by `goama train`.")],
 ) -> None:
-    """Write RUN/report.html again: how the run stands, what is wrong with it, its curves, clips to hear."""
+    """Write RUN/report.html again: state, problems, curves and clips of a run."""
     from goama.reports.run_page import write_run_report
 
     with Spinner() as status:
@@ -167,13 +165,13 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Worst clips to show.")] = 5,
 ) -> None:
-    """Measure WER and CER with 95 % intervals on a split, and show the worst clips."""
+    """Measure WER and CER with 95 % confidence intervals on a split, and show the worst clips."""
     from goama.corpus.corpus import SPLITS, Corpus
 
     if split not in SPLITS:
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
-    if json_file is not None and not json_file.parent.is_dir():
-        raise GoamaError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
+    if json_file is not None:
+        require_writable("--json", json_file)
     opened = Corpus.open(corpus)
     quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure

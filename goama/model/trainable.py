@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from goama.errors import GoamaError
-from goama.model.fsdp import whole
+from goama.model.fsdp import full_tensor
 
 _LORA_LAYERS = (
     r".*\.encoder\.layers\.\d+\.(.*\.)?"
@@ -75,7 +75,7 @@ def frozen_fingerprint(network: nn.Module) -> str:
     It sums the weights' bits as integers, so the order of summation does not matter.
     """
     sums = [
-        f"{name} {int(whole(parameter.detach()).contiguous().view(torch.int32).sum(dtype=torch.int64))}"
+        f"{name} {int(full_tensor(parameter.detach()).contiguous().view(torch.int32).sum(dtype=torch.int64))}"
         for name, parameter in sorted(network.named_parameters())
         if not parameter.requires_grad
     ]

@@ -46,7 +46,7 @@ def from_ctranslate2(file: Path, config: PreTrainedConfig) -> tuple[PreTrainedMo
 
 
 def check_positions(encoder: str, positions: torch.Tensor) -> None:
-    """Raises `GoamaError` when a checkpoint's position embeddings (positions, hidden) are not the fixed sinusoids."""
+    """Raises `GoamaError` when a checkpoint's position embeddings (T, hidden) are not the fixed sinusoids."""
     if not torch.allclose(positions.float(), sinusoids(*positions.shape), atol=_ROUNDING, rtol=0.0):
         raise GoamaError(
             f"{encoder}: its position embeddings are not the sinusoids of OpenAI's Whisper, which goama's network "
@@ -55,7 +55,7 @@ def check_positions(encoder: str, positions: torch.Tensor) -> None:
 
 
 def positions_in(folder: Path) -> torch.Tensor | None:
-    """The position embeddings in the encoder of transformers' Whisper, (positions, hidden); None in goama's folders."""
+    """The position embeddings in the encoder of transformers' Whisper, (T, hidden); None in goama's folders."""
     for path in sorted(folder.glob("model*.safetensors")):
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 safetensors' file is no mapping

@@ -82,10 +82,6 @@ class Job:
     loaded: LoadedEncoder
     batches: TrainingBatches
     dev_cuts: CutSet
-    total_steps: int | None
-    """None if only minutes bound the run."""
-    known: float
-    """The share of the characters that the network can write before it is trained."""
     is_resumed: bool
     teacher: Teacher | None
     """What the network learns from in distillation."""
@@ -110,6 +106,11 @@ class Job:
         """Optimiser steps of the first epoch; later ones differ by a few."""
         return self.batches.in_first_epoch / self.parts
 
+    @property
+    def total_steps(self) -> int | None:
+        """Optimiser steps of the run; None if only minutes bound it."""
+        return total_steps(self.recipe, self.steps_per_epoch)
+
 
 def plan_run(request: Request, processes: Processes, say: Callable[[str], None]) -> Draft:
     """The plan of a new run, or that of the run to resume, which keeps its own encoder and recipe.
@@ -118,17 +119,17 @@ def plan_run(request: Request, processes: Processes, say: Callable[[str], None])
     cannot be used, or a recipe that asks for what cannot be done.
     """
     corpora, run = request.corpora, request.run
-    sharded = fsdp_requested()
-    known = processes.on_main(lambda: open_run(run, corpora, request.resume))
-    teacher = _teacher(request, known, say)
+    is_sharded = fsdp_requested()  # first, as it refuses options of accelerate that goama does not support
+    begun = processes.on_main(lambda: open_run(run, corpora, request.resume))
+    teacher = _teacher(request, begun, say)
     if teacher is not None:
         corpora = replace(corpora, respelling=teacher.model.normaliser)
     recipe, encoder = request.recipe or Recipe(), request.encoder
-    if known is not None:
+    if begun is not None:
         written = processes.on_main(lambda: read_recipe(run / RECIPE_FILE))
-        if recipe not in (Recipe(), written) or encoder not in (None, known["encoder"]):
-            say(f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
-        recipe, encoder = written, known["encoder"]
+        if recipe not in (Recipe(), written) or encoder not in (None, begun["encoder"]):
+            say(f"{run} goes on with its own encoder ({begun['encoder']}) and recipe ({run / RECIPE_FILE})")
+        recipe, encoder = written, begun["encoder"]
     elif request.resume:
         say(f"{run}: nothing to resume, a new run begins")
     encoder = encoder or recipe.model.encoder or _default_encoder(processes, say)
@@ -144,23 +145,25 @@ def plan_run(request: Request, processes: Processes, say: Callable[[str], None])
     plan = processes.on_main(
         lambda: make_plan(wanted, corpora, vocabulary, encoder, config, processes.device, teacher=teacher_config)
     )
-    if sharded and plan.recipe.train.precision == "fp16":
+    if is_sharded and plan.recipe.train.precision == "fp16":
         raise GoamaError("FSDP does not go with train.precision=fp16; use bf16 or no")
-    return Draft(run, corpora, encoder, config, vocabulary, characters, plan, known is not None, teacher)
+    return Draft(
+        run, corpora, encoder, config, vocabulary, characters, plan, is_resumed=begun is not None, teacher=teacher
+    )
 
 
-def _teacher(request: Request, known: dict[str, Any] | None, say: Callable[[str], None]) -> Teacher | None:
+def _teacher(request: Request, begun: dict[str, Any] | None, say: Callable[[str], None]) -> Teacher | None:
     """The teacher of a distillation. Raises `GoamaError` if it cannot be opened or is not that of the resumed run."""
     teacher = None if request.teacher is None else load_teacher(request.teacher)
-    if known is not None:
-        facts = known.get("teacher")
+    if begun is not None:
+        facts = begun.get("teacher")
         require_same_teacher(request.run, None if facts is None else TeacherFacts(**facts), teacher)
     if teacher is None:
         return None
     if fsdp_requested():
         raise GoamaError("goama distil does not shard student and teacher; launch it without FSDP")
     warning = language_warning(teacher, request.corpora)
-    if warning and known is None:
+    if warning and begun is None:
         say(warning)
     return teacher
 
@@ -263,17 +266,15 @@ def _is_not_in(excluded: frozenset[str], cut: Any) -> bool:  # not a lambda: lho
 def make_job(draft: Draft, plan: Plan, loaded: LoadedEncoder, batches: TrainingBatches) -> Job:
     """The job of a complete plan; `batches` are parts of its steps."""
     return Job(
-        draft.run,
-        draft.corpora,
-        draft.encoder,
-        draft.vocabulary,
-        draft.characters,
-        plan,
-        loaded,
-        batches,
-        draft.corpora.cuts("dev").to_eager(),
-        total_steps(plan.recipe, batches.in_first_epoch / int(plan.recipe.data.accumulate)),
-        known_characters(loaded, draft.vocabulary),
-        draft.is_resumed,
-        draft.teacher,
+        run=draft.run,
+        corpora=draft.corpora,
+        encoder=draft.encoder,
+        vocabulary=draft.vocabulary,
+        characters=draft.characters,
+        plan=plan,
+        loaded=loaded,
+        batches=batches,
+        dev_cuts=draft.corpora.cuts("dev").to_eager(),
+        is_resumed=draft.is_resumed,
+        teacher=draft.teacher,
     )

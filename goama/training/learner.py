@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from goama.data.batches import Batch
 from goama.model.ctc import logits_and_states
-from goama.model.fsdp import Shards, whole
+from goama.model.fsdp import ShardedNetwork, full_tensor
 from goama.model.precision import Precision, autocast
 from goama.run.processes import Processes
 from goama.run.recipe import AugmentSection
@@ -55,11 +55,11 @@ class Learner:
         vocabulary: Vocabulary,
         *,
         precision: Precision = "no",
-        shards: Shards | None = None,
+        sharded: ShardedNetwork | None = None,
         distillation: Distillation | None = None,
     ):
-        """`shards`: what the network was sharded into before its optimiser was made, if it was. `distillation`: the
-        part of the loss that comes from a teacher, if there is one."""
+        """`sharded`: the network as FSDP sharded it before its optimiser was made; None without FSDP. `distillation`:
+        the part of the loss that comes from a teacher, if there is one."""
         self.processes = Processes()
         self.device = self.processes.device
         self.network, self.optimiser, self.vocabulary = network, optimiser, vocabulary
@@ -68,14 +68,14 @@ class Learner:
         self.precision: Precision = precision
         self.scaler = torch.amp.GradScaler(self.device.type) if precision == "fp16" else None
         self._inputs = InputMaker(self.front_end, network.config, vocabulary)
-        self._shards, self._distillation = shards, distillation
-        if shards is None:
+        self._sharded, self._distillation = sharded, distillation
+        if sharded is None:
             self.network.to(self.device)  # type: ignore[arg-type]
             self.processes.same_weights(self.network)
 
     def whole_network(self) -> PreTrainedModel:
         """The network to recognise with; if it is sharded, a plain copy with all weights. Every process must call."""
-        return self.network if self._shards is None else self._shards.whole()
+        return self.network if self._sharded is None else self._sharded.full_network()
 
     def autocast(self) -> AbstractContextManager[None]:
         """A context in which networks compute in the precision of training."""
@@ -114,7 +114,7 @@ class Learner:
                 if batch.ids:
                     inputs = self._inputs(batch, augment, seed=seed, views=views)
                     totals += self._backward(batch, inputs, views, divisor, consistency)
-                elif self._shards is not None:  # fewer clips than processes
+                elif self._sharded is not None:  # fewer clips than processes
                     self._backward_without_clips(views)
             norm = self._clip_gradients(clip)
         loss, disagreement, blanks, frames, padded = self.processes.sums(
@@ -137,8 +137,8 @@ class Learner:
         if self.scaler is not None and saved:
             self.scaler.load_state_dict(saved)
 
-    def rehearse(self, batch: Batch, *, views: int = 1) -> None:
-        """Compute a batch's gradient and discard it: needs the memory that a step needs, and changes nothing."""
+    def compute_without_update(self, batch: Batch, *, views: int = 1) -> None:
+        """Compute a batch's gradient and discard it: needs as much memory as a step, and changes nothing."""
         try:
             inputs = self._inputs(batch, None, seed=0, views=views)
             logits, states = self._outputs(inputs)
@@ -207,12 +207,12 @@ class Learner:
 
     def _clip_gradients(self, clip: float) -> float:
         """The norm of the gradients, summed over all processes, before it is clipped to `clip`."""
-        if self._shards is None:
+        if self._sharded is None:
             self.processes.sum_gradients(self.network.parameters())
         if self.scaler is not None:
             self.scaler.scale(torch.zeros((), device=self.device))  # a process without clips has not used it yet
             self.scaler.unscale_(self.optimiser)
-        return float(whole(torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)))
+        return float(full_tensor(torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)))
 
     def _update(self, skipped: bool) -> None:
         """New weights, unless the step is skipped; the fp16 scaler decides that by itself, and adapts."""

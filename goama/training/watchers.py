@@ -37,7 +37,7 @@ class DevEvaluation:
     best: bool
     """Whether it becomes RUN/best."""
     sane: bool
-    """False if the training was out of order, so that it cannot become the best."""
+    """False if the training was diverging, so that it cannot become the best."""
 
 
 class Watcher:
@@ -166,7 +166,7 @@ class Screen(Watcher):
 
     def evaluated(self, evaluation: DevEvaluation) -> None:
         """Print error rates and speed."""
-        note = "" if evaluation.sane else "  (not kept: the training is out of order)"
+        note = "" if evaluation.sane else "  (not kept: training is diverging)"
         rates = evaluation.rates
         self.said(
             f"step {evaluation.step:5d}  {clock(evaluation.elapsed_s):>7}  dev CER {100 * rates.cer:5.1f} %  "
@@ -201,11 +201,11 @@ class MetricsFile(Watcher):
     def evaluated(self, evaluation: DevEvaluation) -> None:
         """Append error rates, the worst and best clips, speakers and corpora."""
         best, sane = evaluation.best, evaluation.sane
-        line = evaluation_line(evaluation.clips, best=best, sane=sane, corpora=self._corpora)
+        line = evaluation_line(evaluation.clips, evaluation.rates, best=best, sane=sane, corpora=self._corpora)
         append_metrics(self._run, evaluation.step, line)
 
 
-class Curves(Watcher):
+class Trackers(Watcher):
     """Sends all numbers to trackers such as TensorBoard; one that fails is dropped, whatever its error."""
 
     def __init__(self, run: Path, trackers: Sequence[GeneralTracker], say: Callable[[str], None]):
@@ -240,7 +240,7 @@ class Curves(Watcher):
 
     def _drop(self, tracker: GeneralTracker, error: Exception) -> None:
         self._trackers.remove(tracker)
-        self._say(f"{tracker.name} takes no more figures ({error}); {self._run / METRICS_FILE} goes on")
+        self._say(f"{tracker.name} stopped accepting metrics ({error}); {self._run / METRICS_FILE} goes on")
 
 
 class DevTexts(Watcher):

@@ -315,7 +315,7 @@ def test_ignored_texts_leave_no_clip_out(corpus, teacher_folder, tmp_path):
         return train(Mixture((untranscribed,)), run, encoder=student, teacher=teacher_folder, recipe=recipe).run
 
     assert json.loads((distil(0.0) / "run.json").read_text())["left_out"] == []
-    with pytest.raises(GoamaError, match="do recordings and transcripts belong together"):
+    with pytest.raises(GoamaError, match="check that the transcripts belong to the recordings"):
         distil(0.5)
 
 
