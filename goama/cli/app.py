@@ -28,6 +28,7 @@ for _verb in (
     corpora.prepare,
     corpora.shard,
     runs.train,
+    runs.distil,
     runs.report,
     runs.evaluate,
     recordings.transcribe,

@@ -1,4 +1,4 @@
-"""`goama train`, `report`, `evaluate`: from a corpus to a model, and how good it is."""
+"""`goama train`, `distil`, `report`, `evaluate`: from a corpus to a model, and how good it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from goama.cli.corpora import require_writable
 from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries
 from goama.errors import GoamaError
 from goama.files import write_beside
+
+if TYPE_CHECKING:
+    from goama.data.mixture import Mixture
+    from goama.training.train import Trained
 
 _UNUSABLE = 0.5  # dev CER above which a person is told so
 STOPPED_BY_GUARD = 3  # the exit status
@@ -36,6 +40,47 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
 ) -> None:
     """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
+    again = ["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]
+    _train(corpora, output, again, encoder=encoder, recipe=(recipe, set_ or []), resume=resume)
+
+
+def distil(
+    teacher: Annotated[Path, typer.Argument(help="Model folder to learn from, such as RUN/best.")],
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
+    student: Annotated[
+        str,
+        typer.Option(
+            help="`starter`, `scratch`, a model folder, a Hub id, or the JSON file of a configuration, whose network "
+            "begins with the teacher's weights where they fit."
+        ),
+    ] = "starter",
+    ignore_text: Annotated[
+        bool, typer.Option("--ignore-text", help="Learn from the teacher alone (distil.ctc_weight=0).")
+    ] = False,
+    recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
+) -> None:
+    """Teach a small network what a larger model has learnt; the best student ends up in RUN/best."""
+    overrides = [*(set_ or []), *(["distil.ctc_weight=0"] if ignore_text else [])]
+    again = ["goama", "distil", str(teacher), *map(str, corpora), "-o", str(output), "--resume"]
+    _train(corpora, output, again, encoder=student, recipe=(recipe, overrides), resume=resume, teacher=teacher)
+
+
+def _train(
+    corpora: list[Path],
+    output: Path,
+    again: list[str],
+    *,
+    encoder: str | None,
+    recipe: tuple[Path | None, list[str]],
+    resume: bool,
+    teacher: Path | None = None,
+) -> None:
+    """Train and say how it ended; `recipe`: file and overrides; `again`: the command that resumes the run."""
     from goama.data.mixture import Mixture
     from goama.run.processes import is_main, load_whole_weights, one_error_message
     from goama.run.recipe import read_recipe
@@ -43,16 +88,30 @@ def train(
     out.quiet = not is_main()
     load_whole_weights()
     with one_error_message():
-        wanted = read_recipe(recipe, set_ or [])
+        wanted = read_recipe(*recipe)
         opened = Mixture.open(corpora)
         quiet_libraries()
-        from goama.reports.run_page import REPORT_FILE, RunPage
+        from goama.reports.run_page import RunPage
         from goama.training.train import train as run_training
 
         page = RunPage(output, partial(out.print, markup=False))
         trained = run_training(
-            opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out, watchers=[page]
+            opened,
+            output,
+            encoder=encoder,
+            teacher=teacher,
+            recipe=wanted,
+            resume=resume,
+            console=out,
+            watchers=[page],
         )
+    _say_how_it_ended(trained, opened, output, again)
+
+
+def _say_how_it_ended(trained: Trained, opened: Mixture, output: Path, again: list[str]) -> None:
+    from goama.reports.run_page import REPORT_FILE
+    from goama.run.processes import is_main
+
     report_file = output / REPORT_FILE
     state = trained.outcome.state
     if report_file.is_file():  # with a full disk there may be a model and no page
@@ -61,8 +120,7 @@ def train(
         out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
     if trained.outcome.interrupted:
         out.print(
-            f"stopped and saved at step {state.step}; go on with:\n  "
-            + shlex.join(["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]),
+            f"stopped and saved at step {state.step}; go on with:\n  {shlex.join(again)}",
             markup=False,
         )
         raise typer.Exit(130)
@@ -78,10 +136,10 @@ def train(
         return
     out.print(f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False)
     if state.best_cer > _UNUSABLE:
-        out.print(
-            "Transcripts with this many errors are not usable. A larger pretrained encoder (--encoder "
-            "facebook/w2v-bert-2.0, on a GPU) or more speech will help."
-        )
+        helps = "A larger pretrained encoder (--encoder facebook/w2v-bert-2.0, on a GPU)"
+        if again[1] == "distil":
+            helps = "A better teacher, a larger student"
+        out.print(f"Transcripts with this many errors are not usable. {helps} or more speech will help.")
     first = opened.corpora[0]
     next_command("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
 from pathlib import Path
@@ -30,6 +30,8 @@ class Mixture:
     """
 
     corpora: tuple[Corpus, ...]
+    respelling: Normaliser | None = None
+    """Normalises the texts again, such as the normaliser of a model that is to be imitated."""
 
     def __post_init__(self) -> None:
         if not self.corpora:
@@ -66,7 +68,9 @@ class Mixture:
 
     @property
     def normaliser(self) -> Normaliser:
-        """The common rules of all corpora; if they differ, only rules that leave normalised text unchanged."""
+        """`respelling`, else the common rules; if these differ, only rules that leave normalised text unchanged."""
+        if self.respelling is not None:
+            return self.respelling
         first, *others = (corpus.normaliser for corpus in self.corpora)
         if all(other == first for other in others):
             return first
@@ -82,6 +86,8 @@ class Mixture:
 
     def cuts(self, split: str) -> CutSet:
         """The clips of a split, corpus by corpus, read lazily. Raises `GoamaError` if no corpus has this split."""
+        if self.respelling is not None:
+            return replace(self, respelling=None).cuts(split).map(partial(_respelled, self.respelling))
         if len(self.corpora) == 1:
             return self.corpora[0].cuts(split)
         if not self.clips(split):
@@ -113,3 +119,7 @@ class Mixture:
 
 def _named(corpus: str, cut: MonoCut) -> MonoCut:  # not a lambda, because lhotse pickles it for worker processes
     return cut.with_id(f"{corpus}/{cut.id}")
+
+
+def _respelled(normaliser: Normaliser, cut: MonoCut) -> MonoCut:
+    return cut.map_supervisions(lambda supervision: supervision.transform_text(normaliser))

@@ -53,6 +53,7 @@ def model_card(
     frame_shift_ms: float,
     recipe_toml: str,
     source: str,
+    teacher: str | None = None,
 ) -> str:
     """The card as Markdown with the Hub's metadata in front.
 
@@ -61,7 +62,9 @@ def model_card(
     dev_cer:       CER of the dev split at this step, 0 to 1; None if it was not evaluated
     recipe_toml:   the run's recipe
     source:        what the corpora were made of
+    teacher:       name of the model that it was distilled from, if it was
     """
+    distilled = f"It learnt from a larger model ({teacher}) by distillation. " if teacher else ""
     title = "Speech recogniser" + (f" for {', '.join(languages)}" if languages else "")
     metadata = ModelCardData(
         library_name="transformers",
@@ -84,7 +87,7 @@ def model_card(
 # {title}
 
 A {_NAMES[architecture]} ({encoder}) fine-tuned with CTC on {60 * train_hours:.0f} minutes of transcribed speech
-({source}), made with goama {__version__}. Logits are {frame_shift_ms:.0f} ms apart.
+({source}), made with goama {__version__}. {distilled}Logits are {frame_shift_ms:.0f} ms apart.
 
 {results}
 {_WHISPER_USAGE if architecture == "whisper_ctc" else _USAGE}

@@ -23,6 +23,9 @@ _LORA_LAYERS = (
 
 _LORA = "default"
 
+TRAINING_ONLY = "training_only_"
+"""Begins the name of a submodule that training adds to a network, and that model folders leave out."""
+
 
 def choose_trainable(
     network: PreTrainedModel,
@@ -80,10 +83,10 @@ def frozen_fingerprint(network: nn.Module) -> str:
 
 
 def merged_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict of the plain network, with LoRA's adapters added to the weights."""
+    """The state dict of the plain network: LoRA's adapters are added to the weights, `TRAINING_ONLY` is left out."""
     state: dict[str, torch.Tensor] = {}
     for name, value in network.state_dict().items():
-        if ".lora_" in name:
+        if ".lora_" in name or name.startswith(TRAINING_ONLY):
             continue
         layer, extended, parameter = name.rpartition(".base_layer.")
         if extended and parameter == "weight":

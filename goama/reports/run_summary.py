@@ -96,9 +96,11 @@ def about(files: RunFiles) -> list[str]:
     train, dev = _split(corpora, "train"), _split(corpora, "dev")
     excluded = len(files.facts.get("left_out") or ())
     missing = f" ({count_of_clips(excluded)} left out, named below)" if excluded else ""
+    teacher = files.facts.get("teacher")
+    taught = f" It learns from the teacher `{teacher['folder']}`; its loss is in nats per frame." if teacher else ""
     return [
         f"The encoder `{files.facts.get('encoder')}`{size} is trained on {named}{spoken}: "
-        f"{duration(train[1])} of speech in {count_of_clips(train[0])}{missing}.",
+        f"{duration(train[1])} of speech in {count_of_clips(train[0])}{missing}.{taught}",
         f"The dev clips, another {count_of_clips(dev[0])} ({duration(dev[1])}), are not trained on; the model that "
         "recognises them best is kept as RUN/best.",
     ]
@@ -139,7 +141,9 @@ def commands(files: RunFiles, best: Line | None, *, going: bool) -> list[tuple[s
     found = []
     if not going and not files.finished:
         folders = [str(corpus["folder"]) for corpus in corpora]
-        found.append((f"Resume from step {files.saved_step:,}:", _goama("train", *folders, "-o", run, "--resume")))
+        teacher = files.facts.get("teacher")
+        verb = ["train"] if teacher is None else ["distil", teacher["folder"]]
+        found.append((f"Resume from step {files.saved_step:,}:", _goama(*verb, *folders, "-o", run, "--resume")))
     if best is not None:
         if tested and not going:
             what = "Measure the best model on the test clips:"

@@ -5,6 +5,7 @@ RUN/run.json          encoder, corpora, choices and reasons     RUN/tensorboard 
 RUN/checkpoint-<n>    states to resume from                     RUN/best, RUN/last model folders
 RUN/diagnosis.json    findings about the training               RUN/report.html    all of this as a page
 RUN/dev.jsonl         dev clips as RUN/best recognised them     RUN/heard.jsonl    hypotheses of each evaluation
+RUN/student           what a student begins with whose configuration was given to `goama distil`
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ from goama.files import recover_folder, write_beside
 from goama.run.recipe import Recipe
 
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
-_FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
+STUDENT_FOLDER = "student"
+_FIRST_FILES = {
+    RECIPE_FILE,
+    RECIPE_FILE + ".partial",
+    RUN_FILE + ".partial",
+    STUDENT_FOLDER,
+    STUDENT_FOLDER + ".partial",
+}
 """Files of a run that was killed before run.json was written: such a folder may be used for a new run."""
 
 
@@ -51,6 +59,14 @@ class ExcludedClip:
 
 
 @dataclass(frozen=True)
+class TeacherFacts:
+    """The model folder of a teacher, and a fingerprint of its weights: a resumed run needs the same ones."""
+
+    folder: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """What run.json says of a run beside its recipe, device and versions."""
 
@@ -60,6 +76,8 @@ class RunFacts:
     excluded: Sequence[ExcludedClip]
     parameters: int
     """Of the network, frozen ones included."""
+    teacher: TeacherFacts | None = None
+    """Of a run of `goama distil`."""
 
 
 def open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None:
@@ -105,6 +123,7 @@ def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
         "choices": [asdict(choice) for choice in facts.choices],
         "left_out": [asdict(clip) for clip in facts.excluded],
         "parameters": facts.parameters,
+        **({} if facts.teacher is None else {"teacher": asdict(facts.teacher)}),
         "device": _device(),
         "versions": {
             "goama": goama.__version__,

@@ -116,6 +116,18 @@ class AugmentSection(_Section):
     band_limit: float = Field(0.0, ge=0, le=1, description="share of clips low-pass filtered at 3.4 to 7.6 kHz")
 
 
+class DistilSection(_Section):
+    """What a student learns in `goama distil`; `goama train` does not use it."""
+
+    temperature: Positive = Field(1.0, description="divides the logits of teacher and student; above 1 softens both")
+    ctc_weight: Annotated[float, Field(ge=0)] | Auto = Field(
+        "auto", description="weight of CTC beside the divergence from the teacher; 0: training texts are not used"
+    )
+    hidden_weight: Annotated[float, Field(ge=0)] | Auto = Field(
+        "auto", description="weight of the distance between hidden states; needs frames as long as the teacher's"
+    )
+
+
 class Recipe(_Section):
     """A run's recipe; `Recipe()` leaves every choice to the plan."""
 
@@ -123,6 +135,7 @@ class Recipe(_Section):
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     augment: AugmentSection = AugmentSection()
+    distil: DistilSection = DistilSection()
 
     def to_toml(self) -> str:
         """A file that `--recipe` reads back to the same recipe, each key with its meaning."""

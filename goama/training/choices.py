@@ -29,6 +29,9 @@ FEW_EPOCHS_H = 0.5
 MASKS, LIGHT_MASKS = (0.5, 2), (0.2, 1)
 """SpecAugment: time masks per second, and frequency masks per clip."""
 
+CTC_WEIGHT, HIDDEN_WEIGHT = 0.5, 1.0
+"""In distillation, beside 1 for the divergence from the teacher's posteriors; not measured by goama."""
+
 AUGMENTATION = {"tempo": 0.1, "vocal_tract": 0.1, "reverb": 0.3}
 """Augmentation besides SpecAugment (docs/recipe.md: what each setting is worth)."""
 
@@ -188,3 +191,23 @@ def choose_batches(
     if chooser.recipe.train.precision == "auto":
         precision, why = choose_precision(device)
         chooser.choose("train", "precision", precision, why)
+
+
+def choose_distillation(chooser: Chooser, encoder: str, config: PreTrainedConfig, teacher: PreTrainedConfig) -> None:
+    """Choose what a student learns beside its teacher's posteriors.
+
+    Raises `GoamaError` if its hidden states are to be compared though its frames are longer or shorter.
+    """
+    ours, theirs = 1000 * frame_shift_s(config), 1000 * frame_shift_s(teacher)
+    frames = f"frames of {ours:.0f} ms, the teacher's {theirs:.0f} ms"
+    differ = abs(ours - theirs) > 1e-6
+    if differ and chooser.recipe.distil.hidden_weight not in (0, "auto"):
+        raise GoamaError(f"{encoder} has {frames}: hidden states cannot be compared; set distil.hidden_weight to 0")
+    resampled = f"{frames}: posteriors are resampled" if differ else f"{frames}: posteriors are taken as they are"
+    chooser.note("distil", "temperature", chooser.recipe.distil.temperature, resampled)
+    why = "transcripts correct the teacher's errors; at 0 they would not be used"
+    chooser.choose("distil", "ctc_weight", CTC_WEIGHT, why)
+    if differ:
+        chooser.choose("distil", "hidden_weight", 0.0, f"{frames}: hidden states cannot be compared")
+    else:
+        chooser.choose("distil", "hidden_weight", HIDDEN_WEIGHT, f"{frames}: hidden states can be compared")

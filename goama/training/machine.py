@@ -13,6 +13,7 @@ from goama.model.fsdp import ShardedNetwork
 from goama.model.loading import LoadedEncoder
 from goama.model.precision import Precision
 from goama.run.processes import Processes, fsdp_requested
+from goama.training.distillation import Distillation
 from goama.training.job import Draft, Job, known_characters, make_job, training_batches
 from goama.training.learner import Learner
 from goama.training.memory import parts_that_fit, try_longest_clips
@@ -60,7 +61,19 @@ def _learner(
         weight_decay=train.weight_decay,
     )
     inputs, precision = front_end(draft.encoder, network.config), cast(Precision, train.precision)
-    return Learner(network.train(), optimiser, inputs, draft.vocabulary, precision=precision, sharded=sharded)
+    distillation = None
+    if draft.teacher is not None:
+        section, device = plan.recipe.distil, processes.device
+        distillation = Distillation(draft.teacher, network, inputs, section, device=device, precision=precision)
+    return Learner(
+        network.train(),
+        optimiser,
+        inputs,
+        draft.vocabulary,
+        precision=precision,
+        sharded=sharded,
+        distillation=distillation,
+    )
 
 
 def _sharded(network: PreTrainedModel, processes: Processes, say: Callable[[str], None]) -> ShardedNetwork:

@@ -24,6 +24,7 @@ from goama.training.choices import (
     choose_adapter,
     choose_augmentation,
     choose_batches,
+    choose_distillation,
     choose_masks,
     choose_trained_parameters,
 )
@@ -76,20 +77,28 @@ def make_plan(
     encoder: str,
     config: PreTrainedConfig,
     device: torch.device,
+    *,
+    teacher: PreTrainedConfig | None = None,
 ) -> Plan:
     """The plan before the network is loaded; what is left `auto` is for `complete_plan` and the GPU's memory.
+
+    `teacher`: the configuration of the network to be distilled, if `encoder` is its student.
 
     Raises `GoamaError` when no training clip is left, or the recipe asks for what the encoder or the device cannot do.
     """
     chooser = Chooser(recipe)
     lengths = clip_lengths(corpora, vocabulary, config)
-    clips, too_long = without_long_clips(lengths, recipe.data.longest_s, longest_s(config))
+    limits = [limit for limit in map(longest_s, filter(None, (config, teacher))) if limit is not None]
+    clips, too_long = without_long_clips(lengths, recipe.data.longest_s, min(limits, default=None))
     if not clips:
         raise GoamaError(f"{corpora}: no training clip is short enough (the first: {too_long[0].reason})")
     # a clip with the text of another recording must not decide on the frames of the others
     possible, _ = without_unfit_clips(clips, with_adapter(config, False))
     config = with_adapter(config, choose_adapter(chooser, encoder, config, possible or clips))
-    clips, unfit = without_unfit_clips(clips, config)
+    if teacher is not None:
+        choose_distillation(chooser, encoder, config, teacher)
+    reads_texts = teacher is None or chooser.recipe.distil.ctc_weight != 0
+    clips, unfit = without_unfit_clips(clips, config) if reads_texts else (clips, ())
     if not clips:
         raise GoamaError(
             f"{corpora}: no training clip has as many frames ({1000 * frame_shift_s(config):.0f} ms each) "

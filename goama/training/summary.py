@@ -19,6 +19,9 @@ def summary(job: Job) -> Iterator[str]:
         f"{job.corpora.seconds('dev') / 60:.1f} min dev; "
         f"{len(job.vocabulary.units)} characters; encoder {job.encoder}, {million:.1f} M parameters"
     )
+    if job.teacher is not None:
+        taught = sum(p.numel() for p in job.teacher.model.network.parameters()) / 1e6
+        yield f"teacher {job.teacher.facts.folder}, {taught:.1f} M parameters: its vocabulary and normaliser are used"
     yield from _characters(job)
     yield from _network(job, million)
     if not job.is_resumed:
@@ -32,7 +35,10 @@ def _characters(job: Job) -> Iterator[str]:
     if rare:
         named = ", ".join(f"{unit.unit!r} ({unit.count})" for unit in rare[:10])
         more = f" and {len(rare) - 10} more" if len(rare) > 10 else ""
-        yield f"characters seen fewer than {job.characters.min_count} times become [UNK]: {named}{more}"
+        which = f"seen fewer than {job.characters.min_count} times"
+        if job.teacher is not None:
+            which = "that the teacher does not write"
+        yield f"characters {which} become [UNK]: {named}{more}"
 
 
 def _network(job: Job, million: float) -> Iterator[str]:

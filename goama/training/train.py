@@ -40,6 +40,7 @@ def train(
     run: Path | str,
     *,
     encoder: str | None = None,
+    teacher: Path | str | None = None,
     recipe: Recipe | None = None,
     resume: bool = False,
     console: Console | None = None,
@@ -49,12 +50,15 @@ def train(
 
     `encoder` wins over the recipe's; without either, `default_encoder` chooses. With `resume`, the recipe and encoder
     of the run folder are used, and training continues from its newest complete checkpoint; a folder without a run
-    starts one. Raises `GoamaError` for a corpus that cannot be trained on, an encoder that cannot be loaded, a run
-    folder that is taken, too little memory, or a file that cannot be written.
+    starts one. With a `teacher`, its model folder is distilled: the encoder, which may be the JSON file of a
+    configuration, becomes its student, with its vocabulary and normaliser. Raises `GoamaError` for a corpus that cannot
+    be trained on, an encoder or teacher that cannot be loaded, a run folder that is taken, too little memory, or a file
+    that cannot be written.
     """
     processes = Processes()
     screen = Screen(console or Console()) if processes.is_main else Screen(Console(quiet=True))
-    draft = plan_run(Request(corpora, Path(run), encoder, recipe, resume), processes, screen.said)
+    taught_by = None if teacher is None else Path(teacher)
+    draft = plan_run(Request(corpora, Path(run), encoder, recipe, resume, taught_by), processes, screen.said)
     loaded = load_network(draft, processes)
     job, learner = fit_to_machine(draft, loaded, processes, screen.said)
     state = _start_or_resume(job, learner, screen.said)
@@ -69,7 +73,8 @@ def _start_or_resume(job: Job, learner: Learner, say: Callable[[str], None]) -> 
     processes = learner.processes
     if not job.is_resumed:
         parameters = sum(p.numel() for p in job.network.parameters())
-        facts = RunFacts(job.encoder, job.corpora, job.plan.choices, job.plan.excluded, parameters)
+        teacher = None if job.teacher is None else job.teacher.facts
+        facts = RunFacts(job.encoder, job.corpora, job.plan.choices, job.plan.excluded, parameters, teacher)
         processes.on_main(lambda: write_run(job.run, job.recipe, facts))
     for sentence in summary(job):
         say(sentence)
