@@ -9,27 +9,29 @@ from collections.abc import Sequence
 
 from goama.audit.findings import ClipFacts, Finding, finding_if, of, shortened
 from goama.audit.letters import named, shown
-from goama.audit.transcripts import ANNOTATION, MARKUP, URL, WORD, Transcripts, around, without_annotations
+from goama.audit.transcripts import ANNOTATION, MARKUP, URL, WORD, Transcripts, around, with_mended, without_annotations
 from goama.text.normaliser import Normaliser
 
 _MOST_NAMED = 12  # signs named in one sentence
 
 _LONE_BRACKET = re.compile(r"[\[\]{}()（）【】]")
 _MOJIBAKE = re.compile(r"[ÂÃÄÅÊËÐÑØÙÎÏáâãà][\x80-¿€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]+")
+_LETTER_BESIDE = re.compile(r"(?<=[^\W\d_])\d(?!\d)|(?<!\d)\d(?=[^\W\d_])")
 _TIME_OR_NUMBER = re.compile(r"\d[\d.,:/]*")
 
 
 def check_text(clips: Sequence[ClipFacts], normaliser: Normaliser) -> list[Finding]:
     """Findings about the content of the texts; `check_spelling` checks their letters."""
     texts = Transcripts.of(clips)
+    cleaned = texts.cleaned(normaliser)
     found = [
         _empty(clips),
         _nothing_left(texts.clips, len(clips)),
-        _annotations(texts),
-        _urls(texts),
-        _markup(texts),
+        with_mended(_annotations(texts), _annotations(cleaned)),
+        with_mended(_urls(texts), _urls(cleaned)),
+        with_mended(_markup(texts), _markup(cleaned)),
         _damaged(texts),
-        _digits(texts),
+        with_mended(_digits(texts, normaliser), _digits(cleaned, normaliser)),
         _symbols(texts, normaliser),
         _capitals(texts),
         _acronyms(texts),
@@ -85,9 +87,8 @@ def _annotations(texts: Transcripts) -> Finding | None:
         details,
         f"{of(len(details), len(texts.clips))} with brackets or stage directions, such as "
         + ", ".join(text for text, _ in most),
-        "Text in brackets is often not spoken; goama drops the brackets and keeps the words, so the model would "
-        "learn to write words that nobody said.",
-        "Remove what is not spoken (laughter, noises, comments), and keep spoken words without brackets.",
+        "Text in brackets is often not spoken: the model would learn to write words that nobody said.",
+        "`goama prepare --brackets drop` drops it, `--brackets leave-out` leaves the clips out; correct lone brackets.",
     )
 
 
@@ -151,12 +152,14 @@ def _mended(text: str) -> str | None:
     return None
 
 
-def _digits(texts: Transcripts) -> Finding | None:
+def _digits(texts: Transcripts, normaliser: Normaliser) -> Finding | None:
     if not any(unicodedata.category(c)[0] == "N" for c in texts.characters):
         return None
     details = {}
     for clip in texts.clips:
         text = without_annotations(clip.text)
+        if letters := normaliser.tables.letter_digits:
+            text = _LETTER_BESIDE.sub(lambda match: match[0] if match[0] not in letters else "", text)
         numbers = _TIME_OR_NUMBER.findall(text) or [c for c in text if unicodedata.category(c)[0] == "N"]
         if numbers:
             details[clip.id] = " ".join(numbers[:4])
@@ -166,7 +169,7 @@ def _digits(texts: Transcripts) -> Finding | None:
         details,
         f"{of(len(details), len(texts.clips))} with numbers in digits, such as {next(iter(details.values()), '')}",
         "A digit stands for different words in different places (1, 10, 1st), which cannot be learnt from a few hours.",
-        "Write numbers as words, as they are spoken.",
+        "Write numbers as words, as they are spoken: `prepare --dry-run --numbers TABLE.tsv` makes a table.",
     )
 
 
@@ -198,6 +201,7 @@ def _is_read_out(character: str, normaliser: Normaliser) -> bool:
         unicodedata.category(character)[0] in "SP"
         and character != "\ufffd"
         and character not in normaliser.tables.kept_inside_words + "'"
+        and not any(character == rule.letter for rule in normaliser.tables.letter_signs)
         and not any(character in rule.letter for rule in normaliser.tables.letter_rules)
         and not (unicodedata.category(character) == "Sk" and ord(character) > 0x2E0)  # tone letters
     )

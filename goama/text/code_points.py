@@ -81,8 +81,8 @@ def fold_presentation_forms(text: str) -> str:
 
 
 def presentation_forms_in(text: str) -> str:
-    """The presentation forms in the text, in order."""
-    return "" if text.isascii() else "".join(c for c in text if ord(c) in _folded())
+    """The presentation forms of letters in the text, in order; signs (！) are not among them."""
+    return "" if text.isascii() else "".join(c for c in text if ord(c) in _folded() and c.isalpha())
 
 
 def unify_code_points(text: str, variants: tuple[str, ...] = ()) -> str:
@@ -139,8 +139,8 @@ def _folded() -> dict[int, str]:
 @cache
 def _pairs(variants: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str], re.Pattern[str]]:
     """(what is typed, typed -> written, the characters without which a text needs no look)."""
-    pairs = [pair.split(" ") for pair in (*f"{_DIGRAPHS}|{_PAIRS}".split("|"), *variants)]
-    written = {typed: result for typed, result in pairs} | CHEROKEE_SMALL
+    pairs = [(pair.split(" ")[0], pair.split(" ")[1]) for pair in (*f"{_DIGRAPHS}|{_PAIRS}".split("|"), *variants)]
+    written = dict(pairs) | CHEROKEE_SMALL
     for stroke, letters in _STROKES.items():
         written |= {pair[0] + stroke: pair[1] for pair in letters.split()}
     longest_first = "|".join(map(re.escape, sorted(written, key=len, reverse=True)))

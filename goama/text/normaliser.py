@@ -101,7 +101,7 @@ class Normaliser:
         return Normaliser(self.language, tuple(rules), applied)
 
     def before_punctuation(self, text: str) -> str:
-        """The text after the rules for letters, the user's tables and notes, before punctuation and case are touched."""
+        """The text after the rules for letters, tables and notes, before punctuation and case are touched."""
         for name in self.rules:
             if name == "remove-punctuation":
                 break

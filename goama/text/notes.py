@@ -45,6 +45,9 @@ def notes_in(text: str) -> list[str]:
     """The notes in brackets, tags and stage directions of a text, as written."""
     if not _may_hold_notes().search(text):
         return [text.strip()] if text.strip().lower() in NOTHING_SAID else []
+    text = _scope().sub(_gap, text)
+    for name in set(re.findall(r"</\s*([^\s<>]+)\s*>", text)):  # these tags enclose what is spoken
+        text = re.sub(rf"</?\s*{re.escape(name)}(?:\s[^<>]*)?>", " ", text)
     found: list[str] = []
     for pattern in (_bracketed(), _tag(), _stage_direction(), _untranscribed()):
         found += [match[0].strip() for match in pattern.finditer(text)]
