@@ -34,6 +34,9 @@ from goama.text.vocabulary import segment
 if TYPE_CHECKING:
     from goama.recognition.recogniser import Recogniser
 
+LEFT_OUT_SHARE = 0.1
+"""Of the clips; where `prepare` leaves out more, something is wrong with the source as a whole."""
+
 _SPEECHLESS = ("audio-silent", "audio-channels-cancel", "audio-no-speech")
 
 
@@ -101,7 +104,7 @@ def audit(
         source=source,
         language=chosen,
         clips=tuple(facts),
-        findings=tuple(worst_first(findings)),
+        findings=tuple(worst_first(_as_they_harm(findings, facts))),
         alphabet=alphabet(facts),
         summary=_summary(audited, frames),
     )
@@ -140,6 +143,17 @@ def _without_speech(audited: Sequence[AuditedClip], speechless: frozenset[str]) 
         replace(clip, facts=replace(clip.facts, silence_share=1.0)) if clip.facts.id in speechless else clip
         for clip in audited
     ]
+
+
+def _as_they_harm(findings: Iterable[Finding], facts: Sequence[ClipFacts]) -> list[Finding]:
+    """An error about a few clips that `prepare` leaves out is a warning: it costs these clips and harms no model."""
+    unusable = {clip.id for clip in facts if clip.fault or not clip.normalised}
+    few = len(unusable) <= LEFT_OUT_SHARE * len(facts)
+
+    def harmless(finding: Finding) -> bool:
+        return few and finding.severity == "error" and bool(finding.clips) and unusable.issuperset(finding.clips)
+
+    return [replace(f, severity="warning") if harmless(f) else f for f in findings]
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -31,9 +31,9 @@ _MARKS = tuple(
         ("CHAT", r"(?<=\w)@[a-z]{1,2}(?::[a-z]+)?(?![\w.]*\.\w)(?!\w)", "another language or kind of word: dropped"),
         ("CHAT", r"(?<!\S)\+[/\".!?,<^]+(?!\S)", "the end of an utterance: dropped"),
         ("CHAT, GAT", r"\((?:\.{1,3}|\d+(?:[.,]\d+)?)\)", "a pause: dropped"),
-        ("Transcriber", r"\[(?:b|bb|r|i|e|n|pf|tx|rire|conv|pi|mic|jing|-?[a-z]{2}-?|lex=.*?|pron=.*?|lang=.*?)\]", "an event: dropped"),  # noqa: E501
+        ("Transcriber", r"\[(?:[brien]|bb|pf|tx|rire|conv|pi|mic|jing|-[a-z]{2}|[a-z]{2}-|(?:lex|pron|lang)=.*?)\]", "an event: dropped"),  # noqa: E501
         ("Transcriber", r"\^\^[^\W\d_]+", "an uncertain spelling: the word stays"),
-        ("ELAN, XML", r"<([^\W\d_][\w:-]*)[^<>]*>(?=.*</\1>)|</[^\W\d_][\w:-]*>", "a tag: dropped, the words it encloses stay"),
+        ("ELAN, XML", r"<([^\W\d_][\w:-]*)[^<>]*>(?=.*</\1>)|</[^\W\d_][\w:-]*>", "a tag: dropped, its words stay"),
         ("LDC", r"(?<!\S)%[^\W\d_]+", "a filler: the word stays"),
         ("LDC", r"\(\([^()]*\)\)", "uncertain words: dropped"),
         ("GAT, Jefferson", r"(?<=[^\W\d_])::+", "a long sound: the colons are dropped"),

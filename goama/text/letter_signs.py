@@ -112,7 +112,7 @@ def letter_signs_in(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Lette
     found = [
         LetterSign(sign, len(use.texts[place]), tuple(list(use.words[place])[:EXAMPLES]), _option(sign, place))
         for sign, use in uses.items()
-        for place in _PLACES
+        for place in (*_PLACES, "anywhere")
         if len(use.texts[place]) >= fewest
         and len(use.words[place]) >= FEWEST_WORDS
         and use.count[place] >= INSIDE_SHARE * use.everywhere
@@ -152,6 +152,8 @@ def _count(use: _Uses, match: re.Match[str], number: int) -> None:
         place = "end"
     else:
         return
+    if match[0] not in _PUNCTUATION or match[0] in _USUAL_LETTER:
+        place = "anywhere"
     use.count[place] += 1
     use.texts[place].add(number)
     use.words[place][word] += 1
@@ -185,8 +187,9 @@ def _is_letter(character: str) -> bool:
 
 
 def _option(sign: str, place: str) -> str:
-    marked = {"between": sign, "start": f"{sign}*", "end": f"*{sign}"}[place] if sign in _PUNCTUATION else sign
-    return f"{sign}={_USUAL_LETTER[sign]}" if sign in _USUAL_LETTER else marked
+    if sign in _USUAL_LETTER:
+        return f"{sign}={_USUAL_LETTER[sign]}"
+    return {"start": f"{sign}*", "end": f"*{sign}"}.get(place, sign)
 
 
 def options_for(signs: Sequence[LetterSign]) -> str:

@@ -39,12 +39,13 @@ STANDARD_RULES = (
     "unify-quotes",
     "remove-transcription-marks",
     REMOVE_NOTES,
+    "remove-lone-marks",
     "remove-punctuation",
     "lowercase",
     "collapse-spaces",
 )
 
-_AFTER_TABLES = ("remove-transcription-marks", REMOVE_NOTES, "remove-punctuation")
+_AFTER_TABLES = ("remove-transcription-marks", REMOVE_NOTES, "remove-lone-marks", "remove-punctuation")
 
 _TABLES_SINCE_2 = ("further_replacements", "letter_signs", "variants", "without_lower_case", "lone_marks")
 

@@ -27,7 +27,7 @@ def remove_notes(text: str) -> str:
 
     A bracket inside a word leaves no space: "(be)cause" is "cause", "bon(jour)" is "bon".
     """
-    if text.strip().lower() in NOTHING_SAID:
+    if _says_nothing(text):
         return ""
     if not _may_hold_notes().search(text):
         return text
@@ -41,10 +41,14 @@ def remove_notes(text: str) -> str:
     return text
 
 
+def _says_nothing(text: str) -> bool:
+    return len(text) < 10 and re.sub(r"^[\W_]+|[\W_]+$", "", text).lower() in NOTHING_SAID
+
+
 def notes_in(text: str) -> list[str]:
     """The notes in brackets, tags and stage directions of a text, as written."""
     if not _may_hold_notes().search(text):
-        return [text.strip()] if text.strip().lower() in NOTHING_SAID else []
+        return [text.strip()] if _says_nothing(text) else []
     text = _scope().sub(_gap, text)
     for name in set(re.findall(r"</\s*([^\s<>]+)\s*>", text)):  # these tags enclose what is spoken
         text = re.sub(rf"</?\s*{re.escape(name)}(?:\s[^<>]*)?>", " ", text)
@@ -55,18 +59,23 @@ def notes_in(text: str) -> list[str]:
     return found
 
 
-def remove_marks(text: str, lone: str, kept: str = "") -> str:
-    """The text without the marks of transcription conventions that its form shows.
+def remove_marks(text: str, kept: str = "") -> str:
+    """The text without the marks of transcription conventions that their form shows.
 
-    lone: signs that are also dropped where they stand alone. kept: signs that are letters of the language.
+    kept: signs that are letters of the language.
     """
     for pattern, replacement, needs in _marks():
         if needs in text and needs not in kept:
             text = pattern.sub(replacement, text)
-    signs = "".join(sign for sign in lone if sign not in kept)
-    if signs and any(sign in text for sign in signs):
-        text = re.sub(rf"(?<!\S)[{character_ranges(signs)}]+(?!\S)", " ", text)
     return text
+
+
+def remove_lone_signs(text: str, signs: str) -> str:
+    """The text without these signs where they stand alone; not beside a number."""
+    if not any(sign in text for sign in signs):
+        return text
+    beside = _letter() + character_ranges(signs)
+    return re.sub(rf"(?<![{beside}])(?<!\d )[{character_ranges(signs)}]+(?![{beside}])(?! \d)", " ", text)
 
 
 def lone_signs_in(text: str) -> list[str]:

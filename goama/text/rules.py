@@ -12,7 +12,7 @@ from functools import cache
 
 from goama.text.code_points import fold_presentation_forms, unify_code_points
 from goama.text.languages import APOSTROPHES, MODIFIER_APOSTROPHES, LetterRule, Orthography
-from goama.text.notes import remove_marks, remove_notes
+from goama.text.notes import remove_lone_signs, remove_marks, remove_notes
 from goama.text.replacements import character_ranges
 
 
@@ -107,8 +107,12 @@ def _remove_notes(text: str, tables: Orthography) -> str:
 
 
 def _remove_transcription_marks(text: str, tables: Orthography) -> str:
-    kept = "".join(rule.letter for rule in tables.letter_signs)
-    return remove_marks(text, tables.lone_marks, kept)
+    return remove_marks(text, "".join(rule.letter for rule in tables.letter_signs))
+
+
+def _remove_lone_marks(text: str, tables: Orthography) -> str:
+    letters = "".join(rule.letter for rule in tables.letter_signs)
+    return remove_lone_signs(text, "".join(sign for sign in tables.lone_marks if sign not in letters))
 
 
 def _remove_punctuation(text: str, tables: Orthography) -> str:
@@ -176,6 +180,7 @@ RULES: dict[str, Callable[[str, Orthography], str]] = {
     "replace": _replace,
     "remove-transcription-marks": _remove_transcription_marks,
     "remove-notes": _remove_notes,
+    "remove-lone-marks": _remove_lone_marks,
     "remove-punctuation": _remove_punctuation,
     "lowercase": _lowercase,
     "collapse-spaces": _collapse_spaces,
