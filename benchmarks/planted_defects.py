@@ -221,6 +221,7 @@ ALSO_TRUE = {
     "telephone-mu-law": {"audio-mixed-rates"},
     "overloaded": {"audio-loudness"},
     "two-voices": {"pair-too-little-text"},
+    "words-between-tags": {"text-annotations"},
     "false-text": {"pair-no-room-at-40-ms", "pair-no-room"},
 }
 """Other findings that are true of a defect."""

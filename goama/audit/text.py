@@ -6,10 +6,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from goama.audit.findings import ClipFacts, Finding, finding_if, of, shortened
 from goama.audit.letters import named, shown
 from goama.audit.transcripts import ANNOTATION, MARKUP, URL, WORD, Transcripts, around, with_mended, without_annotations
+from goama.text.conventions import READ_OUT
+from goama.text.letter_signs import letter_signs_in
 from goama.text.normaliser import Normaliser
 
 _MOST_NAMED = 12  # signs named in one sentence
@@ -156,9 +159,11 @@ def _digits(texts: Transcripts, normaliser: Normaliser) -> Finding | None:
     if not any(unicodedata.category(c)[0] == "N" for c in texts.characters):
         return None
     details = {}
+    proposed = letter_signs_in(normaliser, [clip.text for clip in texts.clips])
+    letters = normaliser.tables.letter_digits + "".join(sign.sign for sign in proposed if sign.sign.isdigit())
     for clip in texts.clips:
         text = without_annotations(clip.text)
-        if letters := normaliser.tables.letter_digits:
+        if letters:
             text = _LETTER_BESIDE.sub(lambda match: match[0] if match[0] not in letters else "", text)
         numbers = _TIME_OR_NUMBER.findall(text) or [c for c in text if unicodedata.category(c)[0] == "N"]
         if numbers:
@@ -177,11 +182,15 @@ def _symbols(texts: Transcripts, normaliser: Normaliser) -> Finding | None:
     suspects = {c for c in texts.characters if unicodedata.category(c)[0] in "SPC" and not c.isspace()}
     details: dict[str, str] = {}
     counts: Counter[str] = Counter()
+    # A mark that stands alone may be a word all the same (ten % more): it is dropped, and named here.
+    rules = tuple(rule for rule in normaliser.rules if rule != "remove-lone-marks")
+    unsure = replace(normaliser, rules=rules) if set(normaliser.tables.lone_marks) & set(READ_OUT) else normaliser
     for clip in texts.clips:
-        if suspects.isdisjoint(clip.normalised):
+        if suspects.isdisjoint(clip.normalised) and unsure is normaliser:
             continue
-        left = normaliser(without_annotations(clip.text))
-        signs = sorted({c for c in left if _is_read_out(c, normaliser)})
+        left = unsure(without_annotations(clip.text))
+        pauses = set(normaliser.tables.lone_marks) - set(READ_OUT)
+        signs = sorted({c for c in left if _is_read_out(c, normaliser)} - pauses)
         if signs:
             details[clip.id] = " ".join(signs)
             counts.update(signs)

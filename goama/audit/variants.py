@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from goama.audit.findings import ClipFacts, Finding, finding_if, of, shortened
 from goama.audit.transcripts import Transcripts, around
 from goama.text.code_points import presentation_forms_in, unify_code_points
-from goama.text.conventions import marks_in, marks_of
+from goama.text.conventions import READ_OUT, lone_marks, marks_in, marks_of
 from goama.text.letter_signs import letter_signs_in, options_for
 from goama.text.normaliser import Normaliser
 
@@ -34,7 +34,7 @@ def check_variants(clips: Sequence[ClipFacts], normaliser: Normaliser) -> list[F
 
 def _conventions(texts: Transcripts) -> Finding | None:
     marks = marks_in(clip.text for clip in texts.clips)
-    lone = "".join(mark.examples[0] for mark in marks if mark.convention == "stands alone")
+    lone = "".join(sign for sign in lone_marks(marks) if sign not in READ_OUT)
     details = {}
     for clip in texts.clips if marks else ():
         if here := marks_of(clip.text, lone):

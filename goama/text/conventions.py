@@ -17,6 +17,9 @@ _PAUSES = "#="
 _WITH_A_CONVENTION = "#=%+*@~^/"
 """Signs that stand alone in speech transcripts as marks, where the texts have other marks of a convention."""
 
+READ_OUT = "%+@"
+"""Of these, signs that may also be read out as words."""
+
 _EXAMPLES = 4
 _NOT_TRANSCRIBED = re.compile(r"(?<!\w)(?:xxx|yyy|www)(?!\w|\.\w)")
 

@@ -26,8 +26,10 @@ _PUNCTUATION = frozenset(".,:;!?-'\"()/…")
 _NEVER = frozenset("'\"-/&_…()[]{}<>" + APOSTROPHES + MODIFIER_APOSTROPHES)
 """Signs with another use inside words in many languages: clitics, compounds, alternatives, notes."""
 
-_USUAL_LETTER = {"|": "Ӏ", "?": "ʔ", "!": "ǃ"}
+_USUAL_LETTER = {"|": "ǀ", "?": "ʔ", "!": "ǃ"}
 """The letter that such a sign stands for; | cannot be a letter itself, it parts words in the vocabulary."""
+_PALOCHKA = dict.fromkeys("|1", "Ӏ")
+"""In Cyrillic words."""
 
 _PLACES = {"between": ("*", "*"), "start": ("", "*"), "end": ("*", "")}
 
@@ -110,7 +112,12 @@ def letter_signs_in(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Lette
                 _count(uses[match[0]], match, number)
     fewest = max(FEWEST_TEXTS, TEXTS_SHARE * total)
     found = [
-        LetterSign(sign, len(use.texts[place]), tuple(list(use.words[place])[:EXAMPLES]), _option(sign, place))
+        LetterSign(
+            sign,
+            len(use.texts[place]),
+            tuple(list(use.words[place])[:EXAMPLES]),
+            _option(sign, place, use.words[place]),
+        )
         for sign, use in uses.items()
         for place in (*_PLACES, "anywhere")
         if len(use.texts[place]) >= fewest
@@ -186,9 +193,11 @@ def _is_letter(character: str) -> bool:
     )
 
 
-def _option(sign: str, place: str) -> str:
-    if sign in _USUAL_LETTER:
-        return f"{sign}={_USUAL_LETTER[sign]}"
+def _option(sign: str, place: str, words: Iterable[str]) -> str:
+    cyrillic = any("\u0400" <= character <= "\u052f" for word in words for character in word)
+    usual = (_USUAL_LETTER | _PALOCHKA) if cyrillic else _USUAL_LETTER
+    if sign in usual:
+        return f"{sign}={usual[sign]}"
     return {"start": f"{sign}*", "end": f"*{sign}"}.get(place, sign)
 
 

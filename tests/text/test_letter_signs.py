@@ -68,6 +68,8 @@ def test_what_cannot_be_a_letter_sign_is_refused(value: str) -> None:
         (["ke:ha", "ro:nen ja", "wa:ka"], "--letters ':'"),
         (["ta?a ja?", "me?e ?ina", "po?o"], "--letters '?=ʔ'"),
         (["к|ант", "г|алэ т|у", "щ|ы"], "--letters '|=Ӏ'"),
+        (["к1ант", "г1алэ т1у", "щ1ы"], "--letters '1=Ӏ'"),
+        (["n|a", "|ae g|o", "k|ui"], "--letters '|=ǀ'"),
         (["SW̱ÁL¸", "TEN¸ ha", "KEL¸EN"], "--letters '¸'"),
     ],
 )
