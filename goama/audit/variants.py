@@ -12,8 +12,8 @@ from goama.text.conventions import READ_OUT, lone_marks, marks_in, marks_of
 from goama.text.letter_signs import letter_signs_in, options_for
 from goama.text.normaliser import Normaliser
 
-_ZAWGYI = re.compile(r"(?:^|\s)\u1031|[\u1060-\u1097]|\u1039(?![\u1000-\u1021])")
-"""Burmese in the encoding of old fonts: the vowel e in front of its consonant, code points of other languages."""
+_ZAWGYI = re.compile(r"(?:^|\s)\u1031|\u1039(?![\u1000-\u1021])")
+"""Burmese in the encoding of old fonts: the vowel e in front of its consonant, the virama at the end of a syllable."""
 
 ZAWGYI_SHARE = 0.2
 """Share of the Burmese texts with such signs from which the corpus is in that encoding."""

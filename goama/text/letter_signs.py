@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from goama.errors import GoamaError
-from goama.text.languages import APOSTROPHES, MODIFIER_APOSTROPHES, LetterRule
+from goama.text.codes import split_tag
+from goama.text.languages import APOSTROPHES, MODIFIER_APOSTROPHES, PLAIN_APOSTROPHE, LetterRule
 from goama.text.normaliser import Normaliser
 
 FEWEST_TEXTS, TEXTS_SHARE = 3, 0.01
@@ -18,6 +19,9 @@ FEWEST_WORDS = 3
 """in so many different words,"""
 INSIDE_SHARE = 0.1
 """and where this share of its occurrences is inside words: a comma without its space is rarer."""
+
+HYPHENS_SHARE = 0.1
+"""Of the texts: compounds have a hyphen in most languages."""
 
 EXAMPLES = 4
 
@@ -100,6 +104,11 @@ def letter_signs_in(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Lette
     tables = normaliser.tables
     known = {c for rule in (*tables.letter_rules, *tables.letter_signs) for c in rule.typed_as + rule.letter}
     known |= set(tables.kept_inside_words) | _NEVER
+    if split_tag(normaliser.language)[0] not in PLAIN_APOSTROPHE.split():
+        known -= (
+            set("'-") - {rule.letter for rule in tables.letter_signs} - set(tables.kept_inside_words.replace("'", ""))
+        )
+        known |= {"'"} if tables.final_apostrophe or tables.initial_apostrophe else set()
     uses: dict[str, _Uses] = defaultdict(_Uses)
     total = 0
     for number, text in enumerate(texts):
@@ -108,7 +117,7 @@ def letter_signs_in(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Lette
             continue
         cleaned = _without_addresses(normaliser.before_punctuation(text))
         for match in _SIGN.finditer(cleaned):
-            if match[0] not in known and _may_be_a_letter(match[0]):
+            if match[0] not in known and not (match[0] == "'" and _is_quoted(cleaned)) and _may_be_a_letter(match[0]):
                 _count(uses[match[0]], match, number)
     fewest = max(FEWEST_TEXTS, TEXTS_SHARE * total)
     found = [
@@ -120,7 +129,7 @@ def letter_signs_in(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Lette
         )
         for sign, use in uses.items()
         for place in (*_PLACES, "anywhere")
-        if len(use.texts[place]) >= fewest
+        if len(use.texts[place]) >= (max(fewest, HYPHENS_SHARE * total) if sign == "-" else fewest)
         and len(use.words[place]) >= FEWEST_WORDS
         and use.count[place] >= INSIDE_SHARE * use.everywhere
     ]
@@ -137,6 +146,8 @@ def _without_addresses(text: str) -> str:
 
 
 def _may_be_a_letter(sign: str) -> bool:
+    if sign == "-":
+        return True
     kind = unicodedata.category(sign)
     alphabetic = sign < "\u0e00" or "\u2010" <= sign <= "\u2e7f" or "\ua700" <= sign <= "\ua7ff"
     return alphabetic and kind not in ("Pd", "Ps", "Pe", "Pi", "Pf", "Sc", "So", "Mn", "Mc", "Me", "Cf")
@@ -149,13 +160,17 @@ def _count(use: _Uses, match: re.Match[str], number: int) -> None:
     in_front, behind = _is_letter(before), _is_letter(after)
     word = _word_around(text, at)
     digit = match[0].isdigit()
+    if digit and (before + after).isupper() and not text.isupper():
+        return  # A4, MP3
     if in_front and behind:
+        if match[0] == "'":
+            return  # it stays there in every language
         place = "between"
         if match[0] in ".:" and _is_abbreviation(word):
             return
-    elif behind and (digit or (at and before.isspace() and not _ends_sentence(text[:at]))):
+    elif behind and match[0] != "-" and (digit or (at and before.isspace() and not _ends_sentence(text[:at]))):
         place = "start"
-    elif in_front and (digit or match[0] not in _PUNCTUATION):
+    elif in_front and (digit or match[0] == "'" or match[0] not in _PUNCTUATION):
         place = "end"
     else:
         return
@@ -164,6 +179,11 @@ def _count(use: _Uses, match: re.Match[str], number: int) -> None:
     use.count[place] += 1
     use.texts[place].add(number)
     use.words[place][word] += 1
+
+
+def _is_quoted(text: str) -> bool:
+    """Whether apostrophes open and close a quotation in the text."""
+    return re.search(r"(?<!\w)'(?=\w)", text) is not None and re.search(r"(?<=[\w.,!?])'(?!\w)", text) is not None
 
 
 def _word_around(text: str, at: int) -> str:
@@ -203,4 +223,5 @@ def _option(sign: str, place: str, words: Iterable[str]) -> str:
 
 def options_for(signs: Sequence[LetterSign]) -> str:
     """The words of a command line that make these signs letters: --letters ',' --letters '|=Ӏ'."""
-    return " ".join(f"--letters '{sign.option}'" for sign in signs)
+    quoted = (f"'{sign.option}'" if "'" not in sign.option else f'"{sign.option}"' for sign in signs)
+    return " ".join(f"--letters {option}" for option in quoted)

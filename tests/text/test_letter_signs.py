@@ -65,6 +65,8 @@ def test_what_cannot_be_a_letter_sign_is_refused(value: str) -> None:
         (["ȻEL,ÁL ha", "ÁȽE, W̱S,ÁNEĆ", "SȾ,ÁL TI,Á"], "--letters ','"),
         (["a.ée yéi.", "du.éesh", "ya.áx̱ ha."], "--letters '.'"),
         (["Skwxwú7mesh", "ha7lh 7an", "ts7a in 1990"], "--letters '7'"),
+        (["kana' mo", "ti' la", "sepo' ma'"], """--letters "*'\""""),
+        (["ha-le mo-ti", "sa-ro", "ke-pu"], "--letters '-'"),
         (["ke:ha", "ro:nen ja", "wa:ka"], "--letters ':'"),
         (["ta?a ja?", "me?e ?ina", "po?o"], "--letters '?=ʔ'"),
         (["к|ант", "г|алэ т|у", "щ|ы"], "--letters '|=Ӏ'"),
@@ -89,6 +91,7 @@ def test_a_sign_that_is_frequent_inside_words_is_proposed_as_a_letter(texts: lis
         ["een-en-twintig zee-eend na-apen"] * 5,
         ["en/of hij/zij ja/nee"] * 5,
         ["om 12:30 of 3.5 en 1,2", "12:45", "10:15 en 3.7"],
+        ["het A4 en MP4", "G4 en B4", "H4"] * 2,
         ["Ik heb 7 koeien", "7 geiten", "17 en 7"],
     ],
 )
@@ -98,3 +101,8 @@ def test_ordinary_punctuation_is_not_proposed(texts: list[str]) -> None:
 
 def test_a_digit_that_is_a_letter_is_no_number() -> None:
     assert numbers_in("skwxwú7mesh 7an 7 17 1990", "7") == ["7", "17", "1990"]
+
+
+def test_quotation_marks_are_no_letters_in_a_language_without_tables() -> None:
+    quoted = ["si: 'ja' e 'ne'", "'wa' o 'ni'", "'toka'"]
+    assert letter_signs_in(Normaliser.for_language(None), quoted) == ()
