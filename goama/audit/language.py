@@ -63,7 +63,7 @@ def check_language(clips: Sequence[ClipFacts], given: str | None) -> list[Findin
 
 def _unregistered(clips: Sequence[ClipFacts], given: str | None) -> Finding | None:
     tags = dict.fromkeys([given] if given else [clip.language for clip in clips if clip.language])
-    unknown = [tag for tag in tags if not is_registered(tag.lower().replace("_", "-").split("-")[0])]
+    unknown = [tag for tag in tags if not is_registered(tag)]
     if not unknown:
         return None
     return Finding(

@@ -17,7 +17,7 @@ from goama.sources.judge import Fault, judge, judge_sound
 from goama.sources.language import language_of
 from goama.sources.reading import read_clips
 from goama.text.changes import numbers_in
-from goama.text.codes import require_registered
+from goama.text.codes import is_registered, require_registered
 from goama.text.normaliser import Normaliser
 from goama.text.notes import notes_in
 from goama.text.spelling import Spelling
@@ -131,6 +131,11 @@ def select_clips(
         Kept(clip, text, split, sound.samples, sound.native_rate, sound.native_channels, sound.file)
         for (clip, text, sound), split in zip(usable, splits, strict=True)
     )
+    if language and not is_registered(language):
+        notes = (
+            *notes,
+            f"the clips name the language {language}, a code that no language has: is it a slip? (--language)",
+        )
     notes = (*notes, *_notes(kept, normaliser), *spelling_notes(normaliser, texts))
     return Selection(language, normaliser, tuple(clip for clip, _, _ in read), kept, tuple(left_out), how, notes)
 

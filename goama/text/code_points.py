@@ -18,7 +18,10 @@ _LIGATURE_BLOCKS = ((0x2E80, 0x2FDF), (0xF900, 0xFFEF))
 _LAST_CODE = 0x1FAFF
 
 # Digraphs that Unicode also has as one character, and letters typed with a combining stroke.
-_DIGRAPHS = "ĳ ij|Ĳ IJ|ǆ dž|ǅ Dž|Ǆ DŽ|ǉ lj|ǈ Lj|Ǉ LJ|ǌ nj|ǋ Nj|Ǌ NJ|ǳ dz|ǲ Dz|Ǳ DZ|ӏ Ӏ"
+_DIGRAPHS = (
+    "ĳ ij|Ĳ IJ|ǆ dž|ǅ Dž|Ǆ DŽ|ǉ lj|ǈ Lj|Ǉ LJ|ǌ nj|ǋ Nj|Ǌ NJ|ǳ dz|ǲ Dz|Ǳ DZ|ӏ Ӏ|"
+    "µ μ|ϐ β|ϑ θ|ϕ φ|ϖ π|ϰ κ|ϱ ρ|ϵ ε"  # the micro sign, and Greek letters in the form of mathematics
+)
 _STROKES = {
     "\u0335": "bƀ dđ gǥ hħ iɨ lł oɵ pᵽ rɍ tŧ uʉ zƶ BɃ DĐ GǤ HĦ IƗ LŁ OƟ PⱣ RɌ TŦ UɄ ZƵ",
     "\u0336": "bƀ dđ hħ iɨ tŧ uʉ DĐ HĦ IƗ TŦ UɄ K₭",
@@ -66,11 +69,14 @@ CHEROKEE_SMALL = {
 }
 """Small letters of Cherokee, which have no place in its spelling and are in few fonts, and the usual ones."""
 
-# Letters that several languages of the Arabic script type as the Arabic ones.
-_ARABIC_VARIANTS = (
+# Letters that are typed as those of a related alphabet, or with a mark that looks the same.
+_VARIANTS = (
     ("fa pnb lrc glk mzn bqi haz", "ي ی|ى ی|ك ک"),
     ("ur", "ي ی|ى ی|ك ک|ه ہ|ة ۃ"),
     ("ckb sdh ku", "ي ی|ى ی|ك ک|ه\u200c ە"),
+    ("yo", "\u0329 \u0323"),
+    ("az", "ǝ ə|Ǝ Ə"),
+    ("ee fon gej", "đ ɖ|Đ Ɖ"),
     ("ro", "ş ș|Ş Ș|ţ ț|Ţ Ț"),
 )
 
@@ -107,7 +113,7 @@ def unify_code_points(text: str, variants: tuple[str, ...] = ()) -> str:
 
 def variants_of(code: str) -> tuple[str, ...]:
     """Pairs "typed written" for a language whose letters are often typed as those of a related one."""
-    return tuple(pair for codes, pairs in _ARABIC_VARIANTS if code in codes.split() for pair in pairs.split("|"))
+    return tuple(pair for codes, pairs in _VARIANTS if code in codes.split() for pair in pairs.split("|"))
 
 
 _MOST_PASSES = 10  # because a result may form a pair with its neighbour

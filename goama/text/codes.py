@@ -43,8 +43,9 @@ def shortest_code(code: str) -> str:
     return _same_language().get(code) or _VARIETIES.get(code, code)
 
 
-def is_registered(code: str) -> bool:
-    """Whether a language, or a family of languages, has this code in a part of ISO 639; qaa to qtz are private."""
+def is_registered(language: str) -> bool:
+    """Whether a tag begins with a code of ISO 639, of a language or a family of languages; qaa to qtz are private."""
+    code = language.lower().replace("_", "-").split("-")[0]
     private = len(code) == 3 and "qaa" <= code <= "qtz"
     return private or code in _registered() or code in _WITHDRAWN
 
@@ -52,9 +53,9 @@ def is_registered(code: str) -> bool:
 def require_registered(language: str | None) -> None:
     """Raises `GoamaError` when `language` is not a language tag, or when no language has its code."""
     split_tag(language)
-    code = (language or "").lower().replace("_", "-").split("-")[0]
-    if language is None or is_registered(code):
+    if language is None or is_registered(language):
         return
+    code = language.lower().replace("_", "-").split("-")[0]
     near = sorted(c for c in get_close_matches(code, _registered(), n=12, cutoff=0.6) if len(c) == len(code))
     meant = f" (codes like it: {', '.join(near[:6])})" if near else ""
     raise GoamaError(

@@ -157,6 +157,7 @@ _CLICKS = (
 PALOCHKA = "ce av lez kbd ady inh dar lbe tab agx rut tkr abq akv ddo cji gin huz xdq kap tin bph ani kva gdo khv"
 """Languages of the Caucasus whose Cyrillic alphabet has the letter Ӏ, which no keyboard has."""
 _TYPED_PALOCHKA = "|¦ǀ1lIіІӏ"
+_KATAKANA = "".join(map(chr, range(0x30A1, 0x30FB)))
 _CYRILLIC = "".join(map(chr, [*range(0x0410, 0x0450), 0x0401, 0x0451]))
 
 LOOK_ALIKES = (
@@ -182,6 +183,7 @@ LETTER_RULES: tuple[tuple[str, tuple[LetterRule, ...]], ...] = (
     )),
     ("af", (LetterRule("'n", "ŉ"),)),
     ("naq ngh nmn ktz knw vaj gwj gnk huc hnh xuu shg", _CLICKS),
+    ("ja ain ryu", (LetterRule("ー", "-‐‑–—―−", after=_KATAKANA),)),
     (PALOCHKA, (
         LetterRule("Ӏ", _TYPED_PALOCHKA, after=_CYRILLIC),
         LetterRule("Ӏ", _TYPED_PALOCHKA + "!", before=_CYRILLIC),
