@@ -25,9 +25,7 @@ Letters = Annotated[
         help="Signs that are letters, such as ',' or '7' or '|=Ӏ' (write Ӏ); * names the place: '*,' also ends words."
     ),
 ]
-Brackets = Annotated[
-    str, typer.Option(help="Text in brackets: drop it, keep it as spoken, or leave-out its clip. [default: drop]")
-]
+Brackets = Annotated[str, typer.Option(help="Text in brackets: drop it, keep it as spoken, or leave-out its clip.")]
 Replace = Annotated[
     list[Path] | None,
     typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write; repeat it, in order."),

@@ -29,14 +29,14 @@ _MARKS = tuple(
     for name, pattern, meaning in (
         ("CHAT", r"(?<!\S)&=\w+(?::\w+)*", "an event: dropped"),
         ("CHAT", r"(?<!\S)&[-~+]?(?!=)[^\W\d_]+(?![\w;&])", "a filler or fragment: the word stays"),
-        ("CHAT", r"\[(?:/{1,3}|[:=*?%!+<>^].*?|\* .*?)\]", "a code: dropped, the words it is about stay"),
+        ("CHAT", r"\[(?:/{1,3}|[:=*?%!+<>^][^\[\]]{0,80})\]", "a code: dropped, the words it is about stay"),
         ("CHAT", _NOT_TRANSCRIBED.pattern, "not transcribed: dropped"),
         ("CHAT", r"(?<=\w)@[a-z]{1,2}(?::[a-z]+)?(?![\w.]*\.\w)(?!\w)", "another language or kind of word: dropped"),
         ("CHAT", r"(?<!\S)\+[/\".!?,<^]+(?!\S)", "the end of an utterance: dropped"),
         ("CHAT, GAT", r"\((?:\.{1,3}|\d+(?:[.,]\d+)?)\)", "a pause: dropped"),
-        ("Transcriber", r"\[(?:[brien]|bb|pf|tx|rire|conv|pi|mic|jing|-[a-z]{2}|[a-z]{2}-|(?:lex|pron|lang)=.*?)\]", "an event: dropped"),  # noqa: E501
+        ("Transcriber", r"\[(?:[brien]|bb|pf|tx|rire|conv|pi|mic|jing|-[a-z]{2}|[a-z]{2}-|(?:lex|pron|lang)=[^\[\]]{0,80})\]", "an event: dropped"),  # noqa: E501
         ("Transcriber", r"\^\^[^\W\d_]+", "an uncertain spelling: the word stays"),
-        ("ELAN, XML", r"<([^\W\d_][\w:-]*)[^<>]*>(?=.*</\1>)|</[^\W\d_][\w:-]*>", "a tag: dropped, its words stay"),
+        ("ELAN, XML", r"<([^\W\d_][\w:-]*)[^<>]{0,80}>(?=.{0,200}</\1>)|</[^\W\d_][\w:-]*>", "a tag: dropped"),
         ("LDC", r"(?<!\S)%[^\W\d_]+", "a filler: the word stays"),
         ("LDC", r"\(\([^()]*\)\)", "uncertain words: dropped"),
         ("GAT, Jefferson", r"(?<=[^\W\d_])::+", "a long sound: the colons are dropped"),

@@ -138,7 +138,9 @@ def letter_signs_in(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Lette
 
 
 _SIGN = re.compile(r"[^\s\w]|(?<!\d)\d(?!\d)")
-_ADDRESS = re.compile(r"\S+@\S+\.\S+|(?:https?|ftp)://\S+|\bwww\.\S+|\S+\.(?:com|org|net|nl|de|fr|eu|ru|uk)\b\S*", re.I)
+_ADDRESS = re.compile(
+    r"[^\s@]{1,64}@\S{1,200}|(?:https?|ftp)://\S+|\bwww\.\S+|\S{1,64}\.(?:com|org|net|nl|de|fr|eu|ru|uk)\b\S*", re.I
+)
 
 
 def _without_addresses(text: str) -> str:

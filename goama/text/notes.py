@@ -50,8 +50,8 @@ def notes_in(text: str) -> list[str]:
     if not _may_hold_notes().search(text):
         return [text.strip()] if _says_nothing(text) else []
     text = _scope().sub(_gap, text)
-    for name in set(re.findall(r"</\s*([^\s<>]+)\s*>", text)):  # these tags enclose what is spoken
-        text = re.sub(rf"</?\s*{re.escape(name)}(?:\s[^<>]*)?>", " ", text)
+    for name in sorted(set(re.findall(r"</([^\s<>]{1,40})>", text)))[:_PASSES]:  # these tags enclose what is spoken
+        text = re.sub(rf"</?{re.escape(name)}(?:\s[^<>]{{0,200}})?>", " ", text)
     found: list[str] = []
     for pattern in (_bracketed(), _tag(), _stage_direction(), _untranscribed()):
         found += [match[0].strip() for match in pattern.finditer(text)]
