@@ -231,17 +231,17 @@ def _audited(
 def _summary(audited: Sequence[AuditedClip], frames: EncoderFrames) -> dict[str, Any]:
     facts = [clip.facts for clip in audited]
     usable = [clip for clip in facts if not clip.fault]
-    heard = [clip for clip in usable if clip.native_rate]
-    spoken = [clip.speech_s for clip in heard if clip.speech_s is not None]
+    measured = [clip for clip in usable if clip.native_rate]
+    spoken = [clip.speech_s for clip in measured if clip.speech_s is not None]
     return {
         "clips": len(facts),
         "usable_clips": sum(bool(clip.normalised) for clip in usable),
         "hours": round(sum(clip.seconds or 0.0 for clip in usable) / 3600, 4),
-        "speech_hours": round(sum(spoken) / 3600, 4) if heard else None,
+        "speech_hours": round(sum(spoken) / 3600, 4) if measured else None,
         "words": sum(clip.words for clip in usable),
         **sets.summary(usable),
         "languages": dict(Counter(clip.language or "unknown" for clip in facts).most_common()),
-        "rates": {str(rate): count for rate, count in Counter(clip.native_rate for clip in heard).most_common()},
-        "channels": {str(count): clips for count, clips in Counter(clip.channels for clip in heard).most_common()},
+        "rates": {str(rate): count for rate, count in Counter(clip.native_rate for clip in measured).most_common()},
+        "channels": {str(count): clips for count, clips in Counter(clip.channels for clip in measured).most_common()},
         **pairs.summary(usable, frames),
     }

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from goama.cli.corpora import require_writable
 from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries
 from goama.errors import GoamaError
 from goama.files import write_beside
@@ -32,7 +33,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
 ) -> None:
     """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
     from goama.data.mixture import Mixture
@@ -72,18 +73,15 @@ def train(
         if is_main():
             err.print(f"goama: {state.guard.reason}; {best}; why: {output / 'diagnosis.json'}", markup=False)
         raise typer.Exit(STOPPED_BY_GUARD)
-    if state.best_cer is not None:
-        out.print(
-            f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
-        )
-        if state.best_cer > _UNUSABLE:
-            out.print(
-                "Nobody can use transcripts with so many errors yet: a larger pretrained encoder (--encoder "
-                "facebook/w2v-bert-2.0, on a GPU) or more speech is what helps."
-            )
     if state.best_cer is None:
-        out.print(f"there is no best model: no evaluation was in order; see {report_file}", markup=False)
+        out.print(f"no best model: training was diverging at every evaluation; see {report_file}", markup=False)
         return
+    out.print(f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False)
+    if state.best_cer > _UNUSABLE:
+        out.print(
+            "Transcripts with this many errors are not usable. A larger pretrained encoder (--encoder "
+            "facebook/w2v-bert-2.0, on a GPU) or more speech will help."
+        )
     first = opened.corpora[0]
     next_command("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
 
@@ -91,7 +89,7 @@ def train(
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder made by `goama train`.")],
 ) -> None:
-    """Write RUN/report.html again: how the run stands, what is wrong with it, its curves, clips to hear."""
+    """Write RUN/report.html again: state, problems, curves and clips of a run."""
     from goama.reports.run_page import write_run_report
 
     with Spinner() as status:
@@ -109,13 +107,13 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Worst clips to show.")] = 5,
 ) -> None:
-    """Measure WER and CER with 95 % intervals on a split, and show the worst clips."""
+    """Measure WER and CER with 95 % confidence intervals on a split, and show the worst clips."""
     from goama.corpus.corpus import SPLITS, Corpus
 
     if split not in SPLITS:
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
-    if json_file is not None and not json_file.parent.is_dir():
-        raise GoamaError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
+    if json_file is not None:
+        require_writable("--json", json_file)
     opened = Corpus.open(corpus)
     quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure

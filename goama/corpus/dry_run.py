@@ -62,7 +62,7 @@ def dry_run(
     for clip in selection.clips:
         if clip.text.strip() and not clip.fault:
             texts[clip.language or selection.language].append(clip.text)
-    seconds = {split: [kept.seconds for kept in selection.kept if kept.split == split] for split in SPLITS}
+    seconds = {split: [kept.sound.seconds for kept in selection.kept if kept.split == split] for split in SPLITS}
     return DryRun(
         selection.normaliser,
         {spoken: text_changes(selection.normaliser, written) for spoken, written in texts.items()},

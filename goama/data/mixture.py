@@ -82,17 +82,16 @@ class Mixture:
 
     def cuts(self, split: str) -> CutSet:
         """The clips of a split, corpus by corpus, read lazily. Raises `GoamaError` if no corpus has this split."""
-        return reduce(add, (cuts for _, cuts in self.parts(split)))
-
-    def parts(self, split: str) -> list[tuple[str, CutSet]]:
-        """The name and the clips of each corpus that has this split. Raises `GoamaError` if no corpus has it."""
         if len(self.corpora) == 1:
-            return [(self.names[0], self.corpora[0].cuts(split))]
+            return self.corpora[0].cuts(split)
         if not self.clips(split):
             available = ", ".join(name for name in SPLITS if self.clips(name)) or "none"
             raise GoamaError(f"{self}: the split {split!r} is empty in all of them (with clips: {available})")
         named = sorted(zip(self.corpora, self.names, strict=True), key=lambda pair: pair[0].fingerprint())
-        return [(name, corpus.cuts(split).map(partial(_named, name))) for corpus, name in named if corpus.clips(split)]
+        return reduce(
+            add,
+            (corpus.cuts(split).map(partial(_named, name)) for corpus, name in named if corpus.clips(split)),
+        )
 
     def require_sound(self, *splits: str) -> None:
         """Raises `GoamaError` if audio of a split is missing (naming the clips), or if no corpus has the split."""

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from goama.errors import GoamaError
-from goama.model.fsdp import whole
+from goama.model.fsdp import full_tensor
 
 _LORA_LAYERS = (
     r".*\.encoder\.layers\.\d+\.(.*\.)?"
@@ -56,7 +56,7 @@ def trained_state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def learning_matrices(network: nn.Module) -> Iterator[torch.Tensor]:
-    """The trained matrices; with LoRA, the weights with their adapters added."""
+    """The trained matrices and convolution kernels, of any shape; with LoRA, the weights with their adapters added."""
     for name, parameter in network.named_parameters():
         layer, adapter, _ = name.rpartition(".lora_A.")
         if adapter:
@@ -72,7 +72,7 @@ def frozen_fingerprint(network: nn.Module) -> str:
     It sums the weights' bits as integers, so the order of summation does not matter.
     """
     sums = [
-        f"{name} {int(whole(parameter.detach()).contiguous().view(torch.int32).sum(dtype=torch.int64))}"
+        f"{name} {int(full_tensor(parameter.detach()).contiguous().view(torch.int32).sum(dtype=torch.int64))}"
         for name, parameter in sorted(network.named_parameters())
         if not parameter.requires_grad
     ]

@@ -48,16 +48,16 @@ def _severity(files: RunFiles, cer: float, going: bool) -> str:
 def meaning_of(cer: float, wer: float | None) -> str:
     """What the error rates mean for a reader of the transcripts."""
     if cer >= _NOTHING_CER:
-        return "The best model so far writes next to nothing that is right."
+        return "The best model so far produces almost no correct text."
     of_100 = f"Of 100 characters about {_whole(100 * cer)} are wrong"
     if wer is not None:
         of_100 += ", and nearly every word" if wer > 0.9 else f", of 100 words about {_whole(100 * wer)}"
     if cer > _UNUSABLE_CER:
-        return f"{of_100}: nobody can use such transcripts yet."
+        return f"{of_100}: such transcripts are not usable yet."
     if wer is None:
         return f"{of_100}."
     if wer > _WORTH_CORRECTING_WER:
-        return f"{of_100}: a reader can often guess what was said, but typing it anew is quicker than correcting it."
+        return f"{of_100}: a reader can often guess what was said, but typing the text is faster than correcting it."
     return f"{of_100}: correcting such transcripts is quicker than typing them."
 
 

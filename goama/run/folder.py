@@ -68,29 +68,29 @@ def open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None
     Raises `GoamaError` when the folder holds something else, a run that is not to be resumed, a damaged run, or a run
     that was trained on other corpora.
     """
-    facts = run / RUN_FILE
+    file = run / RUN_FILE
     for model in (run / "best", run / "last"):
         recover_folder(model)
-    if not facts.is_file():
+    if not file.is_file():
         if run.exists() and any(path.name not in _FIRST_FILES for path in run.iterdir()):
             raise GoamaError(f"{run}: this folder is not empty and holds no run; choose another with -o")
         return None
     if not resume:
-        raise GoamaError(f"{run} holds a run already; go on with it by --resume, or choose another folder with -o")
+        raise GoamaError(f"{run} contains a run already; continue it with --resume, or choose another folder with -o")
     try:
-        known = json.loads(facts.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise GoamaError(f"{facts}: damaged ({error.msg}); train again into another folder") from error
-    trained_on = known.get("corpora")
+        raise GoamaError(f"{file}: damaged ({error.msg}); train again into another folder") from error
+    trained_on = content.get("corpora")
     if trained_on is None:
-        raise GoamaError(f"{facts}: not written by this version of goama; train again into another folder")
+        raise GoamaError(f"{file}: not written by this version of goama; train again into another folder")
     if sorted(corpus["fingerprint"] for corpus in trained_on) != list(corpora.fingerprints()):
         folders = ", ".join(corpus["folder"] for corpus in trained_on)
         raise GoamaError(
             f"{run} was trained on another corpus ({folders}, changed since or not what was given now); "
             "resume with the same corpus or corpora, or choose another folder with -o"
         )
-    return known
+    return content
 
 
 def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
@@ -113,16 +113,12 @@ def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
             "transformers": transformers.__version__,
         },
     }
-    _write_facts(run, content)
+    write_beside(run / RUN_FILE, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 def run_id(run: Path) -> str:
     """The id under which trackers know the run; a resumed run keeps it."""
     return str(json.loads((run / RUN_FILE).read_text(encoding="utf-8")).get("id", "old"))
-
-
-def _write_facts(run: Path, facts: dict[str, Any]) -> None:
-    write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
 
 
 def _device() -> str:

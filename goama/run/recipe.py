@@ -85,7 +85,9 @@ class ModelSection(_Section):
     encoder: str | None = Field(None, description="starter, scratch, a model folder or a Hub id")
     adapter: bool | Auto = Field("auto", description="halve the frame rate with Wav2Vec2-BERT's stride-2 adapter")
     language: str | None = Field(None, description="MMS: the language whose attention adapter training starts from")
-    freeze_feature_encoder: bool = Field(True, description="keep the convolutions over raw waveforms as pretrained")
+    freeze_feature_encoder: bool = Field(
+        True, description="keep the convolutions before the encoder's layers as pretrained"
+    )
     freeze_encoder: bool | Auto = Field("auto", description="train only head and adapters, as in the MMS recipe")
     lora: int = Field(0, ge=0, description="rank of the LoRA adapters; 0: no LoRA")
     gradient_checkpointing: bool = Field(False, description="less memory, a third slower")

@@ -69,10 +69,6 @@ class Job:
     loaded: LoadedEncoder
     batches: TrainingBatches
     dev_cuts: CutSet
-    total_steps: int | None
-    """None if only minutes bound the run."""
-    known: float
-    """The share of the characters that the network can write before it is trained."""
     is_resumed: bool
 
     @property
@@ -95,6 +91,11 @@ class Job:
         """Optimiser steps of the first epoch; later ones differ by a few."""
         return self.batches.in_first_epoch / self.parts
 
+    @property
+    def total_steps(self) -> int | None:
+        """Optimiser steps of the run; None if only minutes bound it."""
+        return total_steps(self.recipe, self.steps_per_epoch)
+
 
 def plan_run(request: Request, processes: Processes, say: Callable[[str], None]) -> Draft:
     """The plan of a new run, or that of the run to resume, which keeps its own encoder and recipe.
@@ -103,14 +104,14 @@ def plan_run(request: Request, processes: Processes, say: Callable[[str], None])
     known, or a recipe that asks for what cannot be done.
     """
     corpora, run = request.corpora, request.run
-    sharded = fsdp_requested()
-    known = processes.on_main(lambda: open_run(run, corpora, request.resume))
+    is_sharded = fsdp_requested()  # first, as it refuses options of accelerate that goama does not support
+    begun = processes.on_main(lambda: open_run(run, corpora, request.resume))
     recipe, encoder = request.recipe or Recipe(), request.encoder
-    if known is not None:
+    if begun is not None:
         written = processes.on_main(lambda: read_recipe(run / RECIPE_FILE))
-        if recipe not in (Recipe(), written) or encoder not in (None, known["encoder"]):
-            say(f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
-        recipe, encoder = written, known["encoder"]
+        if recipe not in (Recipe(), written) or encoder not in (None, begun["encoder"]):
+            say(f"{run} goes on with its own encoder ({begun['encoder']}) and recipe ({run / RECIPE_FILE})")
+        recipe, encoder = written, begun["encoder"]
     elif request.resume:
         say(f"{run}: nothing to resume, a new run begins")
     encoder = encoder or recipe.model.encoder or _default_encoder(processes, say)
@@ -120,9 +121,9 @@ def plan_run(request: Request, processes: Processes, say: Callable[[str], None])
     config = read_config(encoder)
     wanted = recipe.with_values("model", encoder=encoder)
     plan = processes.on_main(lambda: make_plan(wanted, corpora, vocabulary, encoder, config, processes.device))
-    if sharded and plan.recipe.train.precision == "fp16":
+    if is_sharded and plan.recipe.train.precision == "fp16":
         raise GoamaError("FSDP does not go with train.precision=fp16; use bf16 or no")
-    return Draft(run, corpora, encoder, config, vocabulary, characters, plan, known is not None)
+    return Draft(run, corpora, encoder, config, vocabulary, characters, plan, is_resumed=begun is not None)
 
 
 def _default_encoder(processes: Processes, say: Callable[[str], None]) -> str:
@@ -205,16 +206,14 @@ def _is_not_in(excluded: frozenset[str], cut: Any) -> bool:  # not a lambda: lho
 def make_job(draft: Draft, plan: Plan, loaded: LoadedEncoder, batches: TrainingBatches) -> Job:
     """The job of a complete plan; `batches` are parts of its steps."""
     return Job(
-        draft.run,
-        draft.corpora,
-        draft.encoder,
-        draft.vocabulary,
-        draft.characters,
-        plan,
-        loaded,
-        batches,
-        draft.corpora.cuts("dev").to_eager(),
-        total_steps(plan.recipe, batches.in_first_epoch / int(plan.recipe.data.accumulate)),
-        known_characters(loaded, draft.vocabulary),
-        draft.is_resumed,
+        run=draft.run,
+        corpora=draft.corpora,
+        encoder=draft.encoder,
+        vocabulary=draft.vocabulary,
+        characters=draft.characters,
+        plan=plan,
+        loaded=loaded,
+        batches=batches,
+        dev_cuts=draft.corpora.cuts("dev").to_eager(),
+        is_resumed=draft.is_resumed,
     )

@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedModel
 
 from goama.data.batches import Batch
-from goama.model.fsdp import Shards, whole
+from goama.model.fsdp import ShardedNetwork, full_tensor
 from goama.model.precision import Precision, autocast
 from goama.run.processes import Processes
 from goama.run.recipe import AugmentSection
@@ -52,9 +52,9 @@ class Learner:
         vocabulary: Vocabulary,
         *,
         precision: Precision = "no",
-        shards: Shards | None = None,
+        sharded: ShardedNetwork | None = None,
     ):
-        """`shards`: what the network was sharded into before its optimiser was made, if it was."""
+        """`sharded`: the network as FSDP sharded it before its optimiser was made; None without FSDP."""
         self.processes = Processes()
         self.device = self.processes.device
         self.network, self.optimiser, self.vocabulary = network, optimiser, vocabulary
@@ -63,14 +63,14 @@ class Learner:
         self.precision: Precision = precision
         self.scaler = torch.amp.GradScaler(self.device.type) if precision == "fp16" else None
         self._inputs = InputMaker(self.front_end, network.config, vocabulary)
-        self._shards = shards
-        if shards is None:
+        self._sharded = sharded
+        if sharded is None:
             self.network.to(self.device)  # type: ignore[arg-type]
             self.processes.same_weights(self.network)
 
     def whole_network(self) -> PreTrainedModel:
         """The network to recognise with; if it is sharded, a plain copy with all weights. Every process must call."""
-        return self.network if self._shards is None else self._shards.whole()
+        return self.network if self._sharded is None else self._sharded.full_network()
 
     def autocast(self) -> AbstractContextManager[None]:
         """A context in which networks compute in the precision of training."""
@@ -108,7 +108,7 @@ class Learner:
                 if batch.ids:
                     inputs = self._inputs(batch, augment, seed=seed, views=views)
                     totals += self._backward(batch, inputs, views, max(1.0, label_total), consistency)
-                elif self._shards is not None:  # fewer clips than processes
+                elif self._sharded is not None:  # fewer clips than processes
                     self._backward_without_clips(views)
             norm = self._clip_gradients(clip)
         loss, disagreement, blanks, frames, padded = self.processes.sums(
@@ -131,8 +131,8 @@ class Learner:
         if self.scaler is not None and saved:
             self.scaler.load_state_dict(saved)
 
-    def rehearse(self, batch: Batch, *, views: int = 1) -> None:
-        """Compute a batch's gradient and discard it: needs the memory that a step needs, and changes nothing."""
+    def compute_without_update(self, batch: Batch, *, views: int = 1) -> None:
+        """Compute a batch's gradient and discard it: needs as much memory as a step, and changes nothing."""
         try:
             inputs = self._inputs(batch, None, seed=0, views=views)
             labels = [*batch.labels] * views
@@ -190,12 +190,12 @@ class Learner:
 
     def _clip_gradients(self, clip: float) -> float:
         """The norm of the gradients, summed over all processes, before it is clipped to `clip`."""
-        if self._shards is None:
+        if self._sharded is None:
             self.processes.sum_gradients(self.network.parameters())
         if self.scaler is not None:
             self.scaler.scale(torch.zeros((), device=self.device))  # a process without clips has not used it yet
             self.scaler.unscale_(self.optimiser)
-        return float(whole(torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)))
+        return float(full_tensor(torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)))
 
     def _update(self, skipped: bool) -> None:
         """New weights, unless the step is skipped; the fp16 scaler decides that by itself, and adapts."""

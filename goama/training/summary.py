@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from goama.run.folder import RUN_FILE
+from goama.sources.clip import count_of_clips
 from goama.training.job import Job
 
 _NAMED = 5  # clips named on the screen; run.json names all
@@ -38,17 +39,17 @@ def _network(job: Job, million: float) -> Iterator[str]:
     trained = sum(p.numel() for p in job.network.parameters() if p.requires_grad) / 1e6
     if trained < million:
         yield f"{trained:.1f} M of the parameters are trained, the others are frozen"
-    known = job.loaded.carried_over
-    if known.language:
-        yield f"attention adapters: those of {known.language} in {job.encoder}"
-    if known.renewed:
+    reused = job.loaded.carried_over
+    if reused.language:
+        yield f"attention adapters: those of {reused.language} in {job.encoder}"
+    if reused.renewed:
         languages = ", ".join(job.corpora.languages) or "this language"
         yield (
             f"attention adapters: new ones, {job.encoder} has none for {languages} "
             "(-s model.language=CODE takes another language's)"
         )
-    if known.characters:
-        yield f"{known.characters} characters keep the weights that they have in the encoder's own CTC head"
+    if reused.characters:
+        yield f"{reused.characters} characters keep the weights that they have in the encoder's own CTC head"
 
 
 def _excluded(job: Job) -> Iterator[str]:
@@ -58,11 +59,7 @@ def _excluded(job: Job) -> Iterator[str]:
     ):
         if clips:
             evidence = [f"{clip.id} ({clip.reason})" for clip in clips]
-            yield f"{_clips(len(clips))} left out, {why}: {_first(evidence)}"
-
-
-def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"
+            yield f"{count_of_clips(len(clips))} left out, {why}: {_first(evidence)}"
 
 
 def _first(named: Sequence[str]) -> str:
