@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,21 @@ from goama.cli.source import WantedSource, takes_source
 from goama.cli.terminal import Spinner, countdown, err, has_gpu, next_command, out, quiet_libraries
 from goama.errors import GoamaError
 from goama.files import write_beside
+
+if TYPE_CHECKING:
+    from goama.text.spelling import Spelling
+
+Letters = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Signs that are letters, such as ',' or '7' or '|=Ӏ' (write Ӏ); * names the place: '*,' also ends words."
+    ),
+]
+Brackets = Annotated[str, typer.Option(help="Text in brackets: drop it, keep it as spoken, or leave-out its clip.")]
+Replace = Annotated[
+    list[Path] | None,
+    typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write; repeat it, in order."),
+]
 
 _NAMED = 5  # clips, or reasons of several, named on the screen; the file that names all is said
 
@@ -37,6 +52,9 @@ def check(
         Path | None, typer.Option(help="A trained model: also find transcripts that do not match their audio.")
     ] = None,
     text_only: Annotated[bool, typer.Option("--text-only", help="Do not read the audio (fast).")] = False,
+    letters: Letters = None,
+    brackets: Brackets = "drop",
+    replace: Replace = None,
 ) -> None:
     """Find problems in recordings and transcripts before training, and say how to repair them."""
     if text_only and model:
@@ -47,8 +65,12 @@ def check(
     from goama.audit.audit import audit
     from goama.audit.screen import lines
     from goama.audit.sounds import Sounds
-    from goama.corpus.corpus import CORPUS_FILE
+    from goama.corpus.corpus import CORPUS_FILE, Corpus
+    from goama.text.spelling import Spelling
 
+    spelling = _spelling(letters, brackets, replace)
+    is_corpus = (Path(wanted.where) / CORPUS_FILE).is_file()
+    rules = Corpus.open(wanted.where).normaliser if is_corpus and spelling == Spelling() and not language else None
     clips = wanted.read()
     sounds = None if report is None else Sounds(clips)  # keeps the bytes of clips that are in no file of their own
     recogniser = None
@@ -62,6 +84,8 @@ def check(
             clips if sounds is None else sounds,
             source=wanted.where,
             language=language,
+            spelling=spelling,
+            normaliser=rules,
             read_sound=not text_only,
             encoder=encoder,
             recogniser=recogniser,
@@ -81,15 +105,30 @@ def check(
             status("writing the report")
             write_audit_report(found, report, sound=sounds)
         out.print(f"report: {report}", markup=False)
-    is_corpus = (Path(wanted.where) / CORPUS_FILE).is_file()
     if is_corpus:
         next_command("train", wanted.where, "-o", "run", *([] if encoder is None else ["--encoder", encoder]))
     else:
-        given = {"language": language, **wanted.options}
+        given = {
+            "language": language,
+            "letters": letters,
+            "brackets": None if brackets == "drop" else brackets,
+            "replace": replace,
+            **wanted.options,
+        }
         next_command("prepare", wanted.where, *_as_typed(given), "-o", "corpus")
     if strict and found.has_errors:
         err.print("goama: there are errors (--strict)")
         raise typer.Exit(2)
+
+
+def _spelling(letters: list[str] | None, brackets: str, replace: list[Path] | None) -> Spelling:
+    """The user's choices of spelling. Raises `GoamaError` where one is none."""
+    from goama.text.letter_signs import read_letters
+    from goama.text.replacements import read_replacements
+    from goama.text.spelling import Spelling
+
+    tables = tuple(map(read_replacements, replace or ()))
+    return Spelling(read_letters(letters) if letters else (), brackets, tables)
 
 
 def require_writable(option: str, file: Path) -> None:
@@ -133,9 +172,9 @@ def prepare(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, be left out and be split; write nothing.")
     ] = False,
-    replace: Annotated[
-        Path | None, typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write.")
-    ] = None,
+    letters: Letters = None,
+    brackets: Brackets = "drop",
+    replace: Replace = None,
     numbers: Annotated[
         Path | None,
         typer.Option(help="With --dry-run: table to make of the numbers in digits and their words, for --replace."),
@@ -155,13 +194,12 @@ def prepare(
     from goama.corpus.prepare import prepare as make_corpus
     from goama.corpus.split import SPLIT_BY
     from goama.model.shipped import small_encoder
-    from goama.text.replacements import read_replacements
 
     if split_by is not None and split_by not in SPLIT_BY:
         raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
     if numbers is not None and not dry_run:
         raise GoamaError("--numbers goes with --dry-run: it makes a table to look through before it is used")
-    replacements = read_replacements(replace) if replace else ()
+    spelling = _spelling(letters, brackets, replace)
     with _nothing_written():
         clips = wanted.read()
     if dry_run:
@@ -175,7 +213,7 @@ def prepare(
                 language=language,
                 seed=seed,
                 split_by=split_by,
-                replacements=replacements,
+                spelling=spelling,
                 progress=countdown(status, "looking", clips.count),
             )
         print_dry_run(plan, out)
@@ -192,7 +230,7 @@ def prepare(
             language=language,
             seed=seed,
             split_by=split_by,
-            replacements=replacements,
+            spelling=spelling,
             overwrite=overwrite,
             progress=countdown(status, "preparing", clips.count),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from goama.files import folder_beside, write_json_lines
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sound.flac import write_flac
 from goama.sources.clip import SourceClip
-from goama.text.replacements import Replacement
+from goama.text.spelling import Spelling
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def prepare(
     language: str | None = None,
     seed: int = 0,
     split_by: str | None = None,
-    replacements: Sequence[Replacement] = (),
+    spelling: Spelling = Spelling(),
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
     """The corpus that was decoded, normalised, split and written; `progress` is called with the clips done so far.
 
     `language` picks the spelling rules; None: the one that most clips name. `split_by` (speaker, recording or text)
-    gives every clip a new split, whatever the source says; see `assign_splits`. `replacements` are the user's own
+    gives every clip a new split, whatever the source says; see `assign_splits`. `spelling`: the user's own
     spelling rules, kept with the normaliser.
 
     The corpus is written beside its place and renamed at the end: a failure leaves what was there before.
@@ -60,7 +60,7 @@ def prepare(
     _refuse_to_destroy(Path(out), place, Path(source), overwrite)
     if place.exists():
         clips = _outside(place, clips, Path(out))
-    options = CorpusOptions(source, language, seed, split_by, replacements)
+    options = CorpusOptions(source, language, seed, split_by, spelling)
     with folder_beside(place) as folder:
         sounds = folder / "clips"
         sounds.mkdir()

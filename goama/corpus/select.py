@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -17,8 +17,11 @@ from goama.sources.judge import Fault, judge, judge_sound
 from goama.sources.language import language_of
 from goama.sources.reading import read_clips
 from goama.text.changes import numbers_in
+from goama.text.codes import is_registered, require_registered
 from goama.text.normaliser import Normaliser
-from goama.text.replacements import Replacement
+from goama.text.notes import notes_in
+from goama.text.spelling import Spelling
+from goama.text.spelling_notes import spelling_notes
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class CorpusOptions:
     language: str | None = None
     seed: int = 0
     split_by: str | None = None
-    replacements: Sequence[Replacement] = ()
+    spelling: Spelling = field(default_factory=Spelling)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def select_clips(
 
     Raises `GoamaError` when no clip can be used, the language is no language code, or the split cannot be made.
     """
-    Normaliser.for_language(options.language)  # a wrong code is refused before hours are read
+    require_registered(options.language)  # a wrong code is refused before hours are read
     read: list[tuple[SourceClip, Fault | None, StoredSound | None]] = []
     for clip, audio in read_clips(clips, progress):
         fault = judge_sound(clip, audio)
@@ -98,12 +101,19 @@ def select_clips(
             stored = StoredSound(len(audio.samples), audio.native_rate, audio.native_channels, store(clip, audio))
         read.append((clip, fault, stored))
     language, notes = language_of((clip for clip, _, _ in read), options.language)
-    normaliser = Normaliser.for_language(language).replacing(options.replacements)
+    texts = [clip.text for clip, _, _ in read if clip.text.strip() and not clip.fault]
+    normaliser = options.spelling.normaliser(language, texts)
     usable: list[tuple[SourceClip, str, StoredSound]] = []
     left_out: list[LeftOut] = []
     for clip, sound_fault, stored in read:
         text = normaliser(clip.text)
         fault = judge(clip, sound_fault, text)
+        notes_here = (
+            [] if fault or options.spelling.brackets != "leave-out" else notes_in(normaliser.until_tables(clip.text))
+        )
+        if notes_here:
+            left_out.append(LeftOut(clip.id, clip.where, f"not speech, in brackets: {notes_here[0]} (--brackets)"))
+            continue
         if fault:
             left_out.append(LeftOut(clip.id, clip.where, fault.reason))
         elif stored:
@@ -112,7 +122,12 @@ def select_clips(
         raise GoamaError(f"{options.source}: no clip can be used ({why_no_clip(left_out)})")
     splits, how = assign_splits([_unsplit(*entry) for entry in usable], options.seed, options.split_by)
     kept = tuple(Kept(clip, text, split, sound) for (clip, text, sound), split in zip(usable, splits, strict=True))
-    notes = (*notes, *_notes(kept))
+    if language and not is_registered(language):
+        notes = (
+            *notes,
+            f"the clips name the language {language}, a code that no language has: is it a slip? (--language)",
+        )
+    notes = (*notes, *_notes(kept, normaliser), *spelling_notes(normaliser, texts))
     return Selection(language, normaliser, tuple(clip for clip, _, _ in read), kept, tuple(left_out), how, notes)
 
 
@@ -121,7 +136,7 @@ def _unsplit(clip: SourceClip, text: str, sound: StoredSound) -> Unsplit:
     return Unsplit(text, clip.speaker, sound.seconds, clip.split, recording)
 
 
-def _notes(kept: Sequence[Kept]) -> list[str]:
+def _notes(kept: Sequence[Kept], normaliser: Normaliser) -> list[str]:
     """Rates converted, channels averaged, numbers in digits."""
     notes = []
     resampled = Counter(k.sound.native_rate for k in kept if k.sound.native_rate != SAMPLE_RATE)
@@ -131,7 +146,7 @@ def _notes(kept: Sequence[Kept]) -> list[str]:
     mixed = sum(k.sound.native_channels > 1 for k in kept)
     if mixed:
         notes.append(f"{count_of_clips(mixed)} had more than one channel; the channels were averaged")
-    with_numbers = [numbers for k in kept if (numbers := numbers_in(k.text))]
+    with_numbers = [numbers for k in kept if (numbers := numbers_in(k.text, normaliser.tables.letter_digits))]
     if with_numbers:
         frequent = ", ".join(number for number, _ in Counter(chain.from_iterable(with_numbers)).most_common(5))
         notes.append(
