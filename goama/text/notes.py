@@ -122,9 +122,7 @@ def _tag() -> re.Pattern[str]:
 
 @cache
 def _bracketed() -> re.Pattern[str]:
-    return re.compile(
-        "|".join(f"{re.escape(one)}[^{re.escape(one + other)}]*{re.escape(other)}" for one, other in BRACKETS)
-    )
+    return re.compile("|".join(f"{re.escape(pair[0])}[^{re.escape(pair)}]*{re.escape(pair[1])}" for pair in BRACKETS))
 
 
 @cache

@@ -149,6 +149,8 @@ def choose_augmentation(chooser: Chooser, encoder: str, config: PreTrainedConfig
     is_used, why = False, "not measured with such an encoder"
     if encoder == SCRATCH:
         why = "a new network has enough to learn without it"
+    elif is_whisper(config) and chooser.recipe.train.minutes is not None:
+        why = "a budget of minutes is few epochs: there a Whisper encoder learns more from clips as they are"
     elif overfits(encoder, config, hours):
         is_used, why = True, "a small pretrained encoder overfits little speech: clips that differ each time help"
     elif is_small_pretrained(encoder, config):
