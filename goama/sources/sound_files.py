@@ -7,8 +7,11 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goama.files import is_readable
 from goama.sound.paths import SOUND_SUFFIXES
 
+_SOUND_FOLDERS = ("wavs", "wav", "clips", "audio", "audios", "sound", "recordings", "flac", "mp3", "data")
+_LONGEST_NAME = 400
 _DEEPEST = 8  # folders in folders whose names may be written otherwise
 
 
@@ -48,7 +51,8 @@ class SoundFiles:
         return cls(base or file.parent, None, audio_folder, suffix)
 
     def path(self, name: str) -> Path:
-        """The path for a name, also where the file's name differs in case, Unicode form or spaces around it.
+        """The path for a name, also where the file's name differs in case, Unicode form or spaces around it, or lies in
+        one of the usual folders for sound.
 
         A file that is not there is looked for under the name as it stands; `notes` tells of both.
         """
@@ -67,8 +71,33 @@ class SoundFiles:
                 self._first.setdefault("found", near)
                 self._otherwise[name] = near.name
                 return near
+        for each in names:
+            found = self.by_stem(each)
+            if found:
+                self._first.setdefault("found", found)
+                return found
         self._first.setdefault("missing", paths[-1])
         return paths[-1]
+
+    def by_stem(self, name: str) -> Path | None:
+        """The recording of this name, with or without its suffix, in the folder or in the usual ones for sound."""
+        name = name.strip()
+        beginning, suffix = os.path.splitext(name)  # noqa: PTH122
+        stem = beginning if suffix.lower() in SOUND_SUFFIXES else name
+        if not stem or "\0" in stem or len(stem) > _LONGEST_NAME:
+            return None
+        for start in (self.base, self.elsewhere):
+            for folder in (".", *_SOUND_FOLDERS, f"data/{stem[:2]}") if start else ():
+                path = Path(start or "", folder, stem)
+                if self.fault(path):
+                    continue
+                found = self.beside(path.parent, path.name)
+                same = [file for file in found if file.suffix.lower() == suffix.lower()]
+                if stem != name and same:
+                    return same[0]
+                if stem == name and found:
+                    return found[0]
+        return None
 
     def near(self, path: Path) -> Path | None:
         """The only file whose name differs in case, Unicode form (a Mac's disk) or spaces alone, or None."""
@@ -141,6 +170,8 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _composed(name: str) -> str:
+    if not is_readable(name):  # written by an old Windows: é is one byte
+        name = os.fsencode(name).decode("cp1252", errors="replace")
     return unicodedata.normalize("NFC", name)
 
 
