@@ -18,7 +18,7 @@ def is_readable(name: str) -> bool:
 
 
 def readable(name: str) -> str:
-    """The name as text: bytes that are not UTF-8 become `\\xe9`. For ids, messages and JSON, not for opening the file."""
+    """The name as text: bytes that are not UTF-8 become `\\xe9`. For ids, messages, JSON."""
 
     def shown(character: str) -> str:
         if "\udc80" <= character <= "\udcff":

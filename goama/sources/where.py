@@ -1,4 +1,4 @@
-"""`--where "votes >= 1 and split != 'test'"`: a condition on the columns of a row, parsed here and never evaluated as code.
+"""`--where "votes >= 1"`: a condition on the columns of a row; it is parsed here and never run as code.
 
 condition  = all ("or" all)*
 all        = one ("and" one)*
