@@ -17,6 +17,7 @@ from goama.audit.findings import SEVERITIES, Audit, ClipFacts, Finding
 from goama.audit.language import check_language
 from goama.audit.measure import Sound, measure
 from goama.audit.sound_checks import AuditedClip, check_sound
+from goama.audit.source_says import check_what_source_says
 from goama.audit.spelling import alphabet, check_spelling
 from goama.audit.text import check_text
 from goama.errors import GoamaError
@@ -82,6 +83,7 @@ def audit(
     normaliser = Normaliser.for_language(chosen)
     audited = [_audited(clip, sound, normaliser, chosen) for clip, sound in read]
     findings = check(audited, normaliser, frames, language)
+    findings += check_what_source_says([clip for clip, _ in read])
     audited = _without_speech(audited, _clips_of(findings, *_SPEECHLESS))
     facts = [clip.facts for clip in audited]
     if scorer:

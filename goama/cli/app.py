@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from goama import __version__
 from goama.cli import corpora, first_steps, recordings, runs
 from goama.cli.terminal import err, out
 from goama.errors import GoamaError
+from goama.files import readable
 
 app = typer.Typer(
     help="An hour of transcribed recordings in any language becomes a speech recogniser.",
@@ -41,6 +44,7 @@ def main() -> None:
     """Run the command line. A user's mistake gives one sentence and exit status 2; a bug keeps its traceback."""
     # Set before torch is loaded. Its idle threads spin briefly, then sleep: fast alone, fair on a shared machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    _print_any_name()
     try:
         app(standalone_mode=True)
     except GoamaError as error:
@@ -53,6 +57,21 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(130)
+
+
+def _print_any_name() -> None:
+    """Shows a character that the screen has no code for, such as a byte of a name that is not UTF-8, as `\\xe9`."""
+
+    def as_escapes(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        shown = readable(error.object[error.start : error.end])
+        encoding = error.encoding if error.encoding != "charmap" else "ascii"
+        return shown.encode(encoding, "backslashreplace").decode(encoding), error.end
+
+    codecs.register_error("readable", as_escapes)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="readable")
 
 
 def _fail(sentence: str) -> None:

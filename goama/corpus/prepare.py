@@ -43,12 +43,14 @@ def prepare(
     split_by: str | None = None,
     replacements: Sequence[Replacement] = (),
     overwrite: bool = False,
+    unsplit: str = "split",
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
     """Decode, normalise, split and write a corpus; `progress` is called with the clips done so far.
 
     `language` picks the spelling rules; None: the one that most clips name. `split_by` (speaker, recording or text)
-    gives every clip a new split, whatever the source says; see `assign_splits`. `replacements` are the user's own
+    gives every clip a new split, whatever the source says; see `assign_splits`. `unsplit`: what becomes of
+    clips that the source gives no split, beside others; see `place_unsplit`. `replacements` are the user's own
     spelling rules, kept with the normaliser.
 
     The corpus is written beside its place and renamed at the end: a failure leaves what was there before.
@@ -60,7 +62,7 @@ def prepare(
     _refuse_to_destroy(Path(out), place, Path(source), overwrite)
     if place.exists():
         clips = _outside(place, clips, Path(out))
-    options = CorpusOptions(source, language, seed, split_by, replacements)
+    options = CorpusOptions(source, language, seed, split_by, replacements, unsplit)
     with folder_beside(place) as folder:
         sounds = folder / "clips"
         sounds.mkdir()

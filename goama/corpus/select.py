@@ -9,7 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 from goama.corpus.left_out import LeftOut, why_none
-from goama.corpus.split import Unsplit, assign_splits
+from goama.corpus.split import assign_splits
+from goama.corpus.unsplit import Unsplit
 from goama.errors import GoamaError
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sources.clip import SourceClip, count_of_clips
@@ -30,6 +31,7 @@ class CorpusOptions:
     seed: int = 0
     split_by: str | None = None
     replacements: Sequence[Replacement] = ()
+    unsplit: str = "split"
 
 
 @dataclass(frozen=True)
@@ -107,16 +109,19 @@ def select_clips(
     normaliser = Normaliser.for_language(language).replacing(options.replacements)
     usable: list[tuple[SourceClip, str, _Stored]] = []
     left_out: list[LeftOut] = []
+    some_are_split = any(clip.split not in (None, "train") for clip, _, _ in read)
     for clip, sound_fault, stored in read:
         text = normaliser(clip.text)
         fault = judge(clip, sound_fault, text)
         if fault:
             left_out.append(LeftOut(clip.id, clip.where, fault.reason))
+        elif clip.split is None and some_are_split and options.unsplit == "leave-out" and not options.split_by:
+            left_out.append(LeftOut(clip.id, clip.where, "the source gives it no split (--unsplit leave-out)"))
         elif stored:
             usable.append((clip, text, stored))
     if not usable:
         raise GoamaError(f"{options.source}: no clip can be used ({why_none(left_out)})")
-    splits, how = assign_splits([_unsplit(*entry) for entry in usable], options.seed, options.split_by)
+    splits, how = assign_splits([_unsplit(*entry) for entry in usable], options.seed, options.split_by, options.unsplit)
     kept = tuple(
         Kept(clip, text, split, sound.samples, sound.native_rate, sound.native_channels, sound.file)
         for (clip, text, sound), split in zip(usable, splits, strict=True)

@@ -236,10 +236,11 @@ def test_columns_of_a_table_without_a_header_are_named_by_number_and_a_header_st
 
 # --- Mozilla's Spontaneous Speech
 
-SS_COLUMNS = (
-    "client_id audio_id audio_file duration_ms prompt_id prompt transcription votes age gender accents variant language "
-    "prompt_upvotes prompt_reports is_edited split char_per_sec quality_tags"
-).split()
+SS_COLUMNS = (  # as the export's header has them
+    *("client_id", "audio_id", "audio_file", "duration_ms", "prompt_id", "prompt", "transcription", "votes", "age"),
+    *("gender", "accents", "variant", "language", "prompt_upvotes", "prompt_reports", "is_edited", "split"),
+    *("char_per_sec", "quality_tags"),
+)
 
 
 @pytest.fixture
@@ -354,3 +355,130 @@ def test_the_parent_of_a_common_voice_locale_folder_is_read(tmp_path: Path) -> N
     common_voice(tmp_path / "fy-NL", rows)
     with pytest.raises(GoamaError, match="2 folders in it are sources of clips; name one of them: fy-NL, nl"):
         opened(tmp_path)
+
+
+# --- data sets of `datasets`
+
+
+def wav_bytes(number: int, rate: int = 16_000) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples(number, rate), rate, format="WAV")
+    return file.getvalue()
+
+
+def samples(number: int, rate: int = 16_000) -> np.ndarray:
+    return (0.3 * np.sin(np.arange(rate // 2) * (0.05 + number / 100))).astype(np.float32)
+
+
+SOUNDS: dict[str, Any] = {
+    "bytes": lambda n: wav_bytes(n),
+    "bytes in a struct": lambda n: {"bytes": wav_bytes(n), "path": None},
+    "samples": lambda n: {"array": samples(n), "sampling_rate": 16_000},
+    "samples at 8 kHz": lambda n: {"array": samples(n, 8_000), "sampling_rate": 8_000, "path": f"clip{n}.wav"},
+    "16 bit samples": lambda n: {"array": (samples(n) * 32_768).astype(np.int16), "sampling_rate": 16_000},
+    "two channels": lambda n: {"array": np.stack([samples(n)] * 2).tolist(), "sampling_rate": 16_000},
+}
+
+
+@pytest.mark.parametrize("kind", SOUNDS)
+def test_parquet_is_read_whether_it_holds_bytes_or_samples(tmp_path: Path, kind: str) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = {"audio": [SOUNDS[kind](n) for n in range(4)], "text": TEXTS}
+    pyarrow.parquet.write_table(pyarrow.table(rows), tmp_path / "train.parquet")
+    read = list(opened(tmp_path / "train.parquet"))
+    assert [(clip.text, clip.fault) for clip in read] == [(text, None) for text in TEXTS]
+    audio = read_audio(read[1].audio, name="x")
+    assert audio.seconds == 0.5
+    assert abs(audio.samples).max() == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("sound", "fault"),
+    [
+        ([0.0, 0.1], "samples without their rate"),
+        ({"array": [0.1], "sampling_rate": 3}, "the rate 3 Hz"),
+        (b"", "0 bytes of sound"),
+        ({"array": [], "sampling_rate": 16_000}, "is empty|0 samples"),
+        ({"other": 1}, "is empty"),
+        ("data:audio/wav;base64," + "A" * 100_000, "a text of 100022 characters"),
+    ],
+)
+def test_sound_that_is_neither_bytes_nor_samples_is_one_short_sentence(tmp_path: Path, sound: Any, fault: str) -> None:
+    import re
+
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table({"audio": [sound], "text": ["een"]})
+    pyarrow.parquet.write_table(table, tmp_path / "train.parquet")
+    (clip,) = opened(tmp_path / "train.parquet")
+    assert clip.fault and re.search(fault, clip.fault) and len(clip.fault) < 200
+
+
+def test_a_condition_is_met_by_the_rows_of_a_data_set_too(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = {"audio": [wav_bytes(n) for n in range(4)], "text": TEXTS, "votes": [0, 1, 2, None]}
+    pyarrow.parquet.write_table(pyarrow.table(rows), tmp_path / "train.parquet")
+    assert texts(opened(tmp_path / "train.parquet", where="votes >= 1")) == TEXTS[1:3]
+    with pytest.raises(GoamaError, match="no column 'vote'"):
+        opened(tmp_path / "train.parquet", where="vote >= 1")
+
+
+def saved_rows(texts: list[str] = TEXTS) -> Any:
+    import datasets
+
+    sounds = [{"bytes": wav_bytes(n), "path": f"clip{n}.wav"} for n in range(len(texts))]
+    rows = datasets.Dataset.from_dict({"audio": sounds, "text": texts})
+    return rows.cast_column("audio", datasets.Audio(decode=False))
+
+
+def test_a_saved_dataset_is_read_without_the_caches_that_map_left_in_it(tmp_path: Path) -> None:
+    import datasets
+
+    saved_rows().save_to_disk(tmp_path / "one")
+    reopened = datasets.load_from_disk(str(tmp_path / "one"))
+    reopened.map(lambda row: {"text": row["text"].upper()}, cache_file_name=str(tmp_path / "one" / "cache-1.arrow"))
+    source = opened(tmp_path / "one")
+    assert [clip.text for clip in source] == TEXTS and source.count == 4
+    assert {clip.split for clip in source} == {None}
+
+
+def test_a_saved_dataset_dict_is_read_by_its_splits_and_a_missing_file_is_named(tmp_path: Path) -> None:
+    import datasets
+
+    datasets.DatasetDict({"train": saved_rows(), "validation": saved_rows(["vijf"])}).save_to_disk(tmp_path / "two")
+    (tmp_path / "two" / "train" / "cache-1.arrow").write_bytes(
+        next((tmp_path / "two" / "train").glob("data-*.arrow")).read_bytes()
+    )
+    assert [(clip.text, clip.split) for clip in opened(tmp_path / "two")] == [
+        *((text, "train") for text in TEXTS),
+        ("vijf", "dev"),
+    ]
+    (tmp_path / "two" / "dataset_dict.json").unlink()
+    assert len(list(opened(tmp_path / "two"))) == 5
+    next((tmp_path / "two" / "train").glob("data-*.arrow")).unlink()
+    with pytest.raises(GoamaError, match=r"data-00000-of-00001\.arrow is missing, which state\.json names"):
+        opened(tmp_path / "two")
+
+
+@pytest.mark.parametrize("name", ["../secret.arrow", "/etc/passwd", 3])
+def test_a_saved_dataset_does_not_reach_out_of_its_folder(tmp_path: Path, name: Any) -> None:
+    saved_rows().save_to_disk(tmp_path / "one")
+    state = json.loads((tmp_path / "one" / "state.json").read_text())
+    state["_data_files"] = [{"filename": name}]
+    (tmp_path / "one" / "state.json").write_text(json.dumps(state))
+    with pytest.raises(GoamaError, match="which is no file of this folder"):
+        opened(tmp_path / "one")
+
+
+def test_arrow_files_of_the_hub_s_cache_are_read_without_those_of_map(tmp_path: Path) -> None:
+    saved_rows().save_to_disk(tmp_path / "one")
+    arrow = next((tmp_path / "one").glob("data-*.arrow"))
+    (tmp_path / "cache").mkdir()
+    for name in ("csv-train.arrow", "cache-0123.arrow"):
+        (tmp_path / "cache" / name).write_bytes(arrow.read_bytes())
+    assert [(clip.text, clip.split) for clip in opened(tmp_path / "cache")] == [(text, "train") for text in TEXTS]
