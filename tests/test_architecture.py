@@ -29,6 +29,7 @@ ORDER = (
     "reports",
     "doctor",
     "demo",
+    "api",
     "cli",
     "__main__",
 )

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries
+from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries, require_model_first
 from goama.errors import GoamaError
 from goama.files import write_beside
 
@@ -116,6 +116,7 @@ def evaluate(
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
     if json_file is not None and not json_file.parent.is_dir():
         raise GoamaError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
+    require_model_first(model, [corpus], "evaluate")
     opened = Corpus.open(corpus)
     quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure
