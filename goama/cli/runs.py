@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -121,6 +122,7 @@ def evaluate(
     quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure
     from goama.recognition.recogniser import Recogniser
+    from goama.run.files import run_of_model, save_test_score
 
     recogniser = Recogniser.load(model)
     with Spinner() as status:
@@ -140,6 +142,10 @@ def evaluate(
         _side_by_side(clip.reference, clip.hypothesis)
     if json_file is not None:
         write_beside(json_file, json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n")
+    run = run_of_model(model) if split == "test" else None
+    if run is not None:
+        save_test_score(run, asdict(score))
+        out.print(f"\n`goama report {run}` shows it on the page of the run", markup=False)
     next_command("transcribe", model, "RECORDING.wav")
 
 

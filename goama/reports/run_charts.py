@@ -85,6 +85,7 @@ def _error_rates(metrics: Metrics, axes: Axes) -> StepChart | None:
         spell=axis_percent,
         size=_LARGE,
         low=0.0,
+        high=1.0,  # a new head gets nothing right: without its 100 % the gain would not be seen
     )
 
 
