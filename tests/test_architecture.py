@@ -12,6 +12,7 @@ ORDER = (
     "errors",
     "files",
     "interrupt",
+    "reach",
     "whisper_ctc",
     "text",
     "sound",

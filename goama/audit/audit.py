@@ -21,6 +21,7 @@ from goama.audit.source_says import check_what_source_says
 from goama.audit.spelling import alphabet, check_spelling
 from goama.audit.text import check_text
 from goama.errors import GoamaError
+from goama.files import readable
 from goama.sound.audio import Audio
 from goama.sources.clip import SourceClip
 from goama.sources.judge import ROW_FAULTY, SILENT, Fault, judge_sound
@@ -92,7 +93,7 @@ def audit(
         scorer.finish()
         findings += check_mismatch(scorer.scores, facts, model)
     return Audit(
-        source=source,
+        source=readable(source),
         language=chosen,
         clips=tuple(facts),
         findings=tuple(worst_first(findings)),

@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",  # what "rich" takes for its own markup, such as [default: starter], disappears
 )
 app.add_typer(first_steps.voices, name="voices")
 for _verb in (

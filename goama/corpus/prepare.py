@@ -14,7 +14,7 @@ from goama.corpus.file_names import safe_stem, with_hash
 from goama.corpus.left_out import LeftOut
 from goama.corpus.select import CorpusOptions, Kept, Selection, select_clips
 from goama.errors import GoamaError
-from goama.files import folder_beside, write_json_lines
+from goama.files import folder_beside, readable, write_json_lines
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sound.flac import write_flac
 from goama.sources.clip import SourceClip
@@ -58,8 +58,8 @@ def prepare(
     with the file's name when the disk fails on the way.
     """
     place = Path(out).resolve()
-    source = source.encode("utf-8", errors="replace").decode("utf-8")
     _refuse_to_destroy(Path(out), place, Path(source), overwrite)
+    source = readable(source)
     if place.exists():
         clips = _outside(place, clips, Path(out))
     options = CorpusOptions(source, language, seed, split_by, replacements, unsplit)

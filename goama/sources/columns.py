@@ -107,7 +107,7 @@ def in_words(found: Mapping[str, str]) -> str:
 
 
 def _named(columns: list[str]) -> str:
-    names = ", ".join(column[:60] for column in columns[:20])
+    names = ", ".join(" ".join(column[:60].split()) for column in columns[:20])  # on one line
     return names + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
 
 

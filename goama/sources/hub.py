@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
+from goama.reach import answer_within
 from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import clip_from_row, find_columns, in_words, other_readings, split_in_name
 from goama.sources.sound_files import SoundFiles
 from goama.sources.where import Where, parse_where
 
 DATA_SUFFIXES = (".parquet", ".arrow")
-_HUB_TIMEOUT_S = 10.0
+_HUB_TIMEOUT_S = 6.0
 
 
 def read_hub(source: str, configuration: str | None, columns: Columns, where: str | None = None) -> Source:
@@ -150,12 +151,12 @@ def _ask_hub(source: str) -> None:
     from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
     try:
-        HfApi().dataset_info(source, timeout=_HUB_TIMEOUT_S)
+        answer_within(lambda: HfApi().dataset_info(source, timeout=_HUB_TIMEOUT_S))
     except OfflineModeIsEnabled:
         return  # it may be in the cache
     except RepositoryNotFoundError as error:
         raise GoamaError(
-            f"{source}: neither a folder here nor a data set on the Hub; check the id, "
+            f"{source}: neither a folder here nor a data set on the Hub, which answers; check the spelling of the id, "
             "or log in with `hf auth login` if it is private"
         ) from error
     except Exception as error:

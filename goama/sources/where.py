@@ -48,7 +48,7 @@ class Where:
                 hint = f" (did you mean {close[0]!r}?)" if close else f"; text is written in quotes: '{column}'"
                 raise GoamaError(
                     f"--where {self.text!r}: {table} has no column {column!r}{hint}; "
-                    f"its columns are: {', '.join(list(present)[:20])}"
+                    f"its columns are: {', '.join(' '.join(name[:60].split()) for name in list(present)[:20])}"
                 )
 
 
