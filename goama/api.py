@@ -74,6 +74,7 @@ def train(
     recipe:    TOML file, or a recipe
     settings:  recipe keys to override, such as {"train.minutes": 10}
 
+    In a notebook, one display with a bar and the curve of the dev CER is kept up to date.
     Raises `GoamaError` when a corpus or the encoder cannot be opened, or the run exists.
     """
     from goama.corpus.corpus import Corpus
@@ -93,6 +94,13 @@ def train(
         recipe = read_recipe(None if recipe is None else Path(_path(recipe, "the recipe")), overrides)
     elif overrides:
         raise GoamaError("a recipe and settings together: put the settings into the recipe")
+    from goama.reports.notebook import NotebookView, in_notebook, notebook_display
+
+    if in_notebook() and "console" not in options:
+        from rich.console import Console
+
+        options["console"] = Console(quiet=True)
+        options["watchers"] = [*options.get("watchers", ()), NotebookView(notebook_display())]
     return run_training(mixture, _path(run, "the run"), encoder=encoder, recipe=recipe, resume=resume, **options)
 
 

@@ -13,6 +13,7 @@ ORDER = (
     "files",
     "interrupt",
     "reach",
+    "html",
     "whisper_ctc",
     "text",
     "sound",

@@ -200,3 +200,39 @@ def test_every_file_of_a_model_folder_can_be_read_by_whom_the_umask_allows(tiny_
     os.umask(mask)
     for file in tiny_model.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~mask, file.name
+
+
+# --- notebooks
+
+
+def test_results_say_what_they_are_and_show_themselves_in_a_notebook(
+    speech: Path, tiny_model: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    made = package.prepare(speech, tmp_path / "<corpus>", language="nl")
+    audit = package.check(speech, language="nl", read_sound=False)
+    recogniser = package.load(tiny_model)
+    transcript = recogniser.transcribe(sorted((speech / "audio").iterdir())[0])
+    evaluation = package.evaluate(recogniser, corpus, "dev")
+    for value in (made, audit, recogniser, transcript, evaluation):
+        assert len(repr(value)) < 400 and "object at 0x" not in repr(value)
+        page = value._repr_html_()
+        assert page.startswith("<div><b>") and page.endswith("</div>")
+    assert "&lt;corpus&gt;" in made._repr_html_()
+
+
+def test_a_run_is_one_display_in_a_notebook_with_a_bar_and_a_curve() -> None:
+    from goama.evaluation.scores import ErrorRates
+    from goama.reports.notebook import NotebookView, in_notebook
+    from goama.training.watchers import DevEvaluation
+
+    assert not in_notebook()
+    shown: list[str] = []
+    view = NotebookView(shown.append)
+    view.said("7 M parameters <b>")
+    view.began([], ErrorRates(wer=1.0, cer=0.98, clips=4))
+    view.progressed(0.5, 61.0, "loss 2.1")
+    for step, cer in ((100, 0.6), (200, 0.4)):
+        view.evaluated(DevEvaluation(step, 60.0, (), ErrorRates(0.9, cer, 4), best=True, sane=True))
+    assert 'value="0.500"' in shown[-1] and shown[-1].count("<circle") == 3
+    assert "1:01 left" in shown[-1] and "dev CER 40.0 %  (best so far)" in shown[-1]
+    assert "&lt;b&gt;" in shown[-1]

@@ -15,6 +15,7 @@ from goama.corpus.left_out import LeftOut
 from goama.corpus.select import CorpusOptions, Kept, Selection, select_clips
 from goama.errors import GoamaError
 from goama.files import folder_beside, readable, write_json_lines
+from goama.html import facts_html
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sound.flac import write_flac
 from goama.sources.clip import SourceClip
@@ -31,6 +32,17 @@ class Prepared:
     corpus: Corpus
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{split} {facts['clips']}" for split, facts in self.corpus.about["splits"].items())
+        return f"Prepared({self.corpus.folder}: {splits} clips; {len(self.left_out)} left out)"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (split, f"{facts['clips']} clips, {facts['seconds'] / 60:.1f} min")
+            for split, facts in self.corpus.about["splits"].items()
+        ]
+        return facts_html(str(self.corpus.folder), [*rows, ("left out", len(self.left_out))], self.notes)
 
 
 def prepare(

@@ -11,6 +11,7 @@ import torch
 
 from goama.errors import GoamaError
 from goama.files import readable
+from goama.html import facts_html
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.model.precision import Precision
@@ -56,6 +57,9 @@ class Recogniser:
             f"Recogniser({self.network.config.model_type}, {parameters / 1e6:.0f} M parameters, "
             f"{len(self.vocabulary)} labels, language {self.normaliser.language or 'not named'}, on {self.device})"
         )
+
+    def _repr_html_(self) -> str:
+        return facts_html(repr(self))
 
     def transcribe(self, audio: Path | str, progress: Callable[[float], None] | None = None) -> Transcript:
         """The transcript of a recording of any length, read and recognised block by block.

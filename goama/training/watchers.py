@@ -173,7 +173,7 @@ class MetricsFile(Watcher):
         forget_after(run, from_step)
 
     def began(self, clips: Sequence[ClipScore], rates: ErrorRates) -> None:
-        self.event(0, {"event": "before training", "reason": f"dev CER {100 * rates.cer:.1f} %"})
+        self.event(0, {"event": "before training", "reason": f"dev CER {100 * rates.cer:.1f} %", "cer": rates.cer})
 
     def logged(self, step: int, values: dict[str, Any]) -> None:
         append_metrics(self._run, step, values)
