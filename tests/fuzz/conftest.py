@@ -1,4 +1,4 @@
-"""Fuzzing: each reader and decoder for FUZZ_SECONDS (default 60), each input in bounded time and memory."""
+"""Fuzzing: each reader and decoder for GOAMA_FUZZ_SECONDS (default 60), each input in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 from goama.errors import GoamaError
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
-SEED = int(os.environ.get("FUZZ_SEED", "20260101"))
+SECONDS = float(os.environ.get("GOAMA_FUZZ_SECONDS", "60"))
+SEED = int(os.environ.get("GOAMA_FUZZ_SEED", "20260101"))
 LONGEST_S = 10.0
 LARGEST_BYTES = 1_000_000_000
 
@@ -52,7 +52,7 @@ def files_of(folder: Path) -> dict[str, float]:
 
 @pytest.fixture
 def fuzz(tmp_path: Path) -> Iterator[Callable[[Path, Callable[[], object]], int]]:
-    """`fuzz(file, read)`: mutates a file of `tmp_path` and reads it, for FUZZ_SECONDS; returns how many were tried."""
+    """`fuzz(file, read)`: for GOAMA_FUZZ_SECONDS, mutates a file of `tmp_path` and reads it; returns the number tried."""
 
     def run(file: Path, read: Callable[[], object]) -> int:
         with contextlib.suppress(GoamaError):
