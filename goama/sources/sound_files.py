@@ -34,6 +34,7 @@ class SoundFiles:
     _names: dict[Path, dict[str, list[str]]] = field(default_factory=dict, compare=False, repr=False)
     _otherwise: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Names in the metadata -> the names of the files found, where the two differ in case, accents or spaces."""
+    _folders: list[Path] = field(default_factory=list, compare=False, repr=False)
     _first: dict[str, Path] = field(default_factory=dict, compare=False, repr=False)
     """The first file that was found, and the first that was missing."""
 
@@ -86,18 +87,27 @@ class SoundFiles:
         stem = beginning if suffix.lower() in SOUND_SUFFIXES else name
         if not stem or "\0" in stem or len(stem) > _LONGEST_NAME:
             return None
-        for start in (self.base, self.elsewhere):
-            for folder in (".", *_SOUND_FOLDERS, f"data/{stem[:2]}") if start else ():
-                path = Path(start or "", folder, stem)
+        for folder in self._sound_folders():
+            places = [folder / stem[:2] / stem, folder / stem] if folder.name == "data" else [folder / stem]
+            if folder in (self.base, self.elsewhere) and stem != name:
+                continue  # a name with a suffix was looked for there already
+            for path in places:
                 if self.fault(path):
                     continue
                 found = self.beside(path.parent, path.name)
-                same = [file for file in found if file.suffix.lower() == suffix.lower()]
-                if stem != name and same:
+                same = found if stem == name else [f for f in found if f.suffix.lower() == suffix.lower()]
+                if same:
                     return same[0]
-                if stem == name and found:
-                    return found[0]
         return None
+
+    def _sound_folders(self) -> list[Path]:
+        """The folders in which names start, and those in them that usually hold sound."""
+        if not self._folders:
+            for start in (self.base, self.elsewhere):
+                if start:
+                    inside = (start / name for name in _SOUND_FOLDERS)
+                    self._folders += [start, *(folder for folder in inside if folder.is_dir())]
+        return self._folders
 
     def near(self, path: Path) -> Path | None:
         """The only file whose name differs in case, Unicode form (a Mac's disk) or spaces alone, or None."""

@@ -52,7 +52,7 @@ def files_of(folder: Path) -> dict[str, float]:
 
 @pytest.fixture
 def fuzz(tmp_path: Path) -> Iterator[Callable[[Path, Callable[[], object]], int]]:
-    """`fuzz(file, read)`: for GOAMA_FUZZ_SECONDS, mutates a file of `tmp_path` and reads it; returns the number tried."""
+    """`fuzz(file, read)` changes a file of `tmp_path` and reads it, for GOAMA_FUZZ_SECONDS; returns how often."""
 
     def run(file: Path, read: Callable[[], object]) -> int:
         with contextlib.suppress(GoamaError):

@@ -482,3 +482,23 @@ def test_arrow_files_of_the_hub_s_cache_are_read_without_those_of_map(tmp_path: 
     for name in ("csv-train.arrow", "cache-0123.arrow"):
         (tmp_path / "cache" / name).write_bytes(arrow.read_bytes())
     assert [(clip.text, clip.split) for clip in opened(tmp_path / "cache")] == [(text, "train") for text in TEXTS]
+
+
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/tapes/caf%E9.wav"/></HEADER>
+<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="400"/></TIME_ORDER>
+<TIER TIER_ID="tx" LINGUISTIC_TYPE_REF="utterance"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1"
+TIME_SLOT_REF1="a" TIME_SLOT_REF2="b"><ANNOTATION_VALUE>een</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+</TIER><LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="utterance"/></ANNOTATION_DOCUMENT>"""
+
+
+@pytest.mark.parametrize("eaf", [b"session.eaf", b"caf\xe9.eaf"])
+def test_elan_finds_a_recording_whose_name_is_not_utf_8(tmp_path: Path, eaf: bytes) -> None:
+    tone(tmp_path / "a.wav")
+    os.rename(tmp_path / "a.wav", os.fsencode(tmp_path) + b"/caf\xe9.wav")  # noqa: PTH104
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + eaf))
+    file.write_text(EAF, encoding="utf-8")
+    (clip,) = good(opened(tmp_path))
+    assert read_audio(clip.audio, offset=clip.offset or 0.0, duration=clip.duration).seconds == pytest.approx(0.4)
+    clip.where.encode("utf-8")
+    clip.id.encode("utf-8")
