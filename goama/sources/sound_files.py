@@ -106,7 +106,7 @@ class SoundFiles:
             for start in (self.base, self.elsewhere):
                 if start:
                     inside = (start / name for name in _SOUND_FOLDERS)
-                    self._folders += [start, *(folder for folder in inside if folder.is_dir())]
+                    self._folders.extend([start, *(folder for folder in inside if folder.is_dir())])
         return self._folders
 
     def near(self, path: Path) -> Path | None:
