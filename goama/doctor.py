@@ -36,7 +36,7 @@ def examine() -> Iterator[Observation]:
         yield Observation(
             name, version or "missing", None if version else "make setup, or pip install . in goama's folder"
         )
-    for check in (_processor, _gpu, _memory, _disk, _audio_formats, _packages, _hub):
+    for check in (_processor, _gpu, _memory, _disk, _audio_formats, _ffmpeg_program, _torchcodec, _packages, _hub):
         try:
             yield check()
         except ImportError as error:
@@ -71,7 +71,11 @@ def _gpu() -> Observation:
     if torch.backends.mps.is_available():
         return Observation("gpu", "Apple GPU")
     if shutil.which("nvidia-smi"):
-        return Observation("gpu", "found, but this torch cannot use it", "install torch with CUDA, see pytorch.org")
+        return Observation(
+            "gpu",
+            "found, but this torch cannot use it",
+            "pip install --force-reinstall torch (on Windows, with the index of pytorch.org for its CUDA)",
+        )
     return Observation("gpu", "none; goama trains small encoders on the processor")
 
 
@@ -90,7 +94,7 @@ def _disk() -> Observation:
 
 
 def _audio_formats() -> Observation:
-    """PyAV contains FFmpeg's libraries; the ffmpeg program is not needed."""
+    """PyAV contains FFmpeg's libraries: goama itself does not need the ffmpeg program."""
     import av
     import soundfile
 
@@ -101,6 +105,39 @@ def _audio_formats() -> Observation:
         f"libsndfile {soundfile.__libsndfile_version__} ({'with' if has_mp3 else 'without'} mp3), "
         f"FFmpeg {av.ffmpeg_version_info} inside PyAV",
     )
+
+
+def _ffmpeg_program() -> Observation:
+    """Only transformers' `pipeline` runs it, and only when it is given the name of a file."""
+    place = shutil.which("ffmpeg")
+    if place:
+        return Observation("ffmpeg program", f'{place}; only `pipeline(...)("clip.wav")` of transformers needs it')
+    return Observation(
+        "ffmpeg program",
+        'not found; goama does not need it, but `pipeline(...)("clip.wav")` of transformers does: give `pipeline` '
+        "samples, as RUN/best/README.md shows",
+    )
+
+
+def _torchcodec() -> Observation:
+    version = _version("torchcodec")
+    if version is None:
+        return Observation(
+            "torchcodec",
+            "missing; goama does not need it, but `datasets.load_dataset(CORPUS)` does to decode sound: "
+            "pip install 'goama[datasets]'",
+        )
+    try:
+        import torchcodec  # noqa: F401
+    except (ImportError, RuntimeError, OSError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        return Observation(
+            "torchcodec",
+            f"{version} cannot be loaded ({reason[:80]})",
+            "install FFmpeg's libraries (apt install ffmpeg), or read the corpus without decoding: "
+            'cast_column("audio", datasets.Audio(decode=False))',
+        )
+    return Observation("torchcodec", f"{version}: `datasets.load_dataset(CORPUS)` decodes sound")
 
 
 def _packages() -> Observation:

@@ -12,6 +12,22 @@ from typing import Any
 from goama.errors import GoamaError
 
 
+def is_readable(name: str) -> bool:
+    """Whether a name is text; a file name whose bytes are not UTF-8 is not."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def readable(name: str) -> str:
+    """The name as text: bytes that are not UTF-8 become `\\xe9`. For ids, messages, JSON."""
+
+    def shown(character: str) -> str:
+        if "\udc80" <= character <= "\udcff":
+            return f"\\x{ord(character) - 0xDC00:02x}"
+        return "?" if "\ud800" <= character <= "\udfff" else character
+
+    return name if is_readable(name) else "".join(map(shown, name))
+
+
 def write_beside(path: Path, content: str) -> None:
     """Writes a text file atomically: a reader never sees a part of it."""
     beside = path.with_name(path.name + ".partial")

@@ -152,7 +152,7 @@ def corpus_of(voice: Voice, work: Path) -> Path:
     if not (speech / "metadata.jsonl").is_file():
         goama("voices", "get", voice.name, "-o", speech)
     if not (corpus / "corpus.json").is_file():
-        goama("prepare", speech, "-o", corpus, "--language", voice.language, "--skip-bad")
+        goama("prepare", speech, "-o", corpus, "--language", voice.language)
     return corpus
 
 

@@ -12,6 +12,8 @@ ORDER = (
     "errors",
     "files",
     "interrupt",
+    "reach",
+    "html",
     "whisper_ctc",
     "text",
     "sound",
@@ -29,6 +31,7 @@ ORDER = (
     "reports",
     "doctor",
     "demo",
+    "api",
     "cli",
     "__main__",
 )

@@ -123,10 +123,10 @@ def test_a_bad_file_is_named_with_its_reason_and_the_good_clips_make_a_corpus(
     make(Path(good[0]["file_name"]), tmp_path / name)
     source = write([*good[:2], good[2] | {"id": "bad one", "file_name": name}, *good[2:]])
     outcome = goama("prepare", source, "-o", tmp_path / "corpus", "--language", "nl")
-    assert outcome.status == 2
+    assert outcome.status == 0
     named, summary = outcome.err.splitlines()
     assert named.startswith(f"left out: bad one ({source}:3): ") and reason in named
-    assert summary.startswith("goama: 1 clip was left out") and "(--skip-bad accepts this)" in summary
+    assert summary.startswith("goama: 1 clip was left out") and "(--strict makes this an error)" in summary
     assert name in named or kind == "too short"
     (entry,) = map(json.loads, (tmp_path / "corpus" / "left-out.jsonl").read_text().splitlines())
     assert entry["id"] == "bad one" and reason in entry["reason"]
@@ -154,15 +154,17 @@ def test_a_bad_row_is_named_with_its_reason_and_the_good_clips_make_a_corpus(
     goama: Command, good: list[dict], write: Command, tmp_path: Path, row: dict, reason: str
 ) -> None:
     outcome = goama("prepare", write([*good, good[0] | {"id": "bad"} | row]), "-o", tmp_path / "corpus")
-    assert outcome.status == 2
+    assert outcome.status == 0
     assert outcome.err.startswith(f"left out: bad ({tmp_path / 'clips.jsonl'}:5): ") and reason in outcome.err
     assert sum(facts["clips"] for facts in Corpus.open(tmp_path / "corpus").about["splits"].values()) == 4
 
 
-def test_skip_bad_accepts_what_was_left_out(goama: Command, good: list[dict], write: Command, tmp_path: Path) -> None:
+def test_strict_ends_with_status_2_when_a_clip_was_left_out(
+    goama: Command, good: list[dict], write: Command, tmp_path: Path
+) -> None:
     source = write([*good, good[0] | {"id": "bad", "text": ""}])
-    outcome = goama("prepare", source, "-o", tmp_path / "corpus", "--skip-bad")
-    assert outcome.status == 0
+    outcome = goama("prepare", source, "-o", tmp_path / "corpus", "--strict")
+    assert outcome.status == 2
     assert "left out: bad" in outcome.err
 
 

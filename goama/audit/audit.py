@@ -17,10 +17,12 @@ from goama.audit.findings import SEVERITIES, Audit, ClipFacts, Finding
 from goama.audit.language import check_language
 from goama.audit.measure import Sound, measure
 from goama.audit.sound_checks import AuditedClip, check_sound
+from goama.audit.source_says import check_what_source_says
 from goama.audit.spelling import alphabet, check_spelling
 from goama.audit.text import check_text
 from goama.audit.variants import check_variants
 from goama.errors import GoamaError
+from goama.files import readable
 from goama.sound.audio import Audio
 from goama.sources.clip import SourceClip
 from goama.sources.judge import ROW_FAULTY, SILENT, Fault, judge_sound
@@ -93,6 +95,7 @@ def audit(
         normaliser = (spelling or Spelling()).normaliser(chosen, texts)
     audited = [_audited(clip, sound, normaliser, chosen) for clip, sound in read]
     findings = check(audited, normaliser, frames, language)
+    findings += check_what_source_says([clip for clip, _ in read])
     audited = _without_speech(audited, _clips_of(findings, *_SPEECHLESS))
     facts = [clip.facts for clip in audited]
     if scorer:
@@ -101,7 +104,7 @@ def audit(
         scorer.finish()
         findings += check_mismatch(scorer.scores, facts, model)
     return Audit(
-        source=source,
+        source=readable(source),
         language=chosen,
         clips=tuple(facts),
         findings=tuple(worst_first(_as_they_harm(findings, facts))),

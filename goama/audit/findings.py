@@ -12,6 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from goama.html import facts_html
+from goama.sources.clip import count_of_clips
+
 SEVERITIES = ("info", "warning", "error")
 """info: nothing to mend; warning: look at it; error: these clips or this run cannot be used, or a score would be
 false."""
@@ -170,6 +173,14 @@ class Audit:
     findings: tuple[Finding, ...]
     alphabet: tuple[Letter, ...]
     summary: dict[str, Any]
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{sum(f.severity == s for f in self.findings)} {s}" for s in reversed(SEVERITIES))
+        return f"Audit({self.source}: {len(self.clips)} clips; findings: {counts})"
+
+    def _repr_html_(self) -> str:
+        rows = [(finding.severity, f"{finding.message} → {finding.remedy}") for finding in self.findings]
+        return facts_html(f"{self.source}: {count_of_clips(len(self.clips))}", rows)
 
     @property
     def has_errors(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,12 +17,14 @@ from goama import __version__
 from goama.cli import corpora, first_steps, recordings, runs
 from goama.cli.terminal import err, out
 from goama.errors import GoamaError
+from goama.files import readable
 
 app = typer.Typer(
     help="Train a speech recogniser from an hour of transcribed recordings in any language.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",  # what "rich" takes for its own markup, such as [default: starter], disappears
 )
 app.add_typer(first_steps.voices, name="voices")
 for _verb in (
@@ -42,6 +46,7 @@ def main() -> None:
     """Run the command line. A user's mistake gives one sentence and exit status 2; a bug keeps its traceback."""
     # Set before torch is loaded. Its idle threads spin briefly, then sleep: fast alone, fair on a shared machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    _print_any_name()
     try:
         app(standalone_mode=True)
     except GoamaError as error:
@@ -54,6 +59,21 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(130)
+
+
+def _print_any_name() -> None:
+    """Shows a character that the screen has no code for, such as a byte of a name that is not UTF-8, as `\\xe9`."""
+
+    def as_escapes(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        shown = readable(error.object[error.start : error.end])
+        encoding = error.encoding if error.encoding != "charmap" else "ascii"
+        return shown.encode(encoding, "backslashreplace").decode(encoding), error.end
+
+    codecs.register_error("readable", as_escapes)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="readable")
 
 
 def _fail(sentence: str) -> None:

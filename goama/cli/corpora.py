@@ -183,20 +183,28 @@ def prepare(
         str | None,
         typer.Option(help="Ignore the source's splits and keep each speaker, recording or text in one split."),
     ] = None,
+    unsplit: Annotated[
+        str,
+        typer.Option(
+            help="Clips that the source gives no split beside others: train, leave-out, or split (where their speaker, "
+            "recording or sentence is, else train)."
+        ),
+    ] = "split",
     seed: Annotated[int, typer.Option(help="Seed of the split, where the source gives none.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that is there.")] = False,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Exit with status 0 although clips had to be left out.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with status 2 if clips were left out.")] = False,
 ) -> None:
     """Make a corpus: decode, normalise and split; name every clip that is left out, with the reason."""
     from goama.corpus.left_out import by_reason
     from goama.corpus.prepare import prepare as make_corpus
     from goama.corpus.split import SPLIT_BY
+    from goama.corpus.unsplit import UNSPLIT
     from goama.model.shipped import small_encoder
 
     if split_by is not None and split_by not in SPLIT_BY:
         raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
+    if unsplit not in UNSPLIT:
+        raise GoamaError(f"--unsplit {unsplit}: possible are {', '.join(UNSPLIT)}")
     if numbers is not None and not dry_run:
         raise GoamaError("--numbers goes with --dry-run: it makes a table to look through before it is used")
     spelling = _spelling(letters, brackets, replace)
@@ -213,6 +221,7 @@ def prepare(
                 language=language,
                 seed=seed,
                 split_by=split_by,
+                unsplit=unsplit,
                 spelling=spelling,
                 progress=countdown(status, "looking", clips.count),
             )
@@ -230,6 +239,7 @@ def prepare(
             language=language,
             seed=seed,
             split_by=split_by,
+            unsplit=unsplit,
             spelling=spelling,
             overwrite=overwrite,
             progress=countdown(status, "preparing", clips.count),
@@ -251,15 +261,15 @@ def prepare(
         err.print(
             f"goama: {'1 clip was' if len(made.left_out) == 1 else f'{len(made.left_out)} clips were'} left out, "
             f"all named with their reasons in {listing}; "
-            f"the corpus of the other {sum(s['clips'] for s in made.corpus.about['splits'].values())} is ready "
-            "(--skip-bad accepts this)",
+            f"the corpus of the other {sum(s['clips'] for s in made.corpus.about['splits'].values())} is ready"
+            + (" (--strict makes this an error)" if not strict else ""),
             markup=False,
         )
     empty = [split for split, facts in made.corpus.about["splits"].items() if not facts["clips"]]
     if empty:
         out.print(f"too little speech for these splits: {', '.join(empty)}; training needs train and dev")
     next_command("train", output, "-o", "run", *([] if has_gpu() else ["--encoder", small_encoder()]))
-    if made.left_out and not skip_bad:
+    if made.left_out and strict:
         raise typer.Exit(2)
 
 

@@ -10,7 +10,11 @@ from rich.table import Table
 
 from goama.cli.terminal import Spinner, next_command, out, quiet_libraries
 
-voices = typer.Typer(help="Real speech from Debian packages, to try goama without recordings.", no_args_is_help=True)
+voices = typer.Typer(
+    help="Real speech from Debian packages, to try goama without recordings.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 
 
 @voices.command("list")

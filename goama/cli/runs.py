@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goama.cli.corpora import require_writable
-from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries
+from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries, require_model_first
 from goama.errors import GoamaError
 from goama.files import write_beside
 
@@ -172,10 +173,12 @@ def evaluate(
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
     if json_file is not None:
         require_writable("--json", json_file)
+    require_model_first(model, [corpus], "evaluate")
     opened = Corpus.open(corpus)
     quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure
     from goama.recognition.recogniser import Recogniser
+    from goama.run.files import run_of_model, save_test_score
 
     recogniser = Recogniser.load(model)
     with Spinner() as status:
@@ -195,6 +198,10 @@ def evaluate(
         _side_by_side(clip.reference, clip.hypothesis)
     if json_file is not None:
         write_beside(json_file, json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n")
+    run = run_of_model(model) if split == "test" else None
+    if run is not None:
+        save_test_score(run, asdict(score))
+        out.print(f"\n`goama report {run}` shows it on the page of the run", markup=False)
     next_command("transcribe", model, "RECORDING.wav")
 
 

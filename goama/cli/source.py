@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _SOURCE = Annotated[
     str,
     typer.Argument(
-        help="Folder (audiofolder, Common Voice, Kaldi, LJSpeech, ELAN, Praat, subtitles, parquet), one of their "
-        "files, a CSV, TSV, JSONL, XLSX, XLS or ODS table, or a Hub data set id."
+        help="Folder (audiofolder, Common Voice, Spontaneous Speech, Kaldi, LJSpeech, ELAN, Praat, subtitles, "
+        "parquet), one of their files, a CSV, TSV, JSONL, XLSX, XLS or ODS table, or a Hub data set id."
     ),
 ]
 _COLUMNS = {  # option: the column it names, in goama.sources.source.Columns
@@ -45,6 +45,10 @@ _OPTIONS: dict[str, Any] = {
     "sheet": Annotated[str | None, typer.Option(help="XLSX, XLS, ODS: sheet to take.")],
     "audio_folder": Annotated[Path | None, typer.Option(help="Folder of the audio files, if it is not the source.")],
     "format_": Annotated[str | None, typer.Option("--format", help="Format of the source, if it is ambiguous.")],
+    "where": Annotated[
+        str | None,
+        typer.Option(help="Tables, data sets: take only rows that meet a condition on columns, such as 'votes >= 1'."),
+    ],
     "name": Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")],
 }
 
@@ -69,6 +73,7 @@ class WantedSource:
             given["sheet"],
             given["audio_folder"],
             given["recording"],
+            where=given["where"],
         )
         with Spinner() as status:
             status("reading the source")

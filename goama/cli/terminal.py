@@ -6,10 +6,12 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+
+from goama.errors import GoamaError
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -38,6 +40,19 @@ def quiet_libraries() -> None:
     import transformers.utils.logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
+
+
+def require_model_first(model: Path, others: Sequence[Path], verb: str) -> None:
+    """Raises `GoamaError` where the model stands behind the corpus or the recordings."""
+    swapped = next((other for other in others if _is_model(other)), None)
+    if swapped is None or _is_model(model):
+        return
+    rest = shlex.join(map(str, [swapped, model, *(other for other in others if other != swapped)]))
+    raise GoamaError(f"{model}: this is not a model, and {swapped} is one; the model comes first: goama {verb} {rest}")
+
+
+def _is_model(path: Path) -> bool:
+    return any((folder / "vocab.json").is_file() for folder in (path, path / "best"))
 
 
 def countdown(status: Callable[[str], None], what: str, total: int | None) -> Callable[[int], None]:

@@ -54,10 +54,12 @@ def dry_run(
     seed: int = 0,
     split_by: str | None = None,
     spelling: Spelling = Spelling(),
+    unsplit: str = "split",
     progress: Callable[[int], None] | None = None,
 ) -> DryRun:
     """What `prepare` would do with these arguments. Raises `GoamaError` where `prepare` would."""
-    selection = select_clips(clips, CorpusOptions(source, language, seed, split_by, spelling), progress=progress)
+    options = CorpusOptions(source, language, seed, split_by, spelling, unsplit)
+    selection = select_clips(clips, options, progress=progress)
     texts: dict[str | None, list[str]] = defaultdict(list)
     for clip in selection.clips:
         if clip.text.strip() and not clip.fault:

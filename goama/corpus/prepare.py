@@ -14,7 +14,8 @@ from goama.corpus.file_names import safe_stem, with_hash
 from goama.corpus.left_out import LeftOut
 from goama.corpus.select import CorpusOptions, Kept, Selection, select_clips
 from goama.errors import GoamaError
-from goama.files import folder_beside, write_json_lines
+from goama.files import folder_beside, readable, write_json_lines
+from goama.html import facts_html
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sound.flac import write_flac
 from goama.sources.clip import SourceClip
@@ -32,6 +33,17 @@ class Prepared:
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{split} {facts['clips']}" for split, facts in self.corpus.about["splits"].items())
+        return f"Prepared({self.corpus.folder}: {splits} clips; {len(self.left_out)} left out)"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (split, f"{facts['clips']} clips, {facts['seconds'] / 60:.1f} min")
+            for split, facts in self.corpus.about["splits"].items()
+        ]
+        return facts_html(str(self.corpus.folder), [*rows, ("left out", len(self.left_out))], self.notes)
+
 
 def prepare(
     clips: Iterable[SourceClip],
@@ -43,12 +55,14 @@ def prepare(
     split_by: str | None = None,
     spelling: Spelling = Spelling(),
     overwrite: bool = False,
+    unsplit: str = "split",
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
     """The corpus that was decoded, normalised, split and written; `progress` is called with the clips done so far.
 
     `language` picks the spelling rules; None: the one that most clips name. `split_by` (speaker, recording or text)
-    gives every clip a new split, whatever the source says; see `assign_splits`. `spelling`: the user's own
+    gives every clip a new split, whatever the source says; see `assign_splits`. `unsplit`: what becomes of
+    clips that the source gives no split, beside others; see `place_unsplit`. `spelling`: the user's own
     spelling rules, kept with the normaliser.
 
     The corpus is written beside its place and renamed at the end: a failure leaves what was there before.
@@ -56,11 +70,11 @@ def prepare(
     with the file's name when the disk fails on the way.
     """
     place = Path(out).resolve()
-    source = source.encode("utf-8", errors="replace").decode("utf-8")
     _refuse_to_destroy(Path(out), place, Path(source), overwrite)
+    source = readable(source)
     if place.exists():
         clips = _outside(place, clips, Path(out))
-    options = CorpusOptions(source, language, seed, split_by, spelling)
+    options = CorpusOptions(source, language, seed, split_by, spelling, unsplit)
     with folder_beside(place) as folder:
         sounds = folder / "clips"
         sounds.mkdir()

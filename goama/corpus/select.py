@@ -9,7 +9,8 @@ from itertools import chain
 from pathlib import Path
 
 from goama.corpus.left_out import LeftOut, why_no_clip
-from goama.corpus.split import Unsplit, assign_splits
+from goama.corpus.split import assign_splits
+from goama.corpus.unsplit import Unsplit
 from goama.errors import GoamaError
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sources.clip import SourceClip, count_of_clips
@@ -33,6 +34,7 @@ class CorpusOptions:
     seed: int = 0
     split_by: str | None = None
     spelling: Spelling = field(default_factory=Spelling)
+    unsplit: str = "split"
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def select_clips(
     normaliser = options.spelling.normaliser(language, texts)
     usable: list[tuple[SourceClip, str, StoredSound]] = []
     left_out: list[LeftOut] = []
+    some_are_split = any(clip.split not in (None, "train") for clip, _, _ in read)
     for clip, sound_fault, stored in read:
         text = normaliser(clip.text)
         fault = judge(clip, sound_fault, text)
@@ -116,11 +119,13 @@ def select_clips(
             continue
         if fault:
             left_out.append(LeftOut(clip.id, clip.where, fault.reason))
+        elif clip.split is None and some_are_split and options.unsplit == "leave-out" and not options.split_by:
+            left_out.append(LeftOut(clip.id, clip.where, "the source gives it no split (--unsplit leave-out)"))
         elif stored:
             usable.append((clip, text, stored))
     if not usable:
         raise GoamaError(f"{options.source}: no clip can be used ({why_no_clip(left_out)})")
-    splits, how = assign_splits([_unsplit(*entry) for entry in usable], options.seed, options.split_by)
+    splits, how = assign_splits([_unsplit(*entry) for entry in usable], options.seed, options.split_by, options.unsplit)
     kept = tuple(Kept(clip, text, split, sound) for (clip, text, sound), split in zip(usable, splits, strict=True))
     if language and not is_registered(language):
         notes = (

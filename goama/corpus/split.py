@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TypeVar
 
+from goama.corpus.unsplit import Unsplit, place_unsplit
 from goama.errors import GoamaError
 
 Name = TypeVar("Name", bound=str | None)
@@ -28,18 +28,9 @@ _CLIPS_LOOKED_AT = 1_000_000  # or so many clips that it would take long
 _DURATION_BINS = 10
 
 
-@dataclass(frozen=True)
-class Unsplit:
-    """The facts of a clip that its split depends on; `recording`: the file that the clip was cut from."""
-
-    text: str
-    speaker: str | None
-    seconds: float
-    split: str | None
-    recording: str | None = None
-
-
-def assign_splits(clips: Sequence[Unsplit], seed: int = 0, by: str | None = None) -> tuple[list[str], str]:
+def assign_splits(
+    clips: Sequence[Unsplit], seed: int = 0, by: str | None = None, unsplit: str = "split"
+) -> tuple[list[str], str]:
     """A split for each clip, and one sentence that says how they were chosen.
 
     With `by`, one of `SPLIT_BY`, every clip gets a new split: no speaker, recording or sentence is in two splits. Of up
@@ -51,6 +42,8 @@ def assign_splits(clips: Sequence[Unsplit], seed: int = 0, by: str | None = None
     recording stay together where there are recordings enough for that. The choice hashes the group's name with
     `seed`: the order of the clips does not matter, and adding recordings moves as few as can be.
 
+    Where the source splits some clips only, `unsplit` says what becomes of the others; see `place_unsplit`.
+
     Raises `GoamaError` when `by` cannot be done: clips without a speaker, too few speakers or recordings.
     """
     if by is not None:
@@ -59,14 +52,14 @@ def assign_splits(clips: Sequence[Unsplit], seed: int = 0, by: str | None = None
     if given <= {"train"}:
         splits, kind = _held_out(clips, {"test": TEST_SHARE, "dev": DEV_SHARE}, seed)
         return splits, f"split by {kind}, seed {seed}"
-    splits = [clip.split or "train" for clip in clips]
+    splits, placed = place_unsplit(clips, unsplit)
     if "dev" in splits or "train" not in splits:
-        return splits, "splits as the source gives them"
+        return splits, f"splits as the source gives them{placed}"
     members = [index for index, split in enumerate(splits) if split == "train"]
     chosen, kind = _held_out([clips[index] for index in members], {"dev": DEV_SHARE}, seed)
     for index, split in zip(members, chosen, strict=True):
         splits[index] = split
-    return splits, f"splits as the source gives them, dev taken out of train by {kind}, seed {seed}"
+    return splits, f"splits as the source gives them{placed}, dev taken out of train by {kind}, seed {seed}"
 
 
 def _held_out(clips: Sequence[Unsplit], shares: dict[str, float], seed: int) -> tuple[list[str], str]:

@@ -13,6 +13,7 @@ from torch import nn
 from goama.corpus.corpus import Corpus
 from goama.data.batches import ordered_batches
 from goama.evaluation.scores import ClipScore, Score, most_errors_first, score, score_clip
+from goama.html import facts_html
 from goama.model.ctc import ctc_loss
 from goama.model.precision import Precision
 from goama.recognition.emission import emissions
@@ -34,6 +35,17 @@ class Evaluation:
     split: str
     score: Score
     clips: tuple[ClipScore, ...]
+
+    def __repr__(self) -> str:
+        score = self.score
+        return (
+            f"Evaluation({self.model} on {self.split} of {self.corpus}: WER {100 * score.wer:.1f} %, "
+            f"CER {100 * score.cer:.1f} %, {score.clips} clips)"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [("clips", self.score.clips), ("length", f"{self.score.seconds / 60:.1f} min")]
+        return facts_html(f"{self.model} on {self.split} of {self.corpus}", rows, self.score.lines())
 
     def worst(self, count: int = 10) -> list[ClipScore]:
         """The clips with the most character errors, worst first."""

@@ -19,10 +19,13 @@ _NAMES = {
 }
 
 _USAGE = """```python
+import soundfile, soxr
 from transformers import pipeline
 
-recognise = pipeline("automatic-speech-recognition", model="THIS FOLDER")
-print(recognise("clip.wav")["text"])
+samples, rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
+samples = soxr.resample(samples.mean(axis=1), rate, 16000)
+recognise = pipeline("automatic-speech-recognition", model="THIS FOLDER", chunk_length_s=20)
+print(recognise(samples)["text"])
 ```
 """
 

@@ -69,7 +69,19 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     model.vocabulary.save(partial)
     model.normaliser.save(partial / NORMALISER_FILE)
     (partial / "README.md").write_text(card, encoding="utf-8")
+    _share_as_usual(partial)
     replace_folder(partial, folder)
+
+
+def _share_as_usual(folder: Path) -> None:
+    """Gives every file the mode of a new file: libraries write weights into a temporary file that only its owner reads.
+
+    README.md was written by us and has it: reading the umask itself would change it for a moment.
+    """
+    mode = (folder / "README.md").stat().st_mode & 0o777
+    for file in folder.iterdir():
+        if file.is_file():
+            file.chmod(mode)
 
 
 def load_model_folder(folder: Path | str) -> SpeechModel:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goama.errors import GoamaError, first_line
 from goama.model import shipped
+from goama.reach import answer_within
 
 CONFIGURATION_FILES = (
     "config.json",
@@ -41,9 +42,29 @@ def local_folder(encoder: str, files: Sequence[str]) -> Path:
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     try:
-        return Path(snapshot_download(encoder, allow_patterns=list(files)))
+        here_only = not _answers(encoder)
+        return Path(snapshot_download(encoder, allow_patterns=list(files), local_files_only=here_only))
     except (HTTPError, OSError, HFValidationError) as error:
         raise GoamaError(f"{encoder}: no such folder here, and {_cause(encoder, error)}") from error
+
+
+def _answers(encoder: str) -> bool:
+    """Whether the Hub answers for a repository; where it cannot be reached, only the cache is left.
+
+    Raises what the Hub says of a name that it does not have: the download itself would try for half a minute.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+    try:
+        answer_within(lambda: HfApi().model_info(encoder, timeout=_TIMEOUT_S))
+    except (RepositoryNotFoundError, HFValidationError):
+        raise
+    except HfHubHTTPError:
+        return True  # whatever is wrong, the download says it
+    except Exception:  # offline mode, no route, no answer: each has its own exception
+        return False
+    return True
 
 
 def _cause(encoder: str, error: Exception) -> str:
@@ -92,7 +113,7 @@ def is_within_reach(hub_id: str) -> bool:
     if all(isinstance(path, str) for path in cached):
         return True
     try:
-        HfApi().model_info(hub_id, timeout=_TIMEOUT_S)
+        answer_within(lambda: HfApi().model_info(hub_id, timeout=_TIMEOUT_S))
     except Exception:  # offline mode, no route, a proxy's refusal, a Hub that is down: each has its own exception
         return False
     return True

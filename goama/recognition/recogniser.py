@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from goama.errors import GoamaError
+from goama.files import readable
+from goama.html import facts_html
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.model.precision import Precision
@@ -15,6 +19,7 @@ from goama.recognition.emission import emission_stream, emissions, emissions_by_
 from goama.recognition.greedy import BestPath, best_path, greedy_segments, greedy_text
 from goama.recognition.transcript import Transcript
 from goama.sound.audio import SAMPLE_RATE, stream_audio
+from goama.sound.waveform import as_waveform
 
 
 class Recogniser:
@@ -46,26 +51,48 @@ class Recogniser:
         """
         return cls(load_model_folder(folder), device, precision=precision)
 
-    def transcribe(self, audio: Path | str) -> Transcript:
+    def __repr__(self) -> str:
+        parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        return (
+            f"Recogniser({self.network.config.model_type}, {parameters / 1e6:.0f} M parameters, "
+            f"{len(self.vocabulary)} labels, language {self.normaliser.language or 'not named'}, on {self.device})"
+        )
+
+    def _repr_html_(self) -> str:
+        return facts_html(repr(self))
+
+    def transcribe(self, audio: Path | str, progress: Callable[[float], None] | None = None) -> Transcript:
         """The transcript of a recording of any length, read and recognised block by block.
 
+        `progress` is called with the seconds read so far. Samples go to `transcribe_waveforms`.
         Raises `GoamaError` when the recording cannot be read.
         """
+        if not isinstance(audio, (str, os.PathLike)):
+            raise GoamaError(
+                f"transcribe takes the path of a recording, not a {type(audio).__name__}; samples at 16 kHz go to "
+                "transcribe_waveforms([samples])"
+            )
         samples = 0
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal samples
             for block in stream_audio(audio):
                 samples += len(block)
+                if progress:
+                    progress(samples / SAMPLE_RATE)
                 yield block
 
         path = best_path(emission_stream(self.network, self.front_end, counted(), precision=self.precision))
-        return self._transcript(str(audio), samples, path)
+        return self._transcript(readable(str(audio)), samples, path)
 
     def transcribe_waveforms(
         self, waveforms: Sequence[np.ndarray], names: Sequence[str] | None = None
     ) -> list[Transcript]:
-        """The transcripts of waveforms (N,) float32 at 16 kHz of any length, in their order, recognised in batches."""
+        """The transcripts of waveforms (N,) at 16 kHz of any length, in their order, recognised in batches.
+
+        Raises `GoamaError` when one is not one channel of finite samples, see `as_waveform`.
+        """
+        waveforms = _checked(waveforms)
         names = names or [f"waveform {number}" for number in range(len(waveforms))]
         by_length = emissions_by_length(self.network, self.front_end, waveforms, precision=self.precision)
         transcripts = {
@@ -76,7 +103,7 @@ class Recogniser:
 
     def emissions(self, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, in their order."""
-        return emissions(self.network, self.front_end, waveforms, precision=self.precision)
+        return emissions(self.network, self.front_end, _checked(waveforms), precision=self.precision)
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """The greedy text of each waveform (N,) float32 at 16 kHz, in their order."""
@@ -85,3 +112,9 @@ class Recogniser:
     def _transcript(self, name: str, samples: int, path: BestPath) -> Transcript:
         segments = greedy_segments(path, self.vocabulary, self.frame_shift_s)
         return Transcript(name, round(samples / SAMPLE_RATE, 3), segments)
+
+
+def _checked(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+    if isinstance(waveforms, (str, bytes)) or getattr(waveforms, "ndim", 2) == 1:
+        raise GoamaError("a list of waveforms is needed, [samples], not the samples of one")
+    return [as_waveform(samples, f"waveform {number}") for number, samples in enumerate(waveforms)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from goama.html import facts_html
+
 
 @dataclass(frozen=True)
 class Word:
@@ -44,6 +46,13 @@ class Transcript:
     audio: str
     duration: float
     segments: tuple[Segment, ...]
+
+    def __repr__(self) -> str:
+        return f"Transcript({self.audio!r}, {self.duration:.1f} s, {len(self.words)} words: {self.text[:60]!r})"
+
+    def _repr_html_(self) -> str:
+        lines = (f"{segment.start:.1f}–{segment.end:.1f} s  {segment.text}" for segment in self.segments)
+        return facts_html(self.audio, [("length", f"{self.duration:.1f} s"), ("words", len(self.words))], lines)
 
     @property
     def text(self) -> str:

@@ -28,6 +28,7 @@ WORST_SHOWN = 5  # of a finding's clips
 MOST_LISTED = 300  # rows of a table; `goama check --json` has all of them
 RANDOM_CLIPS = 12
 _SPEAKERS_SHOWN = 12
+_LEFT_OUT_HEARD = 20  # clips that cannot be used: people must hear why
 
 _SPLITS = ("train", "dev", "test")
 
@@ -194,11 +195,13 @@ def _random_clips(clips: Sequence[ClipFacts]) -> list[str]:
 
 
 def _in_order_of_need(audit: Audit, chosen: Sequence[str], tiles: Sequence[LetterTile]) -> list[str]:
-    """Ids to embed: the worst clip of each finding, the second worst of each …, random clips, rare letters."""
+    """Ids to embed: the worst clip of each finding, the second worst of each …, random clips, rare letters,
+    clips left out."""
     worst = chain.from_iterable(zip_longest(*(finding.clips[:WORST_SHOWN] for finding in audit.findings)))
     rare_first = sorted(tiles, key=lambda tile: tile.count)
     examples = chain.from_iterable(zip_longest(*([id for id, _ in tile.examples] for tile in rare_first)))
-    return [id for id in dict.fromkeys([*worst, *chosen, *examples]) if id is not None]
+    left_out = [clip.id for clip in audit.clips if clip.fault is not None][:_LEFT_OUT_HEARD]
+    return [id for id in dict.fromkeys([*worst, *chosen, *examples, *left_out]) if id is not None]
 
 
 def _embed(
@@ -210,15 +213,15 @@ def _embed(
     size = 0
     for id in ids:
         clip = facts.get(id)
-        if clip is None or clip.fault is not None:
-            reasons[id] = "the clip cannot be used" if clip else "it is no single clip"
+        if clip is None:
+            reasons[id] = "it is no single clip"
             continue
         if size > SOUND_LIMIT or len(sounds) == MOST_SOUNDS:
             reasons[id] = "the page would become too large"
             continue
         data = sound(clip)
         if data is None:
-            reasons[id] = "its sound is not at hand"
+            reasons[id] = "its sound is not at hand" if clip.fault is None else "its sound cannot be read"
             continue
         try:
             audio = read_audio(data, name=id)

@@ -77,7 +77,7 @@ def _error_rates(metrics: Metrics, axes: Axes) -> StepChart | None:
     return step_chart(
         "Errors on the dev clips",
         [
-            Trace("dev CER", _points(metrics.evaluations, "dev_cer"), True),
+            Trace("dev CER", [*_before(metrics), *_points(metrics.evaluations, "dev_cer")], True),
             Trace("dev WER", _points(metrics.evaluations, "dev_wer"), True),
         ],
         axes,
@@ -85,7 +85,14 @@ def _error_rates(metrics: Metrics, axes: Axes) -> StepChart | None:
         spell=axis_percent,
         size=_LARGE,
         low=0.0,
+        high=1.0,  # a new head gets nothing right: without its 100 % the gain would not be seen
     )
+
+
+def _before(metrics: Metrics) -> list[tuple[float, float | None]]:
+    """The dev CER of the network as it was loaded, at step 0: without it the gain of the first steps is not seen."""
+    found = [number(line, "cer") for line in metrics.events if line.get("event") == "before training"]
+    return [(0.0, found[0])] if found and found[0] is not None else []
 
 
 def _losses(metrics: Metrics, axes: Axes) -> StepChart | None:

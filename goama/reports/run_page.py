@@ -23,7 +23,7 @@ from goama.reports.dev_sounds import DevSounds
 from goama.reports.formatting import percent
 from goama.reports.page import language_attribute, render
 from goama.reports.run_charts import best_evaluation, run_charts
-from goama.reports.run_summary import about, commands, tiles, verdict
+from goama.reports.run_summary import about, commands, tiles, title, verdict
 from goama.run.files import RunFiles, read_run
 from goama.run.metrics import number
 from goama.run.state import RunState
@@ -100,7 +100,7 @@ def write_page(files: RunFiles, sounds: DevSounds, *, going: bool) -> Path:
     page = render(
         "run.html.jinja",
         run=str(files.folder),
-        name=files.folder.resolve().name,
+        name=title(files),
         going=going,
         reload_s=RELOAD_S,
         written=datetime.now(UTC),

@@ -12,7 +12,8 @@ from goama.reports.page import Verdict
 from goama.run.files import RunFiles
 from goama.run.metrics import Line, number
 
-_UNUSABLE_CER, _NOTHING_CER = 0.5, 0.9
+_UNUSABLE_CER, _UNUSABLE_WER, _NOTHING_CER = 0.5, 0.9, 0.9
+_WORTH_CORRECTING_CER = 0.1
 _WORTH_CORRECTING_WER = 0.3  # above it people type faster than they correct (Gaur et al. 2016)
 
 
@@ -34,15 +35,20 @@ def verdict(files: RunFiles, best: Line | None, *, going: bool) -> Verdict:
     cer, wer = best["dev_cer"], number(best, "dev_wer")
     rates = f"dev CER {percent(cer)}{f', WER {percent(wer)}' if wer is not None else ''}"
     judgement = f"{state}: {rates}{' so far' if going else ''}"
-    return Verdict(_severity(files, cer, going), judgement, meaning_of(cer, wer))
+    return Verdict(_severity(files, cer, wer, going), judgement, meaning_of(cer, wer))
 
 
-def _severity(files: RunFiles, cer: float, going: bool) -> str:
+def _severity(files: RunFiles, cer: float, wer: float | None, going: bool) -> str:
     if going:
         return "info"
     if cer >= _NOTHING_CER or any(line["event"] == "stopped" for line in files.metrics.events):
         return "error"
-    return "warning" if cer > _UNUSABLE_CER or not files.finished else "good"
+    return "good" if files.finished and _is_usable(cer, wer) else "warning"
+
+
+def _is_usable(cer: float, wer: float | None) -> bool:
+    """Whether correcting the transcripts is quicker than typing them."""
+    return cer <= _WORTH_CORRECTING_CER if wer is None else wer <= _WORTH_CORRECTING_WER
 
 
 def meaning_of(cer: float, wer: float | None) -> str:
@@ -52,7 +58,7 @@ def meaning_of(cer: float, wer: float | None) -> str:
     of_100 = f"Of 100 characters about {_whole(100 * cer)} are wrong"
     if wer is not None:
         of_100 += ", and nearly every word" if wer > 0.9 else f", of 100 words about {_whole(100 * wer)}"
-    if cer > _UNUSABLE_CER:
+    if cer > _UNUSABLE_CER or (wer is not None and wer > _UNUSABLE_WER):
         return f"{of_100}: such transcripts are not usable yet."
     if wer is None:
         return f"{of_100}."
@@ -63,6 +69,17 @@ def meaning_of(cer: float, wer: float | None) -> str:
 
 def _whole(value: float) -> str:
     return f"{value:.0f}" if value >= 10 or value == 0 else f"{value:.1f}"
+
+
+def title(files: RunFiles) -> str:
+    """What the page is about: the languages, or the folder's name where no corpus names one."""
+    languages = sorted({str(corpus["language"]) for corpus in files.facts["corpora"] if corpus.get("language")})
+    name = str(files.folder.resolve().name)
+    return (
+        f"Speech recogniser for {', '.join(languages[:4])}{' …' if len(languages) > 4 else ''} ({name})"
+        if languages
+        else name
+    )
 
 
 def progress(files: RunFiles) -> float | None:
@@ -120,6 +137,10 @@ def tiles(files: RunFiles, best: Line | None, *, going: bool) -> list[tuple[str,
         if (wer := number(best, "dev_wer")) is not None:
             figures.append((percent(wer), "its dev WER"))
         figures.append((f"{best['step']:,}", "its step"))
+    if files.test_score and (cer := number(files.test_score, "cer")) is not None:
+        figures.append((percent(cer), "test CER of RUN/best"))
+        if (wer := number(files.test_score, "wer")) is not None:
+            figures.append((percent(wer), "its test WER"))
     figures.append((f"{files.step:,}", "steps so far" if going else "steps"))
     if elapsed is not None:
         figures.append((duration(elapsed), "of training"))

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
+from goama.files import write_beside
 from goama.run.checkpoint import list_checkpoints
 from goama.run.dev_clips import DevClips, read_dev_clips, read_hypotheses
 from goama.run.diagnosis import Diagnosis, read_diagnosis
 from goama.run.folder import RECIPE_FILE, RUN_FILE
 from goama.run.metrics import METRICS_FILE, Metrics, number, read_metrics
+
+TEST_SCORE_FILE = "test-score.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class RunFiles:
     diagnosis: Diagnosis
     state: dict[str, Any]
     """The newest checkpoint's state.json; empty where there is none."""
+    test_score: dict[str, Any]
+    """What `goama evaluate` measured of the best model on a test split; empty where nobody did, or of an older best."""
     changed_at: float | None
     """When metrics.jsonl was last written, in seconds since 1970."""
     ended_at: float | None
@@ -77,9 +82,30 @@ def read_run(run: Path) -> RunFiles:
         hypotheses=read_hypotheses(run),
         diagnosis=read_diagnosis(run),
         state=(_read_json(checkpoints[-1] / "state.json") or {}) if checkpoints else {},
+        test_score=_test_score(run),
         changed_at=metrics_file.stat().st_mtime if metrics_file.is_file() else None,
         ended_at=last.stat().st_mtime if last.is_dir() else None,
     )
+
+
+def run_of_model(model: Path) -> Path | None:
+    """The run folder whose best model this is; None where it is no run's."""
+    for run in (model, model.resolve().parent if model.name == "best" else model):
+        if (run / RUN_FILE).is_file() and (run / "best").is_dir():
+            return run
+    return None
+
+
+def save_test_score(run: Path, score: dict[str, Any]) -> None:
+    """Keeps the score of the best model on a test split, for the page of the run."""
+    write_beside(run / TEST_SCORE_FILE, json.dumps(score, ensure_ascii=False, indent=2) + "\n")
+
+
+def _test_score(run: Path) -> dict[str, Any]:
+    file, weights = run / TEST_SCORE_FILE, run / "best" / "model.safetensors"
+    if not file.is_file() or not weights.is_file() or file.stat().st_mtime < weights.stat().st_mtime:
+        return {}  # of a model that was best before
+    return _read_json(file) or {}
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

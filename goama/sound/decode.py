@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from goama.errors import GoamaError
 from goama.sound.ffmpeg import HEADERLESS, SoundTrack, plausible_rate
-from goama.sound.paths import require_sound_file
+from goama.sound.paths import for_libsndfile, require_sound_file
 from goama.sound.piece import Piece, TruncatedSoundError
 from goama.sound.sequential_decoder import OpenDecoder, SequentialDecoder
 from goama.sound.truncation import truncation
@@ -95,7 +95,7 @@ def _seekable_file(source: Path | bytes) -> Any:
         return None
     file = None
     with contextlib.suppress(soundfile.SoundFileError, TypeError):  # TypeError: a name that ends in .raw
-        file = soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+        file = soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else for_libsndfile(source))
     if file is None:
         return None
     if file.format in _SEEKABLE and file.seekable() and file.frames < _UNKNOWN_FRAMES:  # GSM 6.10 in a WAV is not

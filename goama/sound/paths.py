@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from goama.errors import GoamaError
+from goama.files import is_readable
 
 SOUND_SUFFIXES = (
     ".wav", ".flac", ".aiff", ".aif", ".w64", ".caf", ".au",
@@ -22,6 +23,11 @@ SOUND_SUFFIXES = (
 """Suffixes of recordings; where files of one name have several, the first of these is taken."""
 
 _MOST_NAMES_COMPARED = 200  # in a folder; comparing more, for each missing file, would take long
+
+
+def for_libsndfile(path: Path) -> str | bytes:
+    """The path as soundfile takes it, also where the bytes of its name are not UTF-8."""
+    return str(path) if is_readable(str(path)) else os.fsencode(path)
 
 
 def require_sound_file(path: Path) -> None:

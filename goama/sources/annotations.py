@@ -9,8 +9,8 @@ from pathlib import Path
 from goama.errors import GoamaError
 from goama.sources.annotation_file import Annotation, AnnotationFile, LinkedRecording, Tier
 from goama.sources.clip import Choices, Source, SourceClip
-from goama.sources.columns import stem_of
 from goama.sources.linked_recordings import FoundRecording, find_recording, notes_on_recordings, recordings_named
+from goama.sources.sound_cell import stem_of
 from goama.sources.sound_files import SoundFiles
 from goama.sources.tiers import (
     TierSummary,

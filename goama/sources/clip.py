@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goama.errors import GoamaError
+from goama.files import is_readable, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class SourceClip:
     """False: the id was made of the file's name, and may be changed where two files have the same name."""
     fault: str | None = None
     """What is wrong with the row itself; such a clip is left out."""
+    tags: tuple[str, ...] = ()
+    """What its source says of its quality, such as `background-noise`."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Choices:
     sheet: str | None = None
     audio_folder: Path | None = None
     recording: str | None = None
+    where: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,26 @@ class Source:
     """How many clips it has; None where only reading them would tell."""
 
     def __iter__(self) -> Iterator[SourceClip]:
-        return _with_ids_of_their_own(self.read())
+        return _with_ids_of_their_own(map(_readable, self.read()))
 
 
 def count_of_clips(count: int) -> str:
     """ "1 clip", "12 clips"."""
     return "1 clip" if count == 1 else f"{count} clips"
+
+
+def _readable(clip: SourceClip) -> SourceClip:
+    """The clip with names that every file and screen takes; the path of its sound stays as it is."""
+    texts = (clip.id, clip.where, clip.fault or "", clip.speaker or "")
+    if all(is_readable(text) for text in texts):
+        return clip
+    return replace(
+        clip,
+        id=readable(clip.id),
+        where=readable(clip.where),
+        fault=clip.fault and readable(clip.fault),
+        speaker=clip.speaker and readable(clip.speaker),
+    )
 
 
 def _with_ids_of_their_own(clips: Iterable[SourceClip]) -> Iterator[SourceClip]:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import difflib
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
 from goama.sources.clip import Columns, SourceClip
+from goama.sources.sound_cell import sound_in
 from goama.sources.sound_files import SoundFiles
 
-_USUAL_NAMES = {
+USUAL_NAMES = {
     "id": ("id", "clip_id", "utt_id", "utterance_id", "segment_id"),
     "audio": ("audio", "file_name", "audio_filepath", "audio_path", "audio_file", "path", "file", "filename", "wav"),
     "text": ("text", "sentence", "transcript", "transcription", "normalized_text", "raw_transcription"),
@@ -44,6 +43,9 @@ SPLIT_NAMES = {
     "evaluation": "test",
 }
 
+_TAGS = "quality_tags"
+_NO_SPLIT = ("unassigned", "none", "null", "nan", "n/a", "-")
+
 _CLOCK = re.compile(r"(?:(\d{1,3}):(?=[0-5]?\d:))?(\d{1,4}):([0-5]?\d(?:[.,]\d+)?)", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"0,\d+|\d+,(?:\d{1,2}|\d{4,})", re.ASCII)
 _THOUSANDS = re.compile(r"\d+,\d{3}", re.ASCII)
@@ -58,7 +60,7 @@ def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[st
     Raises `GoamaError` when a named column does not exist, or there is none for audio or text.
     """
     present = list(present)
-    by_lower = {column.lower().replace(" ", "_"): column for column in reversed(present)}
+    by_lower = {column_key(column): column for column in reversed(present)}
     found: dict[str, str] = {}
     for field in fields(Columns):
         given = getattr(wanted, field.name)
@@ -69,7 +71,7 @@ def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[st
                 raise GoamaError(f"{where}: no column {given!r}{hint}; the columns are: {_named(present)}")
             found[field.name] = given
             continue
-        usual = next((name for name in _USUAL_NAMES[field.name] if name in by_lower), None)
+        usual = next((name for name in USUAL_NAMES[field.name] if name in by_lower), None)
         if usual is not None:
             found[field.name] = by_lower[usual]
     for needed in ("audio", "text"):
@@ -81,11 +83,16 @@ def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[st
     return found
 
 
+def column_key(name: str) -> str:
+    """A column's name as it is compared with the usual names."""
+    return name.strip().lower().replace(" ", "_")
+
+
 def other_readings(present: Iterable[str], found: Mapping[str, str], wanted: Columns) -> tuple[str, ...]:
     """Sentences about columns that also have a usual name for text or audio and were not taken."""
     sentences = []
     for name in ("audio", "text"):
-        others = [c for c in present if c.lower() in _USUAL_NAMES[name] and c not in found.values()]
+        others = [c for c in present if c.lower() in USUAL_NAMES[name] and c not in found.values()]
         if others and getattr(wanted, name) is None:
             sentences.append(
                 f"the {name} was taken from the column {found[name]!r}; "
@@ -100,7 +107,7 @@ def in_words(found: Mapping[str, str]) -> str:
 
 
 def _named(columns: list[str]) -> str:
-    names = ", ".join(column[:60] for column in columns[:20])
+    names = ", ".join(" ".join(column[:60].split()) for column in columns[:20])  # on one line
     return names + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
 
 
@@ -129,7 +136,7 @@ def clip_from_row(
         return None if column is None else row.get(column)
 
     faults = []
-    audio, stem, fault = _audio(value("audio"), sounds)
+    audio, stem, fault = sound_in(value("audio"), _rate_beside(row), sounds)
     if audio is None and fault is None:
         fault = f"the column {found['audio']!r} is empty: every clip needs its sound"
     if fault:
@@ -156,37 +163,26 @@ def clip_from_row(
         language=_string(value("language")),
         id_given=identity is not None,
         fault="; ".join(faults) or None,
+        tags=_tags(row.get(_TAGS)),
     )
 
 
-def _audio(value: Any, sounds: SoundFiles | None) -> tuple[Path | bytes | None, str, str | None]:
-    """(path or encoded bytes of the sound, name for the clip, fault)."""
-    if isinstance(value, dict):  # datasets' Audio(decode=False)
-        data, name = value.get("bytes"), _string(value.get("path"))
-        stem = os.path.splitext(os.path.basename(name))[0] if name else ""  # noqa: PTH122, PTH119 - may be no path
-        if data is not None:
-            return data, stem, None
-    else:
-        name = _string(value)
-        stem = stem_of(name) if name else ""
-    if name is None:
-        return None, "", None
-    if sounds is None:
-        return None, stem, f"this row holds the name {name[:80]!r} but not its sound; download the data set first"
-    path = sounds.path(name)
-    return path, stem, sounds.fault(path)
+def _tags(value: Any) -> tuple[str, ...]:
+    """The quality tags of a Common Voice export, which separates them by commas, bars or semicolons."""
+    words = value if isinstance(value, list) else re.split(r"[,;|]", _string(value) or "")
+    return tuple(word for word in (str(word).strip(" []'\"") for word in words) if word)
 
 
-def stem_of(name: str) -> str:
-    """A clip id from the name of a file: its folders and name, joined by `__`, without suffix."""
-    stem = os.path.splitext(name)[0]  # noqa: PTH122
-    return stem.lstrip("./\\").replace("/", "__").replace("\\", "__")
+def _rate_beside(row: Mapping[str, Any]) -> Any:
+    return next((row[name] for name in ("sampling_rate", "sample_rate", "sr") if row.get(name)), None)
 
 
 def _string(value: Any) -> str | None:
     """The value as text; None for the empty values of spreadsheets and JSON writers."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
     return str(value).encode("utf-8", errors="replace").decode("utf-8")  # unpaired surrogates become ?
 
 
@@ -242,6 +238,8 @@ def _place(offset: Any, duration: Any, end: Any, decimal_comma: bool) -> tuple[f
 
 def _split(name: str | None, where: str) -> str | None:
     if name is None:
+        return None
+    if name.strip().lower() in _NO_SPLIT:
         return None
     try:
         return SPLIT_NAMES[name.strip().lower()]

@@ -181,7 +181,7 @@ def _in_order(siblings: dict[str, _Annotation]) -> list[_Annotation]:
 
 def _file_name(url: str) -> str:
     """The path in a URL such as `file:///C:/tapes/a%20b.wav`."""
-    path = unquote(re.sub(r"^file:/*(?=/|[A-Za-z]:)", "", url))
+    path = unquote(re.sub(r"^file:/*(?=/|[A-Za-z]:)", "", url), errors="surrogateescape")
     return path.replace("\0", "")
 
 

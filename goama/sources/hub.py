@@ -2,42 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.sources.clip import Columns, Source, SourceClip
+from goama.reach import answer_within
+from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import clip_from_row, find_columns, in_words, other_readings, split_in_name
 from goama.sources.sound_files import SoundFiles
+from goama.sources.where import Where, parse_where
 
 DATA_SUFFIXES = (".parquet", ".arrow")
-_HUB_TIMEOUT_S = 10.0
+_HUB_TIMEOUT_S = 6.0
 
 
-def read_hub(source: str, configuration: str | None, columns: Columns) -> Source:
+def read_hub(source: str, configuration: str | None, columns: Columns, where: str | None = None) -> Source:
     """A data set of the Hub by its id (owner/name).
 
     Raises `GoamaError` when it cannot be found or opened, or its columns are not those named.
     """
     _ask_hub(source)
-    return _read(source, columns, None, "Hub data set", path=source, name=configuration)
+    request = Request(source, columns, None, where)
+    return _load(request, "Hub data set", path=source, name=configuration)
 
 
-def read_parquet(path: Path, configuration: str | None, columns: Columns, audio_folder: Path | None) -> Source:
+def read_parquet(path: Path, configuration: str | None, columns: Columns, choices: Choices) -> Source:
     """A folder of parquet or arrow files, or one of them."""
     if path.is_dir():
-        sounds = SoundFiles.of_folder(path, audio_folder)
-        return _read(str(path), columns, sounds, "data set in a folder", path=str(path), name=configuration)
-    sounds = SoundFiles.of_file(path, audio_folder)
+        request = Request(str(path), columns, SoundFiles.of_folder(path, choices.audio_folder), choices.where)
+        files = _arrow_files(path)
+        if files:
+            return _load(request, "data set in a folder", path="arrow", name=configuration, data_files=files)
+        return _load(request, "data set in a folder", path=str(path), name=configuration)
+    request = Request(str(path), columns, SoundFiles.of_file(path, choices.audio_folder), choices.where)
     kind = path.suffix.lower().removeprefix(".")
-    files = {"all": str(path)}
-    return _read(str(path), columns, sounds, f"{kind} file", path=kind, name=configuration, data_files=files)
+    return _load(request, f"{kind} file", path=kind, name=configuration, data_files={"all": str(path)})
 
 
-def _read(source: str, columns: Columns, sounds: SoundFiles | None, kind: str, **arguments: Any) -> Source:
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a data set.
+
+    source:   its name, for messages
+    sounds:   where files lie that rows only name; None: such rows are faulty
+    where:    a condition on the columns, or None
+    """
+
+    source: str
+    columns: Columns
+    sounds: SoundFiles | None = None
+    where: str | None = None
+
+
+def _arrow_files(folder: Path) -> dict[str, list[str]]:
+    """The arrow files by split where caches of `map` lie beside them (cache-*.arrow), which hold the rows again."""
+    files = sorted(file for file in folder.rglob("*.arrow") if file.is_file())
+    caches = [file for file in files if file.name.startswith(("cache-", "tmp"))]
+    if not caches or any(folder.rglob("*.parquet")):
+        return {}
+    by_split: dict[str, list[str]] = {}
+    for file in files:
+        if file not in caches:  # written as NAME-SPLIT.arrow or NAME-SPLIT-00000-of-00001.arrow
+            name = re.sub(r"-\d{5}-of-\d{5}$", "", file.stem).rpartition("-")[2]
+            by_split.setdefault(name if split_in_name(name) else "all", []).append(str(file))
+    return by_split
+
+
+def _load(request: Request, kind: str, **arguments: Any) -> Source:
     import datasets
 
+    source = request.source
     try:
         builder = datasets.load_dataset_builder(**arguments)
         _read_one_row_group_at_a_time(builder.config)
@@ -47,18 +84,36 @@ def _read(source: str, columns: Columns, sounds: SoundFiles | None, kind: str, *
             f"{source}: this data set cannot be opened ({_reason(error)}); check the id, log in with "
             "`hf auth login` if it is gated, or download it and pass its folder"
         ) from error
+    files = builder.config.data_files or {}
+    return source_of(
+        request, kind, loaded, lambda read: _rows_in([str(f) for split in read for f in files.get(split, ())])
+    )
+
+
+def source_of(
+    request: Request, kind: str, loaded: Mapping[str, Any], rows_in: Callable[[Sequence[str]], int | None]
+) -> Source:
+    """The Source of the splits of a data set, `loaded` as `datasets` has them; `rows_in`: number of rows in splits."""
+    source, columns = request.source, request.columns
+    condition = parse_where(request.where) if request.where else None
     splits = {split: split_in_name(split) for split in loaded}
     known = any(splits.values())
     read = [split for split in loaded if splits[split] or not known]
     features = loaded[read[0]].features
     found = find_columns(features, columns, source) if features else {}
     taken = f"; columns {in_words(found)}" if found else ""
+    if condition:
+        taken += f"; rows where {condition.text}"
+        if features:
+            condition.check_columns(features, source)
     notes = other_readings(features, found, columns) if features else ()
 
     def clips() -> Iterator[SourceClip]:
         for split, rows in loaded.items():
             if split in read:
-                yield from read_dataset(rows, columns, source, split=splits[split], sounds=sounds)
+                yield from read_dataset(
+                    rows, columns, source, split=splits[split], sounds=request.sounds, where=condition
+                )
             else:
                 yield SourceClip(
                     id=f"{split}/*",
@@ -68,9 +123,8 @@ def _read(source: str, columns: Columns, sounds: SoundFiles | None, kind: str, *
                     fault=f"the whole split {split!r} was not read: it is none of train, dev (or validation) and test",
                 )
 
-    files = builder.config.data_files or {}
     left_out = len(loaded) - len(read)
-    rows = _rows_in([str(file) for split in read for file in files.get(split, ())])
+    rows = None if request.where else rows_in(read)
     return Source(f"{kind}: {', '.join(read)}{taken}", clips, notes, count=None if rows is None else rows + left_out)
 
 
@@ -97,12 +151,12 @@ def _ask_hub(source: str) -> None:
     from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
     try:
-        HfApi().dataset_info(source, timeout=_HUB_TIMEOUT_S)
+        answer_within(lambda: HfApi().dataset_info(source, timeout=_HUB_TIMEOUT_S))
     except OfflineModeIsEnabled:
         return  # it may be in the cache
     except RepositoryNotFoundError as error:
         raise GoamaError(
-            f"{source}: neither a folder here nor a data set on the Hub; check the id, "
+            f"{source}: neither a folder here nor a data set on the Hub, which answers; check the spelling of the id, "
             "or log in with `hf auth login` if it is private"
         ) from error
     except Exception as error:
@@ -117,28 +171,38 @@ def _reason(error: Exception) -> str:
 
 
 def read_dataset(
-    rows: Any, columns: Columns, source: str, *, split: str | None, sounds: SoundFiles | None = None
+    rows: Any,
+    columns: Columns,
+    source: str,
+    *,
+    split: str | None,
+    sounds: SoundFiles | None = None,
+    where: Where | None = None,
 ) -> Iterator[SourceClip]:
     """The clips of a `datasets` (iterable) data set; `split`: their split, None where its name is not one of a split.
 
-    `sounds` says where files lie that rows only name; None: such rows are faulty.
+    `sounds` says where files lie that rows only name; None: such rows are faulty. `where`: a condition on the rows.
     Raises `GoamaError` when a column is missing, or the rows cannot be read to their end.
     """
-    import datasets
-
     found: dict[str, str] = {}
     number = 0
     try:
         if rows.features:
             found = find_columns(rows.features, columns, source)
-            if isinstance(rows.features[found["audio"]], datasets.Audio):
-                rows = rows.cast_column(found["audio"], datasets.Audio(decode=False))
+            for name, feature in rows.features.items():
+                if getattr(feature, "decode", False):  # sound, pictures and films stay as they are encoded
+                    rows = rows.cast_column(name, type(feature)(decode=False))
         for number, row in enumerate(rows):
-            found = found or find_columns(row, columns, source)
+            if not found or (where and number == 0):
+                found = found or find_columns(row, columns, source)
+                if where:
+                    where.check_columns(row, source)
             if split and columns.split is None:
                 found.pop("split", None)
-            where = f"{source} {split or ''} row {number}".replace("  ", " ")
-            yield clip_from_row(row, found, where, sounds=sounds, split=split)
+            if where and not where(row):
+                continue
+            place = f"{source} {split or ''} row {number}".replace("  ", " ")
+            yield clip_from_row(row, found, place, sounds=sounds, split=split)
     except GoamaError:
         raise
     except Exception as error:  # the network, a damaged shard, a decoder that is not installed

@@ -10,7 +10,7 @@ from goama.errors import GoamaError
 from goama.sources.clip import Source, SourceClip
 from goama.sources.manifest import folders_of_splits
 from goama.sources.sound_files import SoundFiles
-from goama.sources.table import text_lines
+from goama.sources.text_lines import text_lines
 
 COMMANDS_TO_FILES = (
     'mkdir wav; while read -r id place; do case "$place" in '

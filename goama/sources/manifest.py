@@ -1,16 +1,16 @@
-"""Tables of sound files and transcripts become clips: any manifest, audiofolder, Common Voice, LJSpeech."""
+"""Tables of sound files and transcripts become clips: any manifest, audiofolder, LJSpeech."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from goama.errors import GoamaError
 from goama.sound.paths import SOUND_SUFFIXES
-from goama.sources.clip import Columns, Source, SourceClip
+from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import (
     SPLIT_NAMES,
     clip_from_row,
@@ -19,12 +19,14 @@ from goama.sources.columns import (
     in_words,
     other_readings,
 )
+from goama.sources.headerless import first_row_is_a_clip, guess_columns
+from goama.sources.row import Row
 from goama.sources.sound_files import SoundFiles
-from goama.sources.table import Table, open_table, text_lines
+from goama.sources.table import Table, open_table
+from goama.sources.text_lines import text_lines
+from goama.sources.where import Where, parse_where
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.xlsx")
-COMMON_VOICE_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
-COMMON_VOICE_FILES = ("validated.tsv", *COMMON_VOICE_SPLITS)
 _ROWS_FOR_COMMA = 1_000  # rows that decide whether commas are decimal commas
 _LJSPEECH_COLUMNS = ["id", "transcription", "normalized_transcription"]
 
@@ -37,34 +39,54 @@ class Manifest:
     split: str | None
     sounds: SoundFiles
 
+    @classmethod
+    def open(
+        cls, path: Path, sounds: SoundFiles, columns: Columns, choices: Choices, split: str | None = None
+    ) -> Manifest:
+        """The table in a file, with a header or without one. Raises `GoamaError` when it cannot be read."""
+        is_clip = first_row_is_a_clip(path, sounds, columns)
+        return cls(open_table(path, delimiter=choices.delimiter, sheet=choices.sheet, is_clip=is_clip), split, sounds)
 
-def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns) -> Source:
+
+def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns, where: str | None = None) -> Source:
     """The clips of several tables in their order; columns are found in each table.
 
-    Raises `GoamaError` when there is no table, a table is empty or a column is missing.
+    where: a condition on columns, which the rows must meet; see `parse_where`
+
+    Raises `GoamaError` when there is no table, a table is empty or a column is missing, when no row of a table can be
+    read, or the condition cannot be understood.
     """
     if not manifests:
         raise GoamaError(f"{kind}: no table to read")
-    found = []
-    for manifest in manifests:
-        table = manifest.table
-        try:
-            there = find_columns(table.columns, columns, str(table.path))
-            if next(table.rows(), None) is None:
-                raise GoamaError(f"{table.path}: the manifest holds no clips")
-        except GoamaError as error:
-            raise GoamaError(f"{error}{table.hint}") from error
-        if manifest.split and columns.split is None:
-            there.pop("split", None)  # the folder's split wins over a column that the user did not name
-        found.append(there)
+    condition = parse_where(where) if where else None
+    found = [_columns_of(manifest, columns, condition) for manifest in manifests]
+    rows, met = Counter[str](), Counter[str]()
 
     def clips() -> Iterator[SourceClip]:
+        rows.clear()
+        met.clear()
         for manifest, there in zip(manifests, found, strict=True):
             table, sounds, split = manifest.table, manifest.sounds, manifest.split
-            comma = has_decimal_comma((row for _, row in islice(table.rows(), _ROWS_FOR_COMMA)), there)
-            for line, row in table.rows():
-                where = f"{table.path}:{line}"
-                yield clip_from_row(row, there, where, sounds=sounds, split=split, decimal_comma=comma)
+            cells = (row.cells for row in table.rows() if not row.fault)
+            comma = has_decimal_comma(islice(cells, _ROWS_FOR_COMMA), there)
+            for row in table.rows():
+                where = f"{table.path}:{row.number}"
+                if row.fault:
+                    yield SourceClip(f"{split or 'row'}-{row.number}", b"", "", where, id_given=False, fault=row.fault)
+                    continue
+                rows[kind] += 1
+                if condition and not condition(row.cells):
+                    continue
+                met[kind] += 1
+                yield clip_from_row(row.cells, there, where, sounds=sounds, split=split, decimal_comma=comma)
+
+    def after_reading() -> tuple[str, ...]:
+        notes = [note for manifest in manifests for note in manifest.sounds.notes()]
+        if condition:
+            notes.append(
+                f"--where {condition.text!r}: {met[kind]} of {rows[kind]} rows meet it; the others are no clips"
+            )
+        return tuple(dict.fromkeys(notes))
 
     first = manifests[0].table
     names = ", ".join(_name(manifest.table.path, len(manifests)) for manifest in manifests)
@@ -72,8 +94,36 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns) -
     return Source(
         f"{kind}: {names}{how}; columns {in_words(found[0])}",
         clips,
-        other_readings(first.columns, found[0], columns),
-        after_reading=lambda: tuple(dict.fromkeys(note for manifest in manifests for note in manifest.sounds.notes())),
+        other_readings(first.columns, found[0], columns) if first.has_header else (_numbered(first, found[0]),),
+        after_reading=after_reading,
+    )
+
+
+def _columns_of(manifest: Manifest, columns: Columns, condition: Where | None) -> dict[str, str]:
+    """The column for each field, as `find_columns` gives it. Raises `GoamaError`, see `read_manifests`."""
+    table = manifest.table
+    if not table.has_header:
+        columns = guess_columns(table, manifest.sounds, columns)
+    try:
+        there = find_columns(table.columns, columns, str(table.path))
+        first = next(table.rows(), None)
+        if first is None:
+            raise GoamaError(f"{table.path}: the manifest holds no clips")
+        if all(row.fault for row in table.rows()):
+            raise GoamaError(f"{table.path}:{first.number}: {first.fault}")
+    except GoamaError as error:
+        raise GoamaError(f"{error}{table.hint}") from error
+    if condition:
+        condition.check_columns(table.columns, str(table.path))
+    if manifest.split and columns.split is None:
+        there.pop("split", None)  # the folder's split wins over a column that the user did not name
+    return there
+
+
+def _numbered(table: Table, found: Mapping[str, str]) -> str:
+    return (
+        f"{table.path.name} has no header, so its first line is a clip and its columns are numbered: "
+        f"{in_words(found)} of {len(table.columns)}; --text-column, --audio-column and --speaker-column take others"
     )
 
 
@@ -107,9 +157,7 @@ def folders_of_splits(folder: Path) -> list[tuple[Path, str]]:
     return sorted(children, key=lambda pair: (("train", "dev", "test").index(pair[1]), pair[0].name))
 
 
-def read_audiofolder(
-    folder: Path, columns: Columns, audio_folder: Path | None, delimiter: str | None, sheet: str | None
-) -> Source:
+def read_audiofolder(folder: Path, columns: Columns, choices: Choices) -> Source:
     """The clips of a folder with metadata files, in the folder itself or in one sub-folder for each split.
 
     Raises `GoamaError` when a metadata file cannot be read, is empty or lacks a column.
@@ -117,66 +165,12 @@ def read_audiofolder(
     if (folder / "corpus.json").is_file() and columns.text is None:
         columns = replace(columns, text="original_text")  # prepare a corpus again from its original text
     manifests = [
-        Manifest(
-            open_table(path, delimiter=delimiter, sheet=sheet),
-            split,
-            SoundFiles.of_folder(folder, audio_folder, base=path.parent),
+        Manifest.open(
+            path, SoundFiles.of_folder(folder, choices.audio_folder, base=path.parent), columns, choices, split
         )
         for path, split in metadata_files(folder)
     ]
-    return read_manifests("audiofolder", manifests, columns)
-
-
-# --- Common Voice
-
-
-def common_voice_files(folder: Path) -> list[Path]:
-    """The existing tables of a Common Voice export; empty if the folder is none."""
-    if not (folder / "clips").is_dir():
-        return []
-    return [folder / name for name in COMMON_VOICE_FILES if (folder / name).is_file()]
-
-
-def is_common_voice(table: Path) -> bool:
-    """Whether a table belongs to a Common Voice export: clips/ is beside it, and its header has the columns.
-
-    Raises `GoamaError` when its first line is not text.
-    """
-    if table.suffix.lower() != ".tsv" or not (table.parent / "clips").is_dir():
-        return False
-    header = next((line for _, line in text_lines(table)), "").rstrip("\r\n").split("\t")
-    return {"client_id", "path", "sentence"} <= set(header)
-
-
-def read_common_voice(folder: Path, columns: Columns, audio_folder: Path | None) -> Source:
-    """The clips of an export: its own splits train.tsv, dev.tsv and test.tsv if any has rows, else validated.tsv.
-
-    Raises `GoamaError` when no table has a row, or a table cannot be read.
-    """
-    files = common_voice_files(folder)
-    tables = {file.name: open_table(file, delimiter="tab", quotes=False) for file in files}
-    filled = [name for name in tables if next(tables[name].rows(), None) is not None]
-    taken = [name for name in COMMON_VOICE_SPLITS if name in filled] or filled
-    if not taken:
-        raise GoamaError(f"{folder}: a Common Voice export without one sentence in {', '.join(tables) or 'it'}")
-    sounds = SoundFiles.of_folder(folder, audio_folder, base=folder / "clips", suffix=".mp3")
-    manifests = [Manifest(tables[name], SPLIT_NAMES.get(name.removesuffix(".tsv")), sounds) for name in taken]
-    source = read_manifests("Common Voice", manifests, columns)
-    if "validated.tsv" in filled and "validated.tsv" not in taken:
-        more = f"its own splits were taken; {folder / 'validated.tsv'} as the source takes all that was validated"
-        source = replace(source, notes=(*source.notes, more))
-    return source
-
-
-def read_common_voice_table(table: Path, columns: Columns, audio_folder: Path | None) -> Source:
-    """The clips of one table of an export; train.tsv, dev.tsv and test.tsv give their split, others none.
-
-    Raises `GoamaError` when the table cannot be read, is empty or lacks a column.
-    """
-    sounds = SoundFiles.of_file(table, audio_folder, base=table.parent / "clips", suffix=".mp3")
-    split = SPLIT_NAMES.get(table.stem)
-    opened = open_table(table, delimiter="tab", quotes=False)
-    return read_manifests("Common Voice", [Manifest(opened, split, sounds)], columns)
+    return read_manifests("audiofolder", manifests, columns, choices.where)
 
 
 # --- LJSpeech
@@ -195,27 +189,29 @@ def is_ljspeech(folder: Path) -> bool:
     return len(fields) in (2, 3) and _ljspeech_sounds(folder, None).path(fields[0]).is_file()
 
 
-def read_ljspeech(folder: Path, columns: Columns, audio_folder: Path | None) -> Source:
+def read_ljspeech(folder: Path, columns: Columns, choices: Choices) -> Source:
     """The clips of a folder in LJSpeech's layout: file name without suffix | text | text with numbers spelt out.
 
-    Raises `GoamaError` with the line when a line has another number of fields than the first.
+    A line with another number of fields than the first is a faulty clip. Raises `GoamaError` when no line is right.
     """
     metadata = folder / "metadata.csv"
     first = next((line for _, line in text_lines(metadata)), "")
     names = _LJSPEECH_COLUMNS[: first.count("|") + 1]
 
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+    def rows() -> Iterator[Row]:
         for number, line in text_lines(metadata):
             fields = line.rstrip("\r\n").split("|")
             if fields == [""]:
                 continue
-            if len(fields) != len(names):
-                raise GoamaError(f"{metadata}:{number}: {len(fields)} fields where the first line has {len(names)}")
-            yield number, dict(zip(names, fields, strict=True)) | {"file": fields[0]}
+            if len(fields) == len(names):
+                yield Row(number, dict(zip(names, fields, strict=True)) | {"file": fields[0]})
+            else:
+                yield Row(number, fault=f"{len(fields)} fields where the first line has {len(names)}")
 
     columns = replace(columns, text=columns.text or names[-1], audio=columns.audio or "file")
     table = Table(metadata, [*names, "file"], rows)
-    source = read_manifests("LJSpeech", [Manifest(table, None, _ljspeech_sounds(folder, audio_folder))], columns)
+    manifest = Manifest(table, None, _ljspeech_sounds(folder, choices.audio_folder))
+    source = read_manifests("LJSpeech", [manifest], columns, choices.where)
     if [columns.text] == names[2:]:
         note = "texts with numbers spelt out were taken; --text-column transcription takes those as printed"
         source = replace(source, notes=(*source.notes, note))

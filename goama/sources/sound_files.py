@@ -7,8 +7,11 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goama.files import is_readable
 from goama.sound.paths import SOUND_SUFFIXES
 
+_SOUND_FOLDERS = ("wavs", "wav", "clips", "audio", "audios", "sound", "recordings", "flac", "mp3", "data")
+_LONGEST_NAME = 400
 _DEEPEST = 8  # folders in folders whose names may be written otherwise
 
 
@@ -31,6 +34,7 @@ class SoundFiles:
     _names: dict[Path, dict[str, list[str]]] = field(default_factory=dict, compare=False, repr=False)
     _otherwise: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Names in the metadata -> the names of the files found, where the two differ in case, accents or spaces."""
+    _folders: list[Path] = field(default_factory=list, compare=False, repr=False)
     _first: dict[str, Path] = field(default_factory=dict, compare=False, repr=False)
     """The first file that was found, and the first that was missing."""
 
@@ -48,7 +52,8 @@ class SoundFiles:
         return cls(base or file.parent, None, audio_folder, suffix)
 
     def path(self, name: str) -> Path:
-        """The path for a name, also where the file's name differs in case, Unicode form or spaces around it.
+        """The path for a name, also where the file's name differs in case, Unicode form or spaces around it, or lies in
+        one of the usual folders for sound.
 
         A file that is not there is looked for under the name as it stands; `notes` tells of both.
         """
@@ -67,8 +72,42 @@ class SoundFiles:
                 self._first.setdefault("found", near)
                 self._otherwise[name] = near.name
                 return near
+        for each in names:
+            found = self.by_stem(each)
+            if found:
+                self._first.setdefault("found", found)
+                return found
         self._first.setdefault("missing", paths[-1])
         return paths[-1]
+
+    def by_stem(self, name: str) -> Path | None:
+        """The recording of this name, with or without its suffix, in the folder or in the usual ones for sound."""
+        name = name.strip()
+        beginning, suffix = os.path.splitext(name)  # noqa: PTH122
+        stem = beginning if suffix.lower() in SOUND_SUFFIXES else name
+        if not stem or "\0" in stem or len(stem) > _LONGEST_NAME:
+            return None
+        for folder in self._sound_folders():
+            places = [folder / stem[:2] / stem, folder / stem] if folder.name == "data" else [folder / stem]
+            if folder in (self.base, self.elsewhere) and stem != name:
+                continue  # a name with a suffix was looked for there already
+            for path in places:
+                if self.fault(path):
+                    continue
+                found = self.beside(path.parent, path.name)
+                same = found if stem == name else [f for f in found if f.suffix.lower() == suffix.lower()]
+                if same:
+                    return same[0]
+        return None
+
+    def _sound_folders(self) -> list[Path]:
+        """The folders in which names start, and those in them that usually hold sound."""
+        if not self._folders:
+            for start in (self.base, self.elsewhere):
+                if start:
+                    inside = (start / name for name in _SOUND_FOLDERS)
+                    self._folders.extend([start, *(folder for folder in inside if folder.is_dir())])
+        return self._folders
 
     def near(self, path: Path) -> Path | None:
         """The only file whose name differs in case, Unicode form (a Mac's disk) or spaces alone, or None."""
@@ -141,6 +180,8 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _composed(name: str) -> str:
+    if not is_readable(name):  # written by an old Windows: é is one byte
+        name = os.fsencode(name).decode("cp1252", errors="replace")
     return unicodedata.normalize("NFC", name)
 
 

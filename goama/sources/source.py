@@ -19,24 +19,31 @@ from goama.sound.paths import SOUND_SUFFIXES
 from goama.sources.annotations import read_annotations
 from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import split_in_name
+from goama.sources.common_voice import (
+    common_voice_files,
+    is_common_voice,
+    is_reported,
+    is_spontaneous_speech,
+    read_common_voice,
+    read_common_voice_table,
+    read_spontaneous_speech,
+    spontaneous_speech_files,
+)
 from goama.sources.elan import read_elan
 from goama.sources.hub import DATA_SUFFIXES, read_hub, read_parquet
 from goama.sources.kaldi import kaldi_folders, read_kaldi
 from goama.sources.manifest import (
     Manifest,
-    common_voice_files,
-    is_common_voice,
     is_ljspeech,
     metadata_files,
     read_audiofolder,
-    read_common_voice,
-    read_common_voice_table,
     read_ljspeech,
     read_manifests,
 )
+from goama.sources.saved import is_saved, read_saved
 from goama.sources.sound_files import SoundFiles
 from goama.sources.subtitles import read_subtitles
-from goama.sources.table import TABLES, UNREAD_SPREADSHEETS, WORKBOOK_SUFFIXES, open_table
+from goama.sources.table import TABLES, UNREAD_SPREADSHEETS, WORKBOOK_SUFFIXES
 from goama.sources.textgrid import read_textgrid
 
 __all__ = ["FORMATS", "Choices", "Columns", "Source", "SourceClip", "read_source"]
@@ -47,12 +54,24 @@ _ANNOTATIONS = {
     "srt": ("SubRip subtitles", ".srt", read_subtitles),
     "vtt": ("WebVTT subtitles", ".vtt", read_subtitles),
 }
-FORMATS = ("ljspeech", "audiofolder", "common-voice", "kaldi", "parquet", *_ANNOTATIONS, "table")
+FORMATS = (
+    "ljspeech",
+    "audiofolder",
+    "common-voice",
+    "spontaneous-speech",
+    "kaldi",
+    "saved-dataset",
+    "parquet",
+    *_ANNOTATIONS,
+    "table",
+)
 """Formats of a folder; the first that matches is taken."""
 
+_FORMATS_OF_FILES = ("table", "common-voice", "spontaneous-speech", "parquet", *_ANNOTATIONS)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DEEPEST = 4  # folders in folders that are searched for annotation files
 _MOST_ENTRIES = 200_000
+_MOST_CHILDREN = 1_000
 _SOUND = (b"RIFF", b"fLaC", b"OggS", b"ID3")
 _ARCHIVES = (b"PK", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
 _LISTED_TABLES = (".jsonl", ".ndjson", ".csv", ".tsv", *WORKBOOK_SUFFIXES)
@@ -72,12 +91,16 @@ def read_source(
     if choices.audio_folder and not choices.audio_folder.is_dir():
         raise GoamaError(f"--audio-folder {choices.audio_folder}: there is no such folder")
     if path.is_dir():
+        below = None if choices.format else _only_source_below(path)
+        path = below or path
         kind, others = _kind_of_folder(path, choices.format)
         _refuse_unused(kind, source, columns, name, choices)
         opened = _read_folder(kind, path, columns, name, choices)
         if others:
             also = f"the folder could also be read as {', '.join(others)}: --format {others[0].split(' ')[0]}"
             opened = replace(opened, notes=(*opened.notes, also))
+        if below:
+            opened = replace(opened, notes=(f"{source} itself holds no clips; {below} in it does", *opened.notes))
     elif path.is_file():
         kind = _kind_of_file(path, choices.format)
         _refuse_unused(kind, source, columns, name, choices)
@@ -90,8 +113,12 @@ def read_source(
                 "annotated recording (.eaf, .TextGrid, .srt, .vtt) or a Hub data set id (owner/name)"
             )
         _refuse_unused("hub", source, columns, name, choices)
-        return read_hub(source, name, columns)
-    if kind not in ("parquet", *_ANNOTATIONS):  # those cost too much to read twice, or were read already
+        return read_hub(source, name, columns, choices.where)
+    if kind not in (
+        "parquet",
+        "saved-dataset",
+        *_ANNOTATIONS,
+    ):  # those cost too much to read twice, or were read already
         count = sum(1 for _ in opened)
         opened = replace(opened, notes=(*opened.notes, *opened.after_reading()), count=count)
     return opened
@@ -99,7 +126,8 @@ def read_source(
 
 def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, choices: Choices) -> None:
     """Raises `GoamaError` for an option that has no effect on this kind of source."""
-    tables, tiers = ("audiofolder", "ljspeech", "common-voice", "table"), ("elan", "textgrid")
+    tables, tiers = ("audiofolder", "ljspeech", "common-voice", "spontaneous-speech", "table"), ("elan", "textgrid")
+    with_columns = (*tables, "saved-dataset", "parquet", "hub")
     meant_for = (
         ("--tier", choices.tiers, tiers),
         ("--recording", choices.recording, ("elan",)),
@@ -107,7 +135,8 @@ def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, c
         ("--delimiter", choices.delimiter, ("audiofolder", "table")),
         ("--name", name, ("parquet", "hub")),
         ("--audio-folder", choices.audio_folder, FORMATS),
-        ("a column", columns != Columns(), (*tables, "parquet", "hub")),
+        ("--where", choices.where, with_columns),
+        ("a column", columns != Columns(), with_columns),
     )
     for option, given, kinds in meant_for:
         if given and kind not in kinds:
@@ -144,7 +173,34 @@ def _kind_of_folder(folder: Path, wanted: str | None) -> tuple[str, list[str]]:
         )
     if kinds[0] == "ljspeech":
         kinds.remove("audiofolder")  # its metadata.csv names no columns
+    if kinds[0] == "saved-dataset" and "parquet" in kinds:
+        kinds.remove("parquet")  # its arrow files, read without what state.json says of them
     return kinds[0], [f"{kind} ({len(annotated[kind])} files)" if kind in annotated else kind for kind in kinds[1:]]
+
+
+def _only_source_below(folder: Path) -> Path | None:
+    """The one sub-folder that is a source, where the folder itself is none; None otherwise.
+
+    Raises `GoamaError` when several are.
+    """
+    kinds = [kind for kind in FORMATS if kind not in _ANNOTATIONS and kind != "table"]
+    try:
+        if any(_is(kind, folder) for kind in kinds) or any(_annotation_files(folder).values()) or _tables(folder):
+            return None
+        children = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+        below = [
+            child
+            for child in children[:_MOST_CHILDREN]
+            if any(_is(kind, child) for kind in kinds) or any(t.suffix != ".txt" for t in _tables(child))
+        ]
+    except OSError:
+        return None  # said when the folder itself is read
+    if len(below) > 1:
+        raise GoamaError(
+            f"{folder}: {len(below)} folders in it are sources of clips; name one of them: "
+            + ", ".join(child.name for child in below[:20])
+        )
+    return below[0] if below else None
 
 
 def _is(kind: str, folder: Path) -> bool:
@@ -154,8 +210,12 @@ def _is(kind: str, folder: Path) -> bool:
         return is_ljspeech(folder)
     if kind == "common-voice":
         return bool(common_voice_files(folder))
+    if kind == "spontaneous-speech":
+        return bool(spontaneous_speech_files(folder))
     if kind == "kaldi":
         return bool(kaldi_folders(folder))
+    if kind == "saved-dataset":
+        return is_saved(folder)
     patterns = [depth + "*" + suffix for depth in ("", "*/", "*/*/") for suffix in DATA_SUFFIXES]
     return any(any(folder.glob(pattern)) for pattern in patterns)
 
@@ -165,31 +225,22 @@ def _read_folder(kind: str, folder: Path, columns: Columns, name: str | None, ch
     if kind != "table" and kind not in _ANNOTATIONS and not _is(kind, folder):
         raise GoamaError(f"{folder}: --format {kind}, but this folder has none of its files")
     if kind == "audiofolder":
-        return read_audiofolder(folder, columns, audio_folder, choices.delimiter, choices.sheet)
+        return read_audiofolder(folder, columns, choices)
     if kind == "ljspeech":
-        return read_ljspeech(folder, columns, audio_folder)
+        return read_ljspeech(folder, columns, choices)
     if kind == "common-voice":
-        return read_common_voice(folder, columns, audio_folder)
+        return read_common_voice(folder, columns, choices)
+    if kind == "spontaneous-speech":
+        return read_spontaneous_speech(spontaneous_speech_files(folder), folder, columns, choices)
     if kind == "kaldi":
         return read_kaldi(folder, audio_folder)
+    if kind == "saved-dataset":
+        return read_saved(folder, columns, choices)
     if kind == "parquet":
-        return read_parquet(folder, name, columns, audio_folder)
+        return read_parquet(folder, name, columns, choices)
     sounds = SoundFiles.of_folder(folder, audio_folder)
     if kind == "table":
-        tables = _tables(folder)
-        if not tables:
-            raise GoamaError(f"{folder}: --format table, but there is no CSV, TSV, JSONL, XLSX, XLS or ODS file in it")
-        splits = [split_in_name(table.name) for table in tables] if len(tables) > 1 else [None]
-        if None in splits[1:] or len(set(splits)) < len(splits):
-            raise GoamaError(
-                f"{folder}: {len(tables)} tables lie here; name one of them as the source: "
-                + ", ".join(table.name for table in tables[:10])
-            )
-        manifests = [
-            Manifest(open_table(table, delimiter=choices.delimiter, sheet=choices.sheet), split, sounds)
-            for table, split in zip(tables, splits, strict=True)
-        ]
-        return read_manifests("table", manifests, columns)
+        return _read_tables(folder, sounds, columns, choices)
     title, _, parse = _ANNOTATIONS[kind]
     files = _annotation_files(folder)[kind]
     if not files:
@@ -197,11 +248,31 @@ def _read_folder(kind: str, folder: Path, columns: Columns, name: str | None, ch
     return read_annotations(title, files, folder, parse, choices, sounds)
 
 
+def _read_tables(folder: Path, sounds: SoundFiles, columns: Columns, choices: Choices) -> Source:
+    tables = _tables(folder)
+    if not tables:
+        raise GoamaError(f"{folder}: --format table, but there is no CSV, TSV, JSONL, XLSX, XLS or ODS file in it")
+    splits = [split_in_name(table.name) for table in tables] if len(tables) > 1 else [None]
+    line_indexes = all(table.name.startswith("line_index") for table in tables)  # OpenSLR has one for each sex
+    if (None in splits[1:] or len(set(splits)) < len(splits)) and not line_indexes:
+        raise GoamaError(
+            f"{folder}: {len(tables)} tables lie here; name one of them as the source: "
+            + ", ".join(table.name for table in tables[:10])
+        )
+    manifests = [
+        Manifest.open(table, sounds, columns, choices, split) for table, split in zip(tables, splits, strict=True)
+    ]
+    return read_manifests("table", manifests, columns, choices.where)
+
+
 def _tables(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.iterdir()
-        if file.suffix.lower() in _LISTED_TABLES and not file.name.startswith((".", "~$")) and file.is_file()
+        if file.suffix.lower() in _LISTED_TABLES
+        and not file.name.startswith((".", "~$"))
+        and not is_reported(file)
+        and file.is_file()
     )
 
 
@@ -231,11 +302,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _kind_of_file(path: Path, wanted: str | None) -> str:
-    if wanted is not None and wanted not in ("table", "common-voice", "parquet", *_ANNOTATIONS):
+    if wanted is not None and wanted not in _FORMATS_OF_FILES:
         raise GoamaError(
-            f"--format {wanted}: {path} is a file; for files the formats are table, common-voice, parquet, "
-            f"{', '.join(_ANNOTATIONS)}"
+            f"--format {wanted}: {path} is a file; for files the formats are {', '.join(_FORMATS_OF_FILES)}"
         )
+    spontaneous = is_spontaneous_speech(path)
     if wanted is not None:
         return wanted
     suffix = path.suffix.lower()
@@ -246,6 +317,8 @@ def _kind_of_file(path: Path, wanted: str | None) -> str:
         return "parquet"
     if suffix not in (*WORKBOOK_SUFFIXES, *UNREAD_SPREADSHEETS):
         _refuse_other_kinds(path)
+    if spontaneous:
+        return "spontaneous-speech"
     return "common-voice" if is_common_voice(path) else "table"
 
 
@@ -290,8 +363,10 @@ def _read_file(kind: str, path: Path, columns: Columns, choices: Choices) -> Sou
         sounds = SoundFiles.of_file(path, choices.audio_folder)
         return read_annotations(title, [path], None, parse, choices, sounds)
     if kind == "parquet":
-        return read_parquet(path, None, columns, choices.audio_folder)
+        return read_parquet(path, None, columns, choices)
     if kind == "common-voice":
-        return read_common_voice_table(path, columns, choices.audio_folder)
-    table = open_table(path, delimiter=choices.delimiter, sheet=choices.sheet)
-    return read_manifests("table", [Manifest(table, None, SoundFiles.of_file(path, choices.audio_folder))], columns)
+        return read_common_voice_table(path, columns, choices)
+    if kind == "spontaneous-speech":
+        return read_spontaneous_speech([path], None, columns, choices)
+    manifest = Manifest.open(path, SoundFiles.of_file(path, choices.audio_folder), columns, choices)
+    return read_manifests("table", [manifest], columns, choices.where)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
+from goama.html import facts_html
 from goama.run.checkpoint import load_newest
 from goama.run.folder import RunFacts, run_id, write_run
 from goama.run.processes import Processes
@@ -33,6 +34,16 @@ class Trained:
     run: Path
     best: Path
     outcome: Outcome
+
+    def __repr__(self) -> str:
+        state = self.outcome.state
+        best = (
+            "no best model" if state.best_cer is None else f"dev CER {100 * state.best_cer:.1f} % at {state.best_step}"
+        )
+        return f"Trained({self.run}: step {state.step}, {best})"
+
+    def _repr_html_(self) -> str:
+        return facts_html(repr(self), [("best model", self.best)])
 
 
 def train(

@@ -188,7 +188,7 @@ class MetricsFile(Watcher):
 
     def began(self, clips: Sequence[ClipScore], rates: ErrorRates) -> None:
         """Append the dev CER as an event of step 0."""
-        self.event(0, {"event": "before training", "reason": f"dev CER {100 * rates.cer:.1f} %"})
+        self.event(0, {"event": "before training", "reason": f"dev CER {100 * rates.cer:.1f} %", "cer": rates.cer})
 
     def logged(self, step: int, values: dict[str, Any]) -> None:
         """Append the line."""

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goama.corpus.split import SPLIT_BY, Unsplit, assign_splits
+from goama.corpus.split import SPLIT_BY, assign_splits
+from goama.corpus.unsplit import Unsplit
 from goama.errors import GoamaError
 
 
@@ -286,3 +287,23 @@ def test_what_cannot_be_split_by_is_said_with_what_can() -> None:
         assign_splits(two, by="speaker")
     with pytest.raises(GoamaError, match="1 recording cannot be parted"):
         assign_splits([Unsplit(f"s{n}", None, 1.0, None, "tape.wav") for n in range(9)], by="recording")
+
+
+# --- clips without a split beside others that have one
+
+
+def partly_split() -> list[Unsplit]:
+    given = [Unsplit(f"zin {n}", f"s{n}", 1.0, ["train", "train", "dev", "test"][n]) for n in range(4)]
+    return [*given, *(Unsplit(f"meer {n}", f"s{n}", 1.0, None) for n in range(5)), Unsplit("zin 3", None, 1.0, None)]
+
+
+def test_a_clip_without_a_split_goes_where_its_speaker_or_sentence_is_and_that_is_said() -> None:
+    splits, how = assign_splits(partly_split())
+    assert splits[4:] == ["train", "train", "dev", "test", "train", "test"]
+    assert "6 clips without a split: 3 to train, 1 to dev, 2 to test" in how
+
+
+def test_clips_without_a_split_go_to_train_when_that_is_wanted_and_shared_speakers_are_counted() -> None:
+    splits, how = assign_splits(partly_split(), unsplit="train")
+    assert splits[4:] == ["train"] * 6
+    assert "6 clips without a split went to train, and 2 of their 5 speakers are in dev or test too" in how

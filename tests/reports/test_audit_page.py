@@ -336,3 +336,11 @@ def test_arabic_stands_on_the_right_and_dutch_on_the_left(browser: Any, audit: A
     tab, _ = opened(browser, tmp_path / "page.html")
     texts = tab.locator(".finding .text")
     assert texts.evaluate_all("all => all.map(text => getComputedStyle(text).direction)") == ["rtl", "ltr"]
+
+
+def test_a_clip_that_cannot_be_used_is_heard_where_there_is_sound(
+    audit: Audit, sound: Callable[[ClipFacts], bytes | None], tmp_path: Path
+) -> None:
+    silent = replace(audit.clips[1], fault="the clip would last -1.00 s")
+    page = written(replace(audit, clips=(audit.clips[0], silent, *audit.clips[2:])), tmp_path, sound)
+    assert f"Play {silent.id}" in page.attributes("aria-label")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -18,8 +19,9 @@ from goama.errors import GoamaError
 from goama.evaluation.scores import ClipScore, score_clip
 from goama.reports.dev_results import marked
 from goama.reports.guard_events import event_sentence
+from goama.reports.run_charts import run_charts
 from goama.reports.run_page import RunPage, write_run_report
-from goama.reports.run_summary import meaning_of
+from goama.reports.run_summary import meaning_of, verdict
 from goama.run.dev_clips import (
     HYPOTHESES_FILE,
     append_hypotheses,
@@ -27,7 +29,7 @@ from goama.run.dev_clips import (
     read_hypotheses,
     write_dev_clips,
 )
-from goama.run.files import read_run
+from goama.run.files import read_run, run_of_model, save_test_score
 from goama.run.metrics import parse_metrics
 from goama.run.state import RunState
 from tests.reports.looking import PHONE, PLAYED, WEAK_TEXTS, Reader, opened, until
@@ -537,3 +539,38 @@ def test_every_text_stands_out_and_nothing_is_wider_than_a_phone(browser: Any, r
     tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert tab.evaluate(WEAK_TEXTS) == []
     assert tab.evaluate("document.documentElement.scrollWidth") == 360
+
+
+# --- what the page shows at its head
+
+
+@pytest.mark.parametrize(
+    ("cer", "wer", "colour"),
+    [(0.05, 0.2, "good"), (0.2, 0.45, "warning"), (0.45, 0.956, "warning"), (0.95, 1.0, "error")],
+)
+def test_the_colour_follows_the_result(run: Path, cer: float, wer: float, colour: str) -> None:
+    head = verdict(read_run(run), {"step": 200, "dev_cer": cer, "dev_wer": wer}, going=False)
+    assert head.severity == colour
+    if wer > 0.9:
+        assert "such transcripts are not usable yet" in head.reason or colour == "error"
+
+
+def test_the_title_names_the_language_and_the_test_score_of_the_best_model_is_shown(run: Path) -> None:
+    (run / "best").mkdir()
+    (run / "best" / "model.safetensors").write_bytes(b"")
+    assert run_of_model(run) == run and run_of_model(run / "best") == run.resolve()
+    assert "test CER" not in read(run).text
+    save_test_score(run, {"cer": 0.31, "wer": 0.77})
+    page = read(run)
+    assert "Speech recogniser for nl (run)" in page.text
+    assert "test CER of RUN/best" in page.text and "31.0 %" in page.text
+    newer = (run / "test-score.json").stat().st_mtime + 10
+    os.utime(run / "best" / "model.safetensors", (newer, newer))
+    assert "test CER" not in read(run).text
+
+
+def test_the_errors_chart_begins_with_the_network_as_it_was_loaded(run: Path) -> None:
+    before = {"step": 0, "event": "before training", "reason": "dev CER 99.0 %", "cer": 0.99}
+    log(run, [before, *METRICS])
+    chart = run_charts(read_run(run).metrics).large[0]
+    assert chart.traces[0].dots[0][0] == 0.0 and len(chart.traces[0].dots) == 4

@@ -1,0 +1,159 @@
+"""JSON becomes columns and rows: one object a line (JSONL), or one document that holds all of them."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from goama.errors import GoamaError
+from goama.sources.columns import USUAL_NAMES
+from goama.sources.row import Row
+from goama.sources.text_lines import text_lines
+
+MOST_COLUMNS = 1_000
+_LOOKED_AT = 4_096  # bytes, to see whether the file is a list
+_LARGEST_DOCUMENT = 64_000_000  # bytes: a document is parsed as a whole, and takes about six times as much memory
+
+_NAMES_IN_A_ROW = {*USUAL_NAMES["audio"], *USUAL_NAMES["text"]}  # an object with one of them is itself a clip
+
+
+def json_rows(path: Path) -> Callable[[], Iterator[Row]]:
+    """The rows of a JSON file, to be read any number of times.
+
+    A file whose first line is a whole object is JSONL and is read line by line. Any other is one document: a list of
+    objects, an object that holds one such list, a table by columns or by ids (as pandas writes them), or several
+    objects over many lines each (as jq prints them).
+
+    Raises `GoamaError` when a document is not JSON, too large, or holds no rows; for JSONL, when `rows` gets there.
+    """
+    if _is_document(path):
+        rows = _document_rows(path)
+        return lambda: iter(rows)
+    return lambda: _lines(path)
+
+
+def json_columns(path: Path, rows: Iterator[Row]) -> list[str]:
+    """All names in the rows, in the order in which they appear; a row may lack some of them.
+
+    Raises `GoamaError` when there are more than a table of clips can have.
+    """
+    columns: dict[str, None] = {}
+    for row in rows:
+        columns.update(dict.fromkeys(row.cells))
+        if len(columns) > MOST_COLUMNS:
+            raise GoamaError(
+                f"{path}:{row.number}: more than {MOST_COLUMNS} different names; this is no table of clips"
+            )
+    return list(columns)
+
+
+def _is_document(path: Path) -> bool:
+    """Whether a file begins with a list, with only a part of an object, or is one line that holds several objects."""
+    with path.open("rb") as file:
+        beginning = file.read(_LOOKED_AT)
+    if _text(beginning).lstrip()[:1] == "[":
+        return True
+    lines = (line for _, line in text_lines(path) if line.strip())
+    first = next(lines, "")
+    if first.lstrip()[:1] != "{":
+        return False
+    try:
+        value = json.loads(first)
+    except RecursionError:
+        return False
+    except json.JSONDecodeError as error:
+        return error.pos >= len(first.rstrip())
+    except ValueError:
+        return False
+    return _rows_inside(value) is not None and next(lines, None) is None
+
+
+def _text(content: bytes) -> str:
+    is_utf_16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return content.decode("utf-16" if is_utf_16 else "utf-8-sig", errors="replace")
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    for number, line in text_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+            raise GoamaError(
+                f"{path}:{number}: not a JSON object ({what}); a JSONL manifest has one object a line"
+            ) from error
+        if not isinstance(row, dict):
+            raise GoamaError(
+                f"{path}:{number}: a JSON object is needed, this is a {type(row).__name__}; "
+                "a JSONL manifest has one object a line"
+            )
+        yield Row(number, row)
+
+
+def _document_rows(path: Path) -> list[Row]:
+    size = path.stat().st_size
+    if size > _LARGEST_DOCUMENT:
+        raise GoamaError(
+            f"{path}: one JSON document of {size / 1e6:.0f} MB; write one object a line instead: "
+            f"jq -c '.[]' {path.name} > {path.stem}.jsonl"
+        )
+    text = _text(path.read_bytes())
+    if "\ufffd" in text or "\0" in text:
+        for _ in text_lines(path):  # says which line is not UTF-8
+            pass
+    values = list(_values(path, text))
+    rows = values if len(values) > 1 else _rows_of(values[0])
+    if rows is None:
+        raise GoamaError(
+            f"{path}: a JSON document without a list of clips; a manifest is a list of objects, or one object a line"
+        )
+    wrong = next((number for number, row in enumerate(rows, start=1) if not isinstance(row, dict)), None)
+    if wrong is not None:
+        kind = type(rows[wrong - 1]).__name__
+        raise GoamaError(f"{path}:{wrong}: a JSON object is needed for each clip, entry {wrong} is a {kind}")
+    return [Row(number, row) for number, row in enumerate(rows, start=1)]
+
+
+def _values(path: Path, text: str) -> Iterator[Any]:
+    decoder, at = json.JSONDecoder(), 0
+    while text := text[at:].lstrip():
+        try:
+            value, at = decoder.raw_decode(text)
+        except (ValueError, RecursionError) as error:
+            where, what = f"{path}", str(error)
+            if isinstance(error, json.JSONDecodeError):
+                where, what = f"{path}:{error.lineno}", f"{error.msg} at column {error.colno}"
+            raise GoamaError(f"{where}: not JSON ({what}); a manifest is a list of objects, or one a line") from error
+        yield value
+
+
+def _rows_of(value: Any) -> list[Any] | None:
+    if isinstance(value, list):
+        return value
+    inside = _rows_inside(value)
+    return inside if inside is not None else [value]
+
+
+def _rows_inside(value: Any) -> list[Any] | None:
+    """The rows that an object holds: its one list of objects, its columns, or its objects by id; None if neither."""
+    if not isinstance(value, dict) or not value:
+        return None
+    lists = [inner for inner in value.values() if isinstance(inner, list)]
+    of_objects = [inner for inner in lists if inner and all(isinstance(row, dict) for row in inner)]
+    if len(of_objects) == 1 and not any(name.lower() in _NAMES_IN_A_ROW for name in value):
+        return of_objects[0]
+    if len(lists) == len(value) > 1 and len({len(column) for column in lists}) == 1:
+        return [dict(zip(value, cells, strict=True)) for cells in zip(*lists, strict=True)]
+    objects = [inner for inner in value.values() if isinstance(inner, dict)]
+    if len(objects) != len(value):
+        return None
+    if len(objects) > 1 and all(objects) and all(list(inner) == list(objects[0]) for inner in objects):
+        numbered = all(name.isdigit() for name in objects[0])  # pandas' to_json: {column: {row number: cell}}
+        if numbered:
+            return [{column: value[column][number] for column in value} for number in objects[0]]
+    return [{"id": name, **inner} for name, inner in value.items()]
