@@ -11,7 +11,7 @@ from goama.sources.sound_files import SoundFiles
 
 _RATE_NAMES = ("sampling_rate", "sample_rate", "samplerate", "rate", "sr")
 _RATES = (1_000, 768_000)
-_LONGEST_NAME = 4_096
+_LONGEST_NAME = 65_536
 
 
 def sound_in(value: Any, rate: Any, sounds: SoundFiles | None) -> tuple[Path | bytes | None, str, str | None]:
