@@ -117,6 +117,23 @@ def test_a_normaliser_read_from_json_acts_as_the_one_written(language, data):
     assert again(text) == normalise(text)
 
 
+@pytest.mark.parametrize(
+    ("language", "typed", "normalised"),
+    [
+        ("haw", "'%a", "a"),  # the apostrophe hid the mark
+        (None, ":&hm", "hm"),
+        (None, "(laughs loudly) sp", ""),
+        (None, "sp..............", ""),
+        (None, "xxx_da", "da"),
+        ("th", "เ(x)เม่", "แม่"),  # the bracket parted one letter
+    ],
+)
+def test_a_rule_that_gives_another_more_to_do_is_followed_by_it(language, typed, normalised):
+    normalise = Normaliser.for_language(language)
+    assert normalise(typed) == normalise(normalised) == normalised
+    assert normalise.steps(typed)[-1][1] == normalised
+
+
 # --- what is kept and what goes
 
 
