@@ -234,7 +234,8 @@ class Normaliser:
 def _is_final(steps: Sequence[tuple[str, str]]) -> bool:
     """Whether the text after these steps needs no other pass: it has no signs, and no rule has joined its letters."""
     joined = any(name in _RULES_SINCE_2 and after != before for (_, before), (name, after) in pairwise(steps))
-    return not joined and only_letters(steps[-1][1], _WITHIN_WORDS)
+    parted = any("_" in text for _, text in steps)  # a letter to the user's tables, and then a space
+    return not joined and not parted and only_letters(steps[-1][1], _WITHIN_WORDS)
 
 
 _WITHIN_WORDS = " '\u200c\u200d" + KEPT_BY_SCRIPT
