@@ -58,6 +58,8 @@ def transcribe(
             failed += 1
             err.print(f"goama: {error}", markup=False)
             continue
+        for sentence in transcript.repairs:
+            err.print(f"{path}: {sentence}", markup=False)
         content = WRITERS[to](transcript)
         if output:
             target = output / f"{path.stem}.{to}"

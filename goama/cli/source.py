@@ -41,6 +41,23 @@ _OPTIONS: dict[str, Any] = {
     "recording": Annotated[
         str | None, typer.Option(help="ELAN: which of several linked recordings to take; a name or a pattern.")
     ],
+    "overlaps": Annotated[
+        str | None,
+        typer.Option(
+            help="ELAN, Praat, subtitles: annotations that overlap in time: leave-out, trim (cut at the middle) or "
+            "keep. [default: leave-out]"
+        ),
+    ],
+    "speaker_labels": Annotated[
+        str | None,
+        typer.Option(
+            help="Subtitles: names before a colon: take as the speaker, or keep as text. [default: take clear ones]"
+        ),
+    ],
+    "damaged": Annotated[
+        str | None,
+        typer.Option(help="Clips with lost sound: leave-out, or mend with silence. [default: leave-out]"),
+    ],
     "delimiter": Annotated[str | None, typer.Option(help="CSV: tab, comma, semicolon, pipe or a character.")],
     "sheet": Annotated[str | None, typer.Option(help="XLSX, XLS, ODS: sheet to take.")],
     "audio_folder": Annotated[Path | None, typer.Option(help="Where the sound lies, if not in the source.")],
@@ -71,6 +88,9 @@ class WantedSource:
             given["sheet"],
             given["audio_folder"],
             given["recording"],
+            given["overlaps"],
+            given["speaker_labels"],
+            given["damaged"],
         )
         with Spinner() as status:
             status("reading the source")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,6 +12,8 @@ from goama.corpus.left_out import LeftOut, why_none
 from goama.corpus.split import Unsplit, assign_splits
 from goama.errors import GoamaError
 from goama.sound.audio import SAMPLE_RATE, Audio
+from goama.sound.repairs import Repair
+from goama.sources import remarks
 from goama.sources.clip import SourceClip, count_of_clips
 from goama.sources.judge import Fault, judge, judge_sound
 from goama.sources.language import language_of
@@ -46,6 +48,7 @@ class Kept:
     native_rate: int
     native_channels: int
     file: str
+    repairs: tuple[Repair, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -79,6 +82,7 @@ class _Stored:
     native_rate: int
     native_channels: int
     file: str
+    repairs: tuple[Repair, ...]
 
 
 def select_clips(
@@ -101,7 +105,8 @@ def select_clips(
         fault = judge_sound(clip, audio)
         stored = None
         if isinstance(audio, Audio) and not fault and clip.text.strip():
-            stored = _Stored(len(audio.samples), audio.native_rate, audio.native_channels, store(clip, audio))
+            file = store(clip, audio)
+            stored = _Stored(len(audio.samples), audio.native_rate, audio.native_channels, file, audio.repairs)
         read.append((clip, fault, stored))
     language, notes = language_of((clip for clip, _, _ in read), options.language)
     normaliser = Normaliser.for_language(language).replacing(options.replacements)
@@ -118,11 +123,24 @@ def select_clips(
         raise GoamaError(f"{options.source}: no clip can be used ({why_none(left_out)})")
     splits, how = assign_splits([_unsplit(*entry) for entry in usable], options.seed, options.split_by)
     kept = tuple(
-        Kept(clip, text, split, sound.samples, sound.native_rate, sound.native_channels, sound.file)
+        Kept(clip, text, split, sound.samples, sound.native_rate, sound.native_channels, sound.file, sound.repairs)
         for (clip, text, sound), split in zip(usable, splits, strict=True)
     )
     notes = (*notes, *_notes(kept))
     return Selection(language, normaliser, tuple(clip for clip, _, _ in read), kept, tuple(left_out), how, notes)
+
+
+def _notes_on_repairs(kept: Sequence[Kept]) -> Iterator[str]:
+    """What was mended in the sound of clips that are used, and what their reader decided: how many, and the first."""
+    first: dict[str, tuple[str, str]] = {}
+    counts: Counter[str] = Counter()
+    for clip in kept:
+        for kind, sentence in {r.kind: r.sentence for r in (*clip.repairs, *clip.clip.remarks)}.items():
+            counts[kind] += 1
+            first.setdefault(kind, (clip.clip.id, sentence))
+    for kind, count in counts.items():
+        what = remarks.IN_WORDS.get(kind) or "had their sound mended as it was read"
+        yield f"{count_of_clips(count)}: {what} ({first[kind][0]}: {first[kind][1]})"
 
 
 def _unsplit(clip: SourceClip, text: str, sound: _Stored) -> Unsplit:
@@ -140,6 +158,7 @@ def _notes(kept: Sequence[Kept]) -> list[str]:
     mixed = sum(k.native_channels > 1 for k in kept)
     if mixed:
         notes.append(f"{count_of_clips(mixed)} had more than one channel; the channels were averaged")
+    notes += _notes_on_repairs(kept)
     with_numbers = [numbers for k in kept if (numbers := numbers_in(k.text))]
     if with_numbers:
         frequent = ", ".join(number for number, _ in Counter(chain.from_iterable(with_numbers)).most_common(5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from goama.recognition.emission import emission_stream, emissions, emissions_by_
 from goama.recognition.greedy import BestPath, best_path, greedy_segments, greedy_text
 from goama.recognition.transcript import Transcript
 from goama.sound.audio import SAMPLE_RATE, stream_audio
+from goama.sound.repairs import Repair
 
 
 class Recogniser:
@@ -49,18 +51,21 @@ class Recogniser:
     def transcribe(self, audio: Path | str) -> Transcript:
         """The transcript of a recording of any length, read and recognised block by block.
 
-        Raises `GoamaError` when the recording cannot be read.
+        A recording that is damaged is read on, and its transcript's `repairs` say how many seconds were lost.
+        Raises `GoamaError` when the recording cannot be read, or less than half of it is left.
         """
         samples = 0
+        repairs: list[Repair] = []
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal samples
-            for block in stream_audio(audio):
+            for block in stream_audio(audio, repairs=repairs):
                 samples += len(block)
                 yield block
 
         path = best_path(emission_stream(self.network, self.front_end, counted(), precision=self.precision))
-        return self._transcript(str(audio), samples, path)
+        transcript = self._transcript(str(audio), samples, path)
+        return replace(transcript, repairs=tuple(repair.sentence for repair in repairs))
 
     def transcribe_waveforms(
         self, waveforms: Sequence[np.ndarray], names: Sequence[str] | None = None

@@ -39,11 +39,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """The words of one recording; `audio` names it, `duration` is its length in seconds."""
+    """The words of one recording; `audio` names it, `duration` is its length in seconds.
+
+    `repairs`: sentences on what was mended as it was read, such as seconds that were lost.
+    """
 
     audio: str
     duration: float
     segments: tuple[Segment, ...]
+    repairs: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -73,6 +73,20 @@ def decode(source: Path | bytes, piece: Piece, *, past_damage: bool = False) -> 
     return decoded
 
 
+def length_in_header(path: Path) -> float | None:
+    """The length of a recording (s) where its header states it exactly, else None.
+
+    Raises `GoamaError` or `OSError` when the file cannot be read.
+    """
+    file = _seekable_file(path)
+    if file:
+        with file:
+            return file.frames / file.samplerate if file.samplerate else None
+    if path.suffix.lower() in HEADERLESS:
+        return None
+    return SoundTrack(_source_for_ffmpeg(path), str(path)).length_s
+
+
 def _decode_piece(path: Path, piece: Piece) -> Decoded:
     """From the open decoder where it has not passed the piece, from a file that can be sought in, or from a new one."""
     decoder = _open_decoder.of(path)

@@ -57,8 +57,8 @@ class SoundTrack:
     """A sound track that is open for reading.
 
     rate, channels: as stored. seconds: the container's word for its length, 0 if it has none; promised_s: the same
-    where it is exact, else 0. repairs: what was mended so far. Raises `GoamaError` when the file has no sound that can
-    be decoded.
+    where it is exact, else 0; length_s: by a container with a clock, from its 0 to its end, else None. repairs: what
+    was mended so far. Raises `GoamaError` when the file has no sound that can be decoded.
     """
 
     def __init__(self, source: Path | BinaryIO, name: str) -> None:
@@ -91,6 +91,8 @@ class SoundTrack:
         formats = set(self._container.format.name.split(","))
         exact = "mp4" in formats and stream.duration and stream.time_base
         self.promised_s = float(stream.duration * stream.time_base) if exact else 0.0
+        ends = self._container.duration is not None and formats & _CLOCKS
+        self.length_s = self.seconds + max(0, self._container.start_time or 0) / 1e6 if ends else None
         self.repairs = Repairs()
         start = (self._container.start_time or 0) / 1e6 if formats & _START_ANYWHERE else 0.0
         self._clock_start: float | None = start if formats & _CLOCKS else None
@@ -213,9 +215,8 @@ class SoundTrack:
             sentence = f"the last {lost_bytes} bytes of the file are not sound" if lost_bytes else "it ends in damage"
             self.repairs.of_whole.append(Repair(RUBBISH, sentence))
         else:
-            self.repairs.of_whole.append(
-                Repair(CUT_OFF, f"the sound breaks off after {clock_time(read / self.rate)}: truncated or damaged", lost_s)
-            )
+            sentence = f"the sound breaks off after {clock_time(read / self.rate)}: truncated or damaged"
+            self.repairs.of_whole.append(Repair(CUT_OFF, sentence, lost_s))
 
 
 class Silence:

@@ -21,7 +21,7 @@ _CHUNK_TOLERANCE = 320  # bytes; 10 ms of 16 kHz PCM: careless recorders miscoun
 
 @dataclass(frozen=True)
 class Truncation:
-    """What shows that a file was cut off, as the end of a sentence; `share` of the file is missing, if that is known."""
+    """What shows that a file was cut off, as the end of a sentence; `share` of it is missing, if that is known."""
 
     sentence: str
     share: float = 0.0

@@ -10,6 +10,14 @@ from goama.errors import GoamaError
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What a reader decided about a clip that people should know; `kind` is the name of the audit's finding."""
+
+    kind: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceClip:
     """One clip as its source gives it: text not normalised, audio not decoded."""
 
@@ -27,6 +35,11 @@ class SourceClip:
     """False: the id was made of the file's name, and may be changed where two files have the same name."""
     fault: str | None = None
     """What is wrong with the row itself; such a clip is left out."""
+    fault_kind: str = "row-faulty"
+    """The finding that the fault belongs to, one of the constants in `goama.sources.judge`."""
+    remarks: tuple[Remark, ...] = ()
+    mend: bool = False
+    """Whether the clip is used although some of its sound is lost: silence stands there."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,17 @@ class Choices:
     sheet: str | None = None
     audio_folder: Path | None = None
     recording: str | None = None
+    overlaps: str | None = None
+    """What to do with annotations that overlap in time: one of `OVERLAPS`; None: leave-out."""
+    speaker_labels: str | None = None
+    """Names before a colon in subtitles: `take` as the speaker or `keep` as text; None: take those that are clear."""
+    damaged: str | None = None
+    """Clips some of whose sound is lost: `leave-out` or `mend`, which puts silence there; None: leave-out."""
+
+
+OVERLAPS = ("leave-out", "trim", "keep")
+SPEAKER_LABELS = ("take", "keep")
+DAMAGED = ("leave-out", "mend")
 
 
 @dataclass(frozen=True)

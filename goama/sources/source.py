@@ -12,12 +12,13 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from goama.errors import GoamaError
 from goama.sound.paths import SOUND_SUFFIXES
-from goama.sources.annotations import read_annotations
-from goama.sources.clip import Choices, Columns, Source, SourceClip
+from goama.sources.annotations import Parse, read_annotations
+from goama.sources.clip import DAMAGED, OVERLAPS, SPEAKER_LABELS, Choices, Columns, Source, SourceClip
 from goama.sources.columns import split_in_name
 from goama.sources.elan import read_elan
 from goama.sources.hub import DATA_SUFFIXES, read_hub, read_parquet
@@ -50,6 +51,8 @@ _ANNOTATIONS = {
 FORMATS = ("ljspeech", "audiofolder", "common-voice", "kaldi", "parquet", *_ANNOTATIONS, "table")
 """Formats of a folder; the first that matches is taken."""
 
+_SUBTITLES = ("srt", "vtt")
+
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DEEPEST = 4  # folders in folders that are searched for annotation files
 _MOST_ENTRIES = 200_000
@@ -68,6 +71,22 @@ def read_source(
     everything else at once.
     """
     columns, choices = columns or Columns(), choices or Choices()
+    for option, given, possible in (
+        ("--overlaps", choices.overlaps, OVERLAPS),
+        ("--speaker-labels", choices.speaker_labels, SPEAKER_LABELS),
+        ("--damaged", choices.damaged, DAMAGED),
+    ):
+        if given is not None and given not in possible:
+            raise GoamaError(f"{option} {given}: possible are {', '.join(possible)}")
+    opened = _opened(source, columns, name, choices)
+    return _mending(opened) if choices.damaged == "mend" else opened
+
+
+def _mending(source: Source) -> Source:
+    return replace(source, read=lambda: (replace(clip, mend=True) for clip in source.read()))
+
+
+def _opened(source: str, columns: Columns, name: str | None, choices: Choices) -> Source:
     path = Path(source)
     if choices.audio_folder and not choices.audio_folder.is_dir():
         raise GoamaError(f"--audio-folder {choices.audio_folder}: there is no such folder")
@@ -103,6 +122,8 @@ def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, c
     meant_for = (
         ("--tier", choices.tiers, tiers),
         ("--recording", choices.recording, ("elan",)),
+        ("--overlaps", choices.overlaps, tuple(_ANNOTATIONS)),
+        ("--speaker-labels", choices.speaker_labels, _SUBTITLES),
         ("--sheet", choices.sheet, ("audiofolder", "table")),
         ("--delimiter", choices.delimiter, ("audiofolder", "table")),
         ("--name", name, ("parquet", "hub")),
@@ -192,11 +213,17 @@ def _read_folder(kind: str, folder: Path, columns: Columns, name: str | None, ch
             for table, split in zip(tables, splits, strict=True)
         ]
         return read_manifests("table", manifests, columns)
-    title, _, parse = _ANNOTATIONS[kind]
+    title, _, _ = _ANNOTATIONS[kind]
     files = _annotation_files(folder)[kind]
     if not files:
         raise GoamaError(f"{folder}: --format {kind}, but there is no {_ANNOTATIONS[kind][1]} file in this folder")
-    return read_annotations(title, files, folder, parse, choices, sounds)
+    return read_annotations(title, files, folder, _parser(kind, choices), choices, sounds)
+
+
+def _parser(kind: str, choices: Choices) -> Parse:
+    if kind in _SUBTITLES:
+        return partial(read_subtitles, labels=choices.speaker_labels)
+    return _ANNOTATIONS[kind][2]
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -288,9 +315,9 @@ def _annotation_kind(path: Path) -> str | None:
 
 def _read_file(kind: str, path: Path, columns: Columns, choices: Choices) -> Source:
     if kind in _ANNOTATIONS:
-        title, _, parse = _ANNOTATIONS[kind]
+        title, _, _ = _ANNOTATIONS[kind]
         sounds = SoundFiles.of_file(path, choices.audio_folder)
-        return read_annotations(title, [path], None, parse, choices, sounds)
+        return read_annotations(title, [path], None, _parser(kind, choices), choices, sounds)
     if kind == "parquet":
         return read_parquet(path, None, columns, choices.audio_folder)
     if kind == "common-voice":
