@@ -23,7 +23,7 @@ _CLOCK = re.compile(r"\d\s?:\s?\d")
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]{1,200})>")
 _NOT_A_CUE = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
-_NUMBER = re.compile(r"\W{0,3}(\d{1,7})\W{0,3}")
+_NUMBER = re.compile(r"[\[(#]?(\d{1,7})[\])#:.]?")
 
 
 def read_subtitles(path: Path, labels: str | None = None) -> AnnotationFile:
@@ -106,8 +106,8 @@ class _Blocks:
             return
         if raw.strip("\r\n"):
             self._at_start = False
-        if self._skipping:
-            return
+        if self._skipping or (not line and raw.strip("\r\n")):
+            return  # spaces alone are neither text nor an empty line
         if self._in_cue:
             self.cues[-1].lines.append(line)
         else:
