@@ -31,6 +31,13 @@ _WORDS = {
         "Read as they are, nearly all their samples would be cut off at full scale.",
         "Nothing to do. Other programs may need them divided: soundfile.write(FILE, samples / 32768, rate)",
     ),
+    repairs.JUMP: (
+        "audio-clock-jump",
+        "warning",
+        "from recordings whose clock jumps back, or by hours, as in recorded streams and joined files",
+        "Behind the jump nobody can tell the time that the text means: all sound is kept, and times count on.",
+        "Listen to some of these clips; where the words do not fit, convert the recording and correct the times.",
+    ),
     repairs.GAP: (
         "audio-clock-gap",
         "info",

@@ -159,8 +159,8 @@ def _with_soundfile(file: Any, piece: Piece, source: Path | bytes) -> Decoded:
         piece.check(file.frames / rate)
         divisor = 1.0
         if file.subtype in FLOAT_SUBTYPES:
-            remembered = source if isinstance(source, Path) and isinstance(file.name, (str, Path)) else None
-            divisor = scale_of_file(file, remembered, piece.name)
+            path = source if isinstance(source, Path) else None
+            divisor = scale_of_file(file, path, piece.name)
     except GoamaError:
         file.close()
         raise

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from goama.errors import GoamaError
-from goama.sound.repairs import CUT_OFF, DAMAGED, GAP, RUBBISH, Repair, Repairs, clock_time
+from goama.sound.repairs import CUT_OFF, DAMAGED, GAP, JUMP, RUBBISH, Repair, Repairs, clock_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,6 +195,9 @@ class SoundTrack:
             if not good and -_BACK_TO_START_S < late < -_TOLERANCE_S:
                 return 0, round(-late * self.rate)
             if late < -_TOLERANCE_S or late > _LONGEST_GAP_S:  # another recording follows, or a live stream
+                if not any(repair.kind == JUMP for repair in self.repairs.of_whole):
+                    jump = f"its clock jumps by {late:.1f} s at {clock_time(read / self.rate)}"
+                    self.repairs.of_whole.append(Repair(JUMP, f"{jump}; times are counted on from there"))
                 self._clock_start += late
                 late = lost_s
             kind, seconds = DAMAGED if lost_s else GAP, late if late > _TOLERANCE_S else 0.0

@@ -9,6 +9,7 @@ CUT_OFF = "cut-off"
 NOT_FINITE = "not-finite"
 SCALED = "scaled"
 GAP = "gap"
+JUMP = "jump"
 RUBBISH = "rubbish"
 
 LOSES_SOUND = frozenset({DAMAGED, CUT_OFF, NOT_FINITE})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,24 +66,32 @@ def repair_of(divisor: float) -> Repair:
     )
 
 
+_KNOWN: dict[tuple[str, int, int], float] = {}
+"""Divisors by path, size and time of change: pieces of one recording ask for the same again and again."""
+
+_MOST_KNOWN = 1000
+
+
 def scale_of_file(file: Any, path: Path | None, name: str) -> float:
     """The divisor of an open libsndfile file, which is read to its end and wound back; remembered for a path."""
-    if path is None:
-        return _measured(file, name)
-    facts = path.stat()
-    return _remembered(str(path), facts.st_size, facts.st_mtime_ns, name)
-
-
-@lru_cache(maxsize=256)
-def _remembered(path: str, size: int, changed: int, name: str) -> float:
-    import soundfile
-
-    with soundfile.SoundFile(path) as file:
-        return _measured(file, name)
+    facts = path.stat() if path else None
+    key = (str(path), facts.st_size, facts.st_mtime_ns) if facts else None
+    if key is not None and key in _KNOWN:
+        return _KNOWN[key]
+    divisor = _measured(file, name)
+    if key is not None:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = divisor
+    return divisor
 
 
 def _measured(file: Any, name: str) -> float:
+    import soundfile
+
     try:
         return scale_of(file.blocks(_BLOCK_FRAMES, dtype="float64"), name)
+    except soundfile.SoundFileError:
+        return 1.0  # the file breaks off, which is said where its samples are taken
     finally:
         file.seek(0)
