@@ -48,10 +48,10 @@ def merged(cues: Sequence[Cue]) -> tuple[list[Cue], list[str]]:
         kept.append(cue)
     notes = []
     if copies:
-        notes.append(f"{copies} cues are copies of the cue before them, with the same times and text; taken once")
+        notes.append(f"copies of the cue before them, with the same times and text, are left out: {copies}")
     if marked:
         notes.append(
-            f"{marked} cues repeat the text of the cue before them with another word marked; joined to one cue"
+            f"cues that repeat the text of the cue before them with another word marked are joined to it: {marked}"
         )
     return kept, notes
 

@@ -122,7 +122,7 @@ def read_elan(path: Path) -> AnnotationFile:
         raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
     by_tier = _annotations_by_tier(document)
     spread = sum(annotation.interpolated for annotations in by_tier for annotation in annotations)
-    note = f"{path.name}: {spread} annotations have no times in the file and lie evenly between their neighbours"
+    note = f"{path.name}: annotations without times in the file lie evenly between their neighbours: {spread}"
     tiers = [
         Tier(
             name=attributes.get("TIER_ID", ""),

@@ -57,14 +57,15 @@ def take_speakers(cues: Sequence[Cue], choice: str | None) -> tuple[list[Cue], l
     notes = []
     if taken:
         notes.append(
-            f"{sum(taken.values())} names before a colon are taken as speakers ({_counted(taken)}); "
+            f"names before a colon are taken as speakers ({_counted(taken)}); "
             "--speaker-labels keep leaves them in the text"
         )
     if several:
-        notes.append(f"{several} cues hold the words of several speakers, and have no speaker of their own")
+        cues_with_several = "1 cue holds" if several == 1 else f"{several} cues hold"
+        notes.append(f"{cues_with_several} the words of several speakers; no speaker is given")
     if unclear and only_clear:
         notes.append(
-            f"{labelled} cues or lines begin with words and a colon ({_counted(unclear)}), which stay in the text; "
+            f"{_lines(labelled)} with words and a colon ({_counted(unclear)}), which stay in the text; "
             "--speaker-labels take takes them as speakers"
         )
     return result, notes
@@ -87,6 +88,10 @@ def _label(line: str, only_clear: bool) -> tuple[str | None, str]:
         if is_name and (in_capitals or not only_clear):
             return name, rest[found.end() :].strip()
     return None, rest
+
+
+def _lines(count: int) -> str:
+    return "1 line begins" if count == 1 else f"{count} lines begin"
 
 
 def _counted(names: Counter[str]) -> str:

@@ -161,7 +161,7 @@ def test_a_text_of_which_one_word_after_the_other_is_marked_is_one_cue(tmp_path:
 def test_copies_of_a_cue_for_its_shadow_are_taken_once(tmp_path: Path) -> None:
     file = read(tmp_path, f"{times(1, 2)}\nja\n\n{times(1, 2)}\nja\n\n{times(3, 4)}\nnee\n")
     assert texts(file) == ["ja", "nee"]
-    assert "1 cues are copies" in file.notes[0]
+    assert "copies of the cue before them" in file.notes[0]
 
 
 # --- names before a colon

@@ -141,7 +141,7 @@ def test_slots_without_a_time_lie_evenly_between_their_neighbours_as_elan_shows_
     clips = list(source)
     assert spans(clips) == [(0.5, 1.5), (1.5, 2.5), (2.5, 3.5), (4.0, 5.0), (5.0, 6.0), None]
     assert "no time of its own" in (clips[5].fault or "")  # nothing follows it
-    assert any("5 annotations have no times in the file" in note for note in source.notes)
+    assert any("lie evenly between their neighbours: 5" in note for note in source.notes)
     (finding,) = [f for f in audit(clips, source="x", read_sound=False).findings if f.name == "times-interpolated"]
     assert len(finding.clips) == 5 and finding.severity == "info"
 
