@@ -175,6 +175,10 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("laughter-in-parentheses", "text-annotations", _text(lambda t: t + " (lacht)")),
     ("cough", "text-annotations", _text(lambda t: "*cough* " + t)),
     ("unknown-word", "text-annotations", _text(lambda t: "<unk> " + t)),
+    ("event-of-chat", "text-conventions", _text(lambda t: "&=laughs " + t)),
+    ("words-between-tags", "text-conventions", _text(lambda t: f"<eng>{t}</eng>")),
+    ("ligature", "text-presentation-forms", _text(lambda t: t + " ﬁets")),
+    ("other-code-points", "text-code-points", _text(lambda t: t + " ĳs")),
     ("lost-bracket", "text-annotations", _text(lambda t: t + " (of")),
     ("address", "text-url", _text(lambda t: t + " www.goama.org")),
     ("mail", "text-url", _text(lambda t: t + " info@goama.org")),
@@ -234,6 +238,7 @@ ALSO_TRUE = {
     "telephone-mu-law": {"audio-mixed-rates"},
     "overloaded": {"audio-loudness"},
     "two-voices": {"pair-too-little-text"},
+    "words-between-tags": {"text-annotations"},
     "false-text": {"pair-no-room-at-40-ms", "pair-no-room"},
 }
 """Other findings that are true of a defect."""

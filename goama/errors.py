@@ -7,3 +7,8 @@ class GoamaError(Exception):
     The message is one sentence: what is wrong, where (file, line, clip), what to do.
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+def first_line(error: Exception) -> str:
+    """The first line of another library's message, or the name of its class if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

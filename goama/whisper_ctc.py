@@ -385,7 +385,7 @@ def logit_frames(frames):
 
 
 def sinusoids(length: int, width: int) -> torch.Tensor:
-    """(length, width) float32: Whisper's positions, sines then cosines, wavelengths from 2π to 10,000 · 2π."""
+    """(T, width) float32, T = `length`: Whisper's positions, sines then cosines, wavelengths from 2π to 10,000 · 2π."""
     half = width // 2
     rates = torch.exp(-math.log(10_000) / (half - 1) * torch.arange(half))
     angles = torch.arange(length)[:, None] * rates

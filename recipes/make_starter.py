@@ -19,6 +19,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from goama import whisper_ctc
 from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
 from goama.evaluation.evaluate import evaluate
@@ -35,7 +37,6 @@ from goama.evaluation.scores import ClipScore, error_rates
 from goama.files import empty_partial, replace_folder
 from goama.model.shipped import STARTER_FOLDER
 from goama.recognition.recogniser import Recogniser
-from goama.run.recipe import read_recipe
 from goama.voices import VOICES, Voice, find_voice
 
 HERE = Path(__file__).parent
@@ -80,9 +81,7 @@ def main() -> None:
     work: Path = options.output
     try:
         voices = [find_voice(name) for name in options.voices]
-        refused = [voice.name for voice in voices if voice.language in HELD_OUT]
-        if refused:
-            raise GoamaError(f"{', '.join(refused)}: goama's own training leaves {' and '.join(HELD_OUT)} unheard")
+        refuse_held_out(voices)
         if not options.pack_only:
             encoder = fetch_whisper(work / "whisper")
             train([corpus_of(voice, work) for voice in voices], encoder, work / RUN, options.set)
@@ -104,6 +103,12 @@ def parse() -> argparse.Namespace:
 
 def default_voices() -> list[str]:
     return [voice.name for voice in VOICES if voice.language not in HELD_OUT]
+
+
+def refuse_held_out(voices: list[Voice]) -> None:
+    refused = [voice.name for voice in voices if voice.language in HELD_OUT]
+    if refused:
+        raise GoamaError(f"{', '.join(refused)}: goama's own training leaves {' and '.join(HELD_OUT)} unheard")
 
 
 def fetch_whisper(folder: Path) -> Path:
@@ -181,10 +186,13 @@ def pack(work: Path, to: Path, results: Path | None) -> None:
     best = work / RUN / "best"
     if not (best / "model.safetensors").is_file():
         raise GoamaError(f"{best}: no model here yet; run this without --pack-only")
+    run = json.loads((work / RUN / "run.json").read_text(encoding="utf-8"))
+    refuse_held_out([find_voice(corpus["name"]) for corpus in run["corpora"]])
     partial = empty_partial(to)
     for file in best.iterdir():
         if file.name not in ("model.safetensors", "README.md"):
             shutil.copy(file, partial)
+    shutil.copyfile(whisper_ctc.__file__, partial / "whisper_ctc.py")  # this version's, not that of the training
     weights = {name: value.half() for name, value in load_file(best / "model.safetensors").items()}
     if not all(torch.isfinite(value).all() for value in weights.values()):
         raise GoamaError(f"{best}: a weight does not fit into half precision")
@@ -212,7 +220,9 @@ def training_facts(work: Path, packed: Recogniser, parameters: int) -> dict[str,
             "authors": "OpenAI",
             "licence": "MIT",
             "sha256": WHISPER_SHA256,
-            "packages": [f"{part.package}=={part.version}" for part in PARTS],
+            "packages": [
+                {"name": part.package, "version": part.version, "wheel_sha256": part.sha256} for part in PARTS
+            ],
         },
         "corpora": corpora,
         "training": run_facts(work / RUN),
@@ -242,6 +252,8 @@ def run_facts(run: Path) -> dict[str, Any]:
     steps = [line for line in metrics if "loss" in line]
     best = min((line for line in metrics if "dev_cer" in line), key=lambda line: line["dev_cer"])
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    recipe = tomllib.loads((run / "recipe.toml").read_text(encoding="utf-8"))
+    del recipe["model"]["encoder"]  # a path on the machine of the training
     return {
         "steps": steps[-1]["step"],
         "best_step": best["step"],
@@ -249,7 +261,7 @@ def run_facts(run: Path) -> dict[str, Any]:
         "dev_cer": round(best["dev_cer"], 4),
         "dev_wer": round(best["dev_wer"], 4),
         "clips_left_out": len(facts["left_out"]),
-        "recipe": read_recipe(run / "recipe.toml").model_dump(mode="json", exclude_none=True, exclude={"model"}),
+        "recipe": recipe,
     }
 
 
@@ -281,6 +293,7 @@ def card(facts: dict[str, Any], results: str) -> str:
             for corpus in facts["corpora"]
         ),
         results=results.strip(),
+        packages=" and ".join(f"{one['name']} {one['version']}" for one in facts["encoder"]["packages"]),
     )
 
 

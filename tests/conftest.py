@@ -71,6 +71,33 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def whisper_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the Hub gives openai/whisper-base, decoder included, but 32 wide and of two layers."""
+    import torch
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+    folder = tmp_path_factory.mktemp("encoders") / "whisper"
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        **{f"{half}_layers": 2 for half in ("encoder", "decoder")},
+        **{f"{half}_attention_heads": 4 for half in ("encoder", "decoder")},
+        **{f"{half}_ffn_dim": 64 for half in ("encoder", "decoder")},
+        d_model=32,
+        vocab_size=100,
+        **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 99),
+        init_std=0.1,
+    )
+    network = WhisperForConditionalGeneration(config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 1:  # norms and biases that differ, as in a trained one
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    network.save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)
+    return folder
+
+
 _WAVEFORM_FAMILIES = {  # model type, layer norm (as large ones) or group norm (as base ones), class of the state dict
     "wav2vec2-base": ("wav2vec2", False, "Wav2Vec2ForPreTraining"),
     "xls-r": ("wav2vec2", True, "Wav2Vec2ForPreTraining"),

@@ -20,17 +20,23 @@ from goama.audit.remarks import check_remarks
 from goama.audit.sound_checks import AuditedClip, check_sound
 from goama.audit.spelling import alphabet, check_spelling
 from goama.audit.text import check_text
+from goama.audit.variants import check_variants
 from goama.errors import GoamaError
 from goama.sound.audio import Audio
 from goama.sources.clip import SourceClip
 from goama.sources.judge import SILENT, Fault, judge_sound
 from goama.sources.language import language_of
 from goama.sources.reading import examine_clips
+from goama.text.codes import require_registered
 from goama.text.normaliser import Normaliser
+from goama.text.spelling import Spelling
 from goama.text.vocabulary import segment
 
 if TYPE_CHECKING:
     from goama.recognition.recogniser import Recogniser
+
+LEFT_OUT_SHARE = 0.1
+"""Of the clips; where `prepare` leaves out more, something is wrong with the source as a whole."""
 
 _SPEECHLESS = ("audio-silent", "audio-channels-cancel", "audio-no-speech")
 
@@ -48,6 +54,8 @@ def audit(
     *,
     source: str,
     language: str | None = None,
+    spelling: Spelling | None = None,
+    normaliser: Normaliser | None = None,
     read_sound: bool = True,
     encoder: str | None = None,
     recogniser: Recogniser | None = None,
@@ -57,12 +65,13 @@ def audit(
     """Everything that is found in the clips; `progress` is called with the clips done so far.
 
     Without `read_sound` only the manifest is checked: texts, splits, and durations where it has them.
+    `spelling`: the user's choices; `normaliser`: of a corpus that has its rules already, taken in place of both.
     `encoder`: whose frames must suffice for the texts; None: the one that `goama train` would take.
     `recogniser` (its folder is `model`) also judges whether texts match.
 
     Raises `GoamaError` when there are no clips, the language code is none, or the encoder cannot be found.
     """
-    Normaliser.for_language(language)  # a wrong code, or encoder, is refused before hours are read
+    require_registered(language)  # a wrong code, or encoder, is refused before hours are read
     frames = encoder_frames(encoder)
     scorer = None
     if recogniser is not None:
@@ -80,7 +89,9 @@ def audit(
     if not read:
         raise GoamaError(f"{source}: the source is empty; there is nothing to check")
     chosen, _ = language_of((clip for clip, _ in read), language)
-    normaliser = Normaliser.for_language(chosen)
+    if normaliser is None:
+        texts = [clip.text for clip, _ in read if clip.text.strip() and not clip.fault]
+        normaliser = (spelling or Spelling()).normaliser(chosen, texts)
     audited = [_audited(clip, sound, normaliser, chosen) for clip, sound in read]
     findings = check(audited, normaliser, frames, language)
     audited = _without_speech(audited, _clips_of(findings, *_SPEECHLESS))
@@ -94,7 +105,7 @@ def audit(
         source=source,
         language=chosen,
         clips=tuple(facts),
-        findings=tuple(worst_first(findings)),
+        findings=tuple(worst_first(_as_they_harm(findings, facts))),
         alphabet=alphabet(facts),
         summary=_summary(audited, frames),
     )
@@ -117,7 +128,8 @@ def check(
         *twice,
         *check_language(facts, given),
         *check_text(facts, normaliser),
-        *check_spelling(facts),
+        *check_spelling(facts, normaliser),
+        *check_variants(facts, normaliser),
         *pairs.check_pairs([clip for clip in facts if clip.id not in mute], frames),
         *sets.check_sets(facts, _clips_of(twice, "duplicate-in-two-splits")),
     ]
@@ -133,6 +145,17 @@ def _without_speech(audited: Sequence[AuditedClip], speechless: frozenset[str]) 
         replace(clip, facts=replace(clip.facts, silence_share=1.0)) if clip.facts.id in speechless else clip
         for clip in audited
     ]
+
+
+def _as_they_harm(findings: Iterable[Finding], facts: Sequence[ClipFacts]) -> list[Finding]:
+    """An error about a few clips that `prepare` leaves out is a warning: it costs these clips and harms no model."""
+    unusable = {clip.id for clip in facts if clip.fault or not clip.normalised}
+    few = len(unusable) <= LEFT_OUT_SHARE * len(facts)
+
+    def harmless(finding: Finding) -> bool:
+        return few and finding.severity == "error" and bool(finding.clips) and unusable.issuperset(finding.clips)
+
+    return [replace(f, severity="warning") if harmless(f) else f for f in findings]
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
@@ -210,17 +233,17 @@ def _audited(
 def _summary(audited: Sequence[AuditedClip], frames: EncoderFrames) -> dict[str, Any]:
     facts = [clip.facts for clip in audited]
     usable = [clip for clip in facts if not clip.fault]
-    heard = [clip for clip in usable if clip.native_rate]
-    spoken = [clip.speech_s for clip in heard if clip.speech_s is not None]
+    measured = [clip for clip in usable if clip.native_rate]
+    spoken = [clip.speech_s for clip in measured if clip.speech_s is not None]
     return {
         "clips": len(facts),
         "usable_clips": sum(bool(clip.normalised) for clip in usable),
         "hours": round(sum(clip.seconds or 0.0 for clip in usable) / 3600, 4),
-        "speech_hours": round(sum(spoken) / 3600, 4) if heard else None,
+        "speech_hours": round(sum(spoken) / 3600, 4) if measured else None,
         "words": sum(clip.words for clip in usable),
         **sets.summary(usable),
         "languages": dict(Counter(clip.language or "unknown" for clip in facts).most_common()),
-        "rates": {str(rate): count for rate, count in Counter(clip.native_rate for clip in heard).most_common()},
-        "channels": {str(count): clips for count, clips in Counter(clip.channels for clip in heard).most_common()},
+        "rates": {str(rate): count for rate, count in Counter(clip.native_rate for clip in measured).most_common()},
+        "channels": {str(count): clips for count, clips in Counter(clip.channels for clip in measured).most_common()},
         **pairs.summary(usable, frames),
     }

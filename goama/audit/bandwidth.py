@@ -78,8 +78,8 @@ def bandwidth(mono: np.ndarray, levels: np.ndarray) -> Bandwidth:
 def _highest(power: np.ndarray) -> float:
     above = np.cumsum(power[::-1])[::-1]
     nothing = max(above[0] * 10 ** (-_INAUDIBLE_DB / 10), 10 ** (_QUANTISATION_DB / 10))
-    heard = np.flatnonzero(above > nothing)
-    return float(heard[-1]) * _BIN_HZ if len(heard) else SAMPLE_RATE / 2
+    audible = np.flatnonzero(above > nothing)
+    return float(audible[-1]) * _BIN_HZ if len(audible) else SAMPLE_RATE / 2
 
 
 def _edge(spoken: np.ndarray, power: np.ndarray) -> Edge | None:

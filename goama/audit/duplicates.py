@@ -19,8 +19,8 @@ _Pair = tuple[AuditedClip, AuditedClip]
 
 def check_duplicates(clips: Sequence[AuditedClip], mute: frozenset[str]) -> list[Finding]:
     """Findings on copies; `mute`: ids of clips without speech, which are all alike and not compared."""
-    heard = [clip for clip in clips if clip.sound and not clip.facts.fault and clip.facts.id not in mute]
-    exact, again = _exact(heard), _encoded_again(heard)
+    readable = [clip for clip in clips if clip.sound and not clip.facts.fault and clip.facts.id not in mute]
+    exact, again = _exact(readable), _encoded_again(readable)
     other_text = {
         clip.facts.id: f"{shortened(clip.facts.text)!r}, but {first.facts.id}: {shortened(first.facts.text)!r}"
         for clip, first in [*exact, *again]

@@ -11,10 +11,10 @@ from transformers import PreTrainedConfig, Wav2Vec2BertConfig
 
 from goama.errors import GoamaError
 from goama.model.default import default_encoder
-from goama.model.encoder import frame_shift_s, input_frames, output_frames, read_config
+from goama.model.encoder import frame_shift_s, input_frames, output_frames, read_config, with_adapter
 from goama.sound.audio import SAMPLE_RATE
 
-_ADAPTER_UP_TO_MS = 20.0  # `goama train` never halves the frames of an encoder whose frames are longer
+ADAPTER_UP_TO_MS = 20.0  # `goama train` never halves the frames of an encoder whose frames are longer
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def frames_of_config(config: PreTrainedConfig) -> EncoderFrames:
     """The frames that a network of this configuration makes."""
     if not isinstance(config, Wav2Vec2BertConfig):
         return EncoderFrames(_counted(config), None)
-    plain, halved = (type(config).from_dict({**config.to_dict(), "add_adapter": adapter}) for adapter in (False, True))
-    fits = 1000 * frame_shift_s(plain) <= _ADAPTER_UP_TO_MS
+    plain, halved = with_adapter(config, False), with_adapter(config, True)
+    fits = 1000 * frame_shift_s(plain) <= ADAPTER_UP_TO_MS
     return EncoderFrames(_counted(plain), _counted(halved) if fits else None)
 
 

@@ -7,22 +7,12 @@ from collections.abc import Sequence
 
 from goama.audit.findings import ClipFacts, Finding, of, shortened
 from goama.audit.letters import script
-from goama.text.languages import SHORTER_CODE
+from goama.text.codes import is_registered, shortest_code
 
 OTHER_SCRIPT_SHARE = 0.9
 """Share of a clip's letters, and share of the clips: names and borrowed words alone do not count."""
 
 _FEWEST_LETTERS = 100
-
-# ISO 639-1, with withdrawn codes that people still use. There are too many three-letter codes to list.
-_TWO_LETTERS = (
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en "
-    "eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik in io is it iu iw "
-    "ja ji jv jw ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mo mr ms mt "
-    "my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm "
-    "sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh "
-    "zu"
-)
 
 # Languages that are written in one script today, by the first word of its letters' Unicode names. Languages that are
 # also written in another script (Serbian, Hausa, Kazakh, Malay, Wolof, Fula, Punjabi, Tamazight, …) are not listed.
@@ -73,14 +63,14 @@ def check_language(clips: Sequence[ClipFacts], given: str | None) -> list[Findin
 
 def _unregistered(clips: Sequence[ClipFacts], given: str | None) -> Finding | None:
     tags = dict.fromkeys([given] if given else [clip.language for clip in clips if clip.language])
-    unknown = [tag for tag in tags if len(_code(tag)) == 2 and _code(tag) not in _TWO_LETTERS.split()]
+    unknown = [tag for tag in tags if not is_registered(tag)]
     if not unknown:
         return None
     return Finding(
         "language-unknown",
         "warning",
         (),
-        f"no language has the code {', '.join(unknown)} in ISO 639-1",
+        f"no language has the code {', '.join(unknown)} in ISO 639",
         "The code decides which spelling rules apply (apostrophes, hyphens, look-alikes); an unknown code has none.",
         "Give the language's own code of two or three letters with --language, or correct the column.",
         {},
@@ -121,7 +111,7 @@ def _other_script(clips: Sequence[ClipFacts], given: str | None) -> Finding | No
 
 def _code(language: str | None) -> str:
     code = (language or "").lower().replace("_", "-").split("-")[0]
-    return SHORTER_CODE.get(code, code)
+    return shortest_code(code)
 
 
 def _names_a_script(language: str | None) -> bool:

@@ -18,7 +18,7 @@ _LATIN_AND_ARMENIAN = "oօ uս hհ gց nո OՕ SՏ LԼ"
 # Two letters of one script, or a letter and a sign; no alphabet has both.
 _TWINS = (
     "șş țţ ȚŢ ȘŞ əǝ đɖ ıɩ ɩι ɛε ʔɂ ꞌʼ ʼʻ ʼ' ʻ' ꞌ' ː: ŋƞ ɡg ɑa ſs βß ǃ! "  # Latin
-    "ӏі ӏ1 ӏl ӏ| ӏi "  # the palochka of the Caucasus
+    "Ӏі Ӏ1 Ӏl Ӏ| Ӏi "  # the palochka of the Caucasus
     "يی كک ىی هە هہ ۆؤ ٵأ "  # Arabic and scripts derived from it
     "їı"
 )

@@ -39,7 +39,7 @@ class TextScore:
     clip_id: str
     nats_per_label: float
     backwards: float
-    heard: str
+    hypothesis: str
 
 
 class TextScorer:
@@ -118,7 +118,8 @@ def check_mismatch(scores: Sequence[TextScore], clips: Sequence[ClipFacts], mode
             "A false text teaches false letters, and in the test it counts as errors that the model did not make.",
             "Listen to these clips, the first ones first, and correct or remove them.",
             {
-                score.clip_id: f"text: {text_of.get(score.clip_id, '')[:60]} / heard: {score.heard[:60] or '(nothing)'}"
+                score.clip_id: f"text: {text_of.get(score.clip_id, '')[:60]} / "
+                f"heard: {score.hypothesis[:60] or '(nothing)'}"
                 for score in bad
             },
         )

@@ -180,7 +180,7 @@ def _off_the_line(clips: Sequence[ClipFacts], room: np.ndarray) -> list[Finding 
             "pair-too-much-text",
             "warning",
             fast,
-            f"{of(len(fast), len(clips))} with far more text than their sound can hold (usual in this corpus: "
+            f"{of(len(fast), len(clips))} with too much text for their audio (usual in this corpus: "
             f"{usual:.0f} letters a second)",
             "The transcript probably belongs to another recording, or the recording was cut off; the model would learn "
             "letters that nobody said.",
@@ -191,7 +191,7 @@ def _off_the_line(clips: Sequence[ClipFacts], room: np.ndarray) -> list[Finding 
             "pair-too-little-text",
             "warning",
             slow,
-            f"{of(len(slow), len(clips))} with far more speech than their text tells (usual in this corpus: "
+            f"{of(len(slow), len(clips))} with too little text for their audio (usual in this corpus: "
             f"{usual:.0f} letters a second)",
             "Something is said (or laughed, or played) that is not written; the model would learn to leave words out.",
             "Listen to these clips; write what is missing, or cut it off.",

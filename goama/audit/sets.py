@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from goama.audit.findings import ClipFacts, Finding, of, shortened
-
-SPLITS = ("train", "dev", "test")
+from goama.corpus.corpus import SPLITS
+from goama.corpus.split import ENOUGH_SPEAKERS
 
 INTERVAL = 0.03
 ASSUMED_WER = 0.3
@@ -20,9 +20,6 @@ WORDS_NEEDED = round(1.96**2 * ASSUMED_WER * (1 - ASSUMED_WER) / INTERVAL**2 * D
 
 LARGEST_SPEAKER_SHARE = 0.5
 """Largest share of the speech that one of several speakers should have."""
-
-ENOUGH_SPEAKERS = 8
-"""Minimum number of speakers for speaker-disjoint splits in `goama prepare`."""
 
 _FEW_WORDS = 3
 """Shorter sentences (yes; good morning) are expected in two splits."""

@@ -77,7 +77,7 @@ def check_sound(clips: Sequence[AuditedClip]) -> list[Finding]:
             "audio-silent",
             "error",
             silent,
-            f"{of(len(silent), total)} with nothing to hear",
+            f"{of(len(silent), total)} that are silent",
             "The model would learn that words are silent.",
             "Check first whether the right recording or channel is linked: the words may be in another one. If it is, "
             "record these clips again, or remove them.",
@@ -86,7 +86,7 @@ def check_sound(clips: Sequence[AuditedClip]) -> list[Finding]:
             "audio-channels-cancel",
             "error",
             cancelled,
-            f"{of(len(cancelled), total)} with two channels that are mirror images: their average is silence",
+            f"{of(len(cancelled), total)} with two channels of opposite phase: their average is silence",
             "Channels are averaged, and these cancel each other out.",
             "Keep one channel: ffmpeg -i FILE -af pan=mono|c0=c0 clip.wav",
         ),
@@ -174,7 +174,7 @@ def _clipped(clips: MeasuredClips, total: int) -> Finding | None:
         "audio-clipped",
         "warning",
         details,
-        f"{of(len(details), total)} with waves whose tops are cut off flat: recorded, or converted, too loudly",
+        f"{of(len(details), total)} that are clipped: recorded or converted with too much gain",
         "Clipping adds sounds like s and f to every loud vowel; it cannot be undone.",
         "Keep them if speech like that will be recognised too; record new clips with less gain, peaks at −12 to −6 dB.",
     )

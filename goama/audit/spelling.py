@@ -7,10 +7,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
+from itertools import zip_longest
 
 from goama.audit.findings import ClipFacts, Finding, Letter, finding_if, of, shortened
 from goama.audit.letters import TWINS, alike_in, name, named, script, scripts_of, shown
-from goama.audit.transcripts import WORD, Transcripts, around, without_annotations
+from goama.audit.transcripts import WORD, Transcripts, around, with_mended, without_annotations
+from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary, segment
 
 EXAMPLE_CLIPS = 5
@@ -31,12 +33,14 @@ SHORTEST_WITHOUT_MARKS = 8
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]")
 
 
-def check_spelling(clips: Sequence[ClipFacts]) -> list[Finding]:
+def check_spelling(clips: Sequence[ClipFacts], normaliser: Normaliser) -> list[Finding]:
     """Findings on the letters of the texts; clips without a text are skipped."""
     texts = Transcripts.of(clips)
+    cleaned = texts.cleaned(normaliser)
+    foreign, left = _foreign_letters(texts), _foreign_letters(cleaned)
     found = [
-        *_foreign_letters(texts),
-        *_twins(texts),
+        *(with_mended(one, other) for one, other in zip_longest(foreign, left)),
+        with_mended(_twins(texts), _twins(cleaned)),
         _unicode_forms(texts),
         _invisible(texts),
         _rare(texts.clips),
@@ -134,7 +138,7 @@ def _usual_letters(texts: Transcripts, main: str) -> frozenset[str]:
     )
 
 
-def _twins(texts: Transcripts) -> list[Finding | None]:
+def _twins(texts: Transcripts) -> Finding | None:
     details: dict[str, str] = {}
     pairs = []
     unsure = False
@@ -152,19 +156,17 @@ def _twins(texts: Transcripts) -> list[Finding | None]:
         for clip in texts.clips:
             if rare in clip.text:
                 details.setdefault(clip.id, f"{rare} in {around(clip.text, rare)}")
-    return [
-        finding_if(
-            "text-twin-letters",
-            "warning",
-            details,
-            f"{of(len(details), len(texts.clips))} with a letter that looks like another of the same alphabet: "
-            + "; ".join(pairs[:3]),
-            "To the model these are different letters, learnt from fewer examples each, and a word in the other "
-            "spelling counts as an error.",
-            "Decide on one of the two and replace the other everywhere"
-            + ("." if unsure else " (the rarer one is probably a typing error)."),
-        )
-    ]
+    return finding_if(
+        "text-twin-letters",
+        "warning",
+        details,
+        f"{of(len(details), len(texts.clips))} with a letter that looks like another of the same alphabet: "
+        + "; ".join(pairs[:3]),
+        "To the model these are different letters, learnt from fewer examples each, and a word in the other "
+        "spelling counts as an error.",
+        "Decide on one of the two and replace the other everywhere, with a line in a table for `--replace`"
+        + ("." if unsure else " (the rarer one is probably a typing error)."),
+    )
 
 
 def _unicode_forms(texts: Transcripts) -> Finding | None:

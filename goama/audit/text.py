@@ -6,30 +6,35 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from goama.audit.findings import ClipFacts, Finding, finding_if, of, shortened
 from goama.audit.letters import named, shown
-from goama.audit.transcripts import ANNOTATION, MARKUP, URL, WORD, Transcripts, around, without_annotations
+from goama.audit.transcripts import ANNOTATION, MARKUP, URL, WORD, Transcripts, around, with_mended, without_annotations
+from goama.text.conventions import READ_OUT
+from goama.text.letter_signs import letter_signs_in
 from goama.text.normaliser import Normaliser
 
 _MOST_NAMED = 12  # signs named in one sentence
 
 _LONE_BRACKET = re.compile(r"[\[\]{}()（）【】]")
 _MOJIBAKE = re.compile(r"[ÂÃÄÅÊËÐÑØÙÎÏáâãà][\x80-¿€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]+")
+_LETTER_BESIDE = re.compile(r"(?<=[^\W\d_])\d(?!\d)|(?<!\d)\d(?=[^\W\d_])")
 _TIME_OR_NUMBER = re.compile(r"\d[\d.,:/]*")
 
 
 def check_text(clips: Sequence[ClipFacts], normaliser: Normaliser) -> list[Finding]:
     """Findings about the content of the texts; `check_spelling` checks their letters."""
     texts = Transcripts.of(clips)
+    cleaned = texts.cleaned(normaliser)
     found = [
         _empty(clips),
         _nothing_left(texts.clips, len(clips)),
-        _annotations(texts),
-        _urls(texts),
-        _markup(texts),
+        with_mended(_annotations(texts), _annotations(cleaned)),
+        with_mended(_urls(texts), _urls(cleaned)),
+        with_mended(_markup(texts), _markup(cleaned)),
         _damaged(texts),
-        _digits(texts),
+        with_mended(_digits(texts, normaliser), _digits(cleaned, normaliser)),
         _symbols(texts, normaliser),
         _capitals(texts),
         _acronyms(texts),
@@ -85,9 +90,8 @@ def _annotations(texts: Transcripts) -> Finding | None:
         details,
         f"{of(len(details), len(texts.clips))} with brackets or stage directions, such as "
         + ", ".join(text for text, _ in most),
-        "Text in brackets is often not spoken; goama drops the brackets and keeps the words, so the model would "
-        "learn to write words that nobody said.",
-        "Remove what is not spoken (laughter, noises, comments), and keep spoken words without brackets.",
+        "Text in brackets is often not spoken: the model would learn to write words that nobody said.",
+        "`goama prepare --brackets drop` drops it, `--brackets leave-out` leaves the clips out; correct lone brackets.",
     )
 
 
@@ -151,12 +155,16 @@ def _mended(text: str) -> str | None:
     return None
 
 
-def _digits(texts: Transcripts) -> Finding | None:
+def _digits(texts: Transcripts, normaliser: Normaliser) -> Finding | None:
     if not any(unicodedata.category(c)[0] == "N" for c in texts.characters):
         return None
     details = {}
+    proposed = letter_signs_in(normaliser, [clip.text for clip in texts.clips])
+    letters = normaliser.tables.letter_digits + "".join(sign.sign for sign in proposed if sign.sign.isdigit())
     for clip in texts.clips:
         text = without_annotations(clip.text)
+        if letters:
+            text = _LETTER_BESIDE.sub(lambda match: match[0] if match[0] not in letters else "", text)
         numbers = _TIME_OR_NUMBER.findall(text) or [c for c in text if unicodedata.category(c)[0] == "N"]
         if numbers:
             details[clip.id] = " ".join(numbers[:4])
@@ -166,7 +174,7 @@ def _digits(texts: Transcripts) -> Finding | None:
         details,
         f"{of(len(details), len(texts.clips))} with numbers in digits, such as {next(iter(details.values()), '')}",
         "A digit stands for different words in different places (1, 10, 1st), which cannot be learnt from a few hours.",
-        "Write numbers as words, as they are spoken.",
+        "Write numbers as words, as they are spoken: `prepare --dry-run --numbers TABLE.tsv` makes a table.",
     )
 
 
@@ -174,11 +182,15 @@ def _symbols(texts: Transcripts, normaliser: Normaliser) -> Finding | None:
     suspects = {c for c in texts.characters if unicodedata.category(c)[0] in "SPC" and not c.isspace()}
     details: dict[str, str] = {}
     counts: Counter[str] = Counter()
+    # A mark that stands alone may be a word all the same (ten % more): it is dropped, and named here.
+    rules = tuple(rule for rule in normaliser.rules if rule != "remove-lone-marks")
+    unsure = replace(normaliser, rules=rules) if set(normaliser.tables.lone_marks) & set(READ_OUT) else normaliser
     for clip in texts.clips:
-        if suspects.isdisjoint(clip.normalised):
+        if suspects.isdisjoint(clip.normalised) and unsure is normaliser:
             continue
-        left = normaliser(without_annotations(clip.text))
-        signs = sorted({c for c in left if _is_read_out(c, normaliser)})
+        left = unsure(without_annotations(clip.text))
+        pauses = set(normaliser.tables.lone_marks) - set(READ_OUT)
+        signs = sorted({c for c in left if _is_read_out(c, normaliser)} - pauses)
         if signs:
             details[clip.id] = " ".join(signs)
             counts.update(signs)
@@ -198,6 +210,7 @@ def _is_read_out(character: str, normaliser: Normaliser) -> bool:
         unicodedata.category(character)[0] in "SP"
         and character != "\ufffd"
         and character not in normaliser.tables.kept_inside_words + "'"
+        and not any(character == rule.letter for rule in normaliser.tables.letter_signs)
         and not any(character in rule.letter for rule in normaliser.tables.letter_rules)
         and not (unicodedata.category(character) == "Sk" and ord(character) > 0x2E0)  # tone letters
     )

@@ -17,7 +17,7 @@ from goama.cli.terminal import err, out
 from goama.errors import GoamaError
 
 app = typer.Typer(
-    help="An hour of transcribed recordings in any language becomes a speech recogniser.",
+    help="Train a speech recogniser from an hour of transcribed recordings in any language.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -28,6 +28,7 @@ for _verb in (
     corpora.prepare,
     corpora.shard,
     runs.train,
+    runs.distil,
     runs.report,
     runs.evaluate,
     recordings.transcribe,

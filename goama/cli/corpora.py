@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,21 @@ from goama.cli.source import WantedSource, takes_source
 from goama.cli.terminal import Spinner, countdown, err, has_gpu, next_command, out, quiet_libraries
 from goama.errors import GoamaError
 from goama.files import write_beside
+
+if TYPE_CHECKING:
+    from goama.text.spelling import Spelling
+
+Letters = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Signs that are letters, such as ',' or '7' or '|=Ӏ' (write Ӏ); * names the place: '*,' also ends words."
+    ),
+]
+Brackets = Annotated[str, typer.Option(help="Text in brackets: drop it, keep it as spoken, or leave-out its clip.")]
+Replace = Annotated[
+    list[Path] | None,
+    typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write; repeat it, in order."),
+]
 
 _NAMED = 5  # clips, or reasons of several, named on the screen; the file that names all is said
 
@@ -25,7 +40,7 @@ def check(
     language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file.")] = None,
     facts: Annotated[Path | None, typer.Option(help="Write what was measured of each clip to this JSONL file.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page to look at and listen to, one HTML file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report with the clips to listen to.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 2 if there are errors.")] = False,
     encoder: Annotated[
         str | None,
@@ -34,23 +49,30 @@ def check(
         ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="A trained model: also name clips whose text is probably not what is said.")
+        Path | None, typer.Option(help="A trained model: also find transcripts that do not match their audio.")
     ] = None,
-    text_only: Annotated[bool, typer.Option("--text-only", help="Do not read the sound; quick.")] = False,
+    text_only: Annotated[bool, typer.Option("--text-only", help="Do not read the audio (fast).")] = False,
+    letters: Letters = None,
+    brackets: Brackets = "drop",
+    replace: Replace = None,
 ) -> None:
-    """Say what is wrong with recordings and transcripts, and what mends it, before anything is trained."""
+    """Find problems in recordings and transcripts before training, and say how to repair them."""
     if text_only and model:
         raise GoamaError("--text-only and --model: a model judges the sound, which --text-only leaves unread")
     for option, file in (("--json", json_file), ("--facts", facts), ("--report", report)):
         if file is not None:
-            _require_writable(option, file)
+            require_writable(option, file)
     from goama.audit.audit import audit
     from goama.audit.screen import lines
     from goama.audit.sounds import Sounds
-    from goama.corpus.corpus import CORPUS_FILE
+    from goama.corpus.corpus import CORPUS_FILE, Corpus
+    from goama.text.spelling import Spelling
 
+    spelling = _spelling(letters, brackets, replace)
+    is_corpus = (Path(wanted.where) / CORPUS_FILE).is_file()
+    rules = Corpus.open(wanted.where).normaliser if is_corpus and spelling == Spelling() and not language else None
     clips = wanted.read()
-    sounds = Sounds(clips)
+    sounds = None if report is None else Sounds(clips)  # keeps the bytes of clips that are in no file of their own
     recogniser = None
     if model is not None:
         quiet_libraries()
@@ -59,9 +81,11 @@ def check(
         recogniser = Recogniser.load(model)
     with Spinner() as status:
         found = audit(
-            sounds,
+            clips if sounds is None else sounds,
             source=wanted.where,
             language=language,
+            spelling=spelling,
+            normaliser=rules,
             read_sound=not text_only,
             encoder=encoder,
             recogniser=recogniser,
@@ -74,25 +98,40 @@ def check(
         write_beside(json_file, json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n")
     if facts is not None:
         write_beside(facts, "".join(json.dumps(c.to_json(), ensure_ascii=False) + "\n" for c in found.clips))
-    if report is not None:
+    if report is not None and sounds is not None:
         from goama.reports.audit_page import write_audit_report
 
         with Spinner() as status:
             status("writing the report")
             write_audit_report(found, report, sound=sounds)
         out.print(f"report: {report}", markup=False)
-    is_corpus = (Path(wanted.where) / CORPUS_FILE).is_file()
     if is_corpus:
         next_command("train", wanted.where, "-o", "run", *([] if encoder is None else ["--encoder", encoder]))
     else:
-        given = {"language": language, **wanted.options}
+        given = {
+            "language": language,
+            "letters": letters,
+            "brackets": None if brackets == "drop" else brackets,
+            "replace": replace,
+            **wanted.options,
+        }
         next_command("prepare", wanted.where, *_as_typed(given), "-o", "corpus")
     if strict and found.has_errors:
         err.print("goama: there are errors (--strict)")
         raise typer.Exit(2)
 
 
-def _require_writable(option: str, file: Path) -> None:
+def _spelling(letters: list[str] | None, brackets: str, replace: list[Path] | None) -> Spelling:
+    """The user's choices of spelling. Raises `GoamaError` where one is none."""
+    from goama.text.letter_signs import read_letters
+    from goama.text.replacements import read_replacements
+    from goama.text.spelling import Spelling
+
+    tables = tuple(map(read_replacements, replace or ()))
+    return Spelling(read_letters(letters) if letters else (), brackets, tables)
+
+
+def require_writable(option: str, file: Path) -> None:
     """Raises `GoamaError` when the file cannot be written, before hours of work are done for it."""
     if not file.parent.is_dir():
         raise GoamaError(f"{option} {file}: there is no folder {file.parent}; make it first")
@@ -133,15 +172,16 @@ def prepare(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, be left out and be split; write nothing.")
     ] = False,
-    replace: Annotated[
-        Path | None, typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write.")
-    ] = None,
+    letters: Letters = None,
+    brackets: Brackets = "drop",
+    replace: Replace = None,
     numbers: Annotated[
         Path | None,
         typer.Option(help="With --dry-run: table to make of the numbers in digits and their words, for --replace."),
     ] = None,
     split_by: Annotated[
-        str | None, typer.Option(help="Split anew, keeping each speaker, recording or text in one split.")
+        str | None,
+        typer.Option(help="Ignore the source's splits and keep each speaker, recording or text in one split."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, where the source gives none.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that is there.")] = False,
@@ -149,18 +189,17 @@ def prepare(
         bool, typer.Option("--skip-bad", help="Exit with status 0 although clips had to be left out.")
     ] = False,
 ) -> None:
-    """Make a corpus: decode, normalise, split; every clip left out is named with its reason."""
+    """Make a corpus: decode, normalise and split; name every clip that is left out, with the reason."""
     from goama.corpus.left_out import by_reason
     from goama.corpus.prepare import prepare as make_corpus
     from goama.corpus.split import SPLIT_BY
     from goama.model.shipped import small_encoder
-    from goama.text.replacements import read_replacements
 
     if split_by is not None and split_by not in SPLIT_BY:
         raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
     if numbers is not None and not dry_run:
         raise GoamaError("--numbers goes with --dry-run: it makes a table to look through before it is used")
-    replacements = read_replacements(replace) if replace else ()
+    spelling = _spelling(letters, brackets, replace)
     with _nothing_written():
         clips = wanted.read()
     if dry_run:
@@ -174,7 +213,7 @@ def prepare(
                 language=language,
                 seed=seed,
                 split_by=split_by,
-                replacements=replacements,
+                spelling=spelling,
                 progress=countdown(status, "looking", clips.count),
             )
         print_dry_run(plan, out)
@@ -191,7 +230,7 @@ def prepare(
             language=language,
             seed=seed,
             split_by=split_by,
-            replacements=replacements,
+            spelling=spelling,
             overwrite=overwrite,
             progress=countdown(status, "preparing", clips.count),
         )
@@ -218,7 +257,7 @@ def prepare(
         )
     empty = [split for split, facts in made.corpus.about["splits"].items() if not facts["clips"]]
     if empty:
-        out.print(f"too little speech for a split of its own: {', '.join(empty)}; training needs train and dev")
+        out.print(f"too little speech for these splits: {', '.join(empty)}; training needs train and dev")
     next_command("train", output, "-o", "run", *([] if has_gpu() else ["--encoder", small_encoder()]))
     if made.left_out and not skip_bad:
         raise typer.Exit(2)
@@ -233,7 +272,7 @@ def shard(
         typer.Option(help="URL that the shards will be uploaded to, e.g. s3://bucket/corpus. [default: they stay]"),
     ] = None,
 ) -> None:
-    """Put a corpus's sound into few large tar files (lhotse Shar), for training from object storage."""
+    """Pack the audio of a corpus into a few large tar files (lhotse Shar), for training from object storage."""
     from goama.corpus.corpus import Corpus
     from goama.corpus.tar_shards import shard as write_shards
 

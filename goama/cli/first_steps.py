@@ -65,7 +65,7 @@ def demo(
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 9.0,
     encoder: Annotated[
         str | None,
-        typer.Option(help="What to fine-tune. [default: the starter where the package has it, else scratch]"),
+        typer.Option(help="What to fine-tune. [default: the starter if the package contains it, else scratch]"),
     ] = None,
 ) -> None:
     """Fetch Dutch speech, prepare it, train, evaluate and transcribe, all in one command."""

@@ -32,7 +32,7 @@ def transcribe(
         str, typer.Option(help="no: float32; bf16: faster where the hardware has it, a few letters differ.")
     ] = "no",
 ) -> None:
-    """Transcribe recordings; those that cannot be read are named, the others are still transcribed."""
+    """Transcribe recordings. Files that cannot be read are reported and skipped."""
     if to not in FORMATS:
         raise GoamaError(f"--to {to}: formats are {', '.join(FORMATS)}")
     if precision not in PRECISIONS:

@@ -1,4 +1,4 @@
-"""`goama train`, `report`, `evaluate`: from a corpus to a model, and how good it is."""
+"""`goama train`, `distil`, `report`, `evaluate`: from a corpus to a model, and how good it is."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import json
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from goama.cli.corpora import require_writable
 from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries
 from goama.errors import GoamaError
 from goama.files import write_beside
+
+if TYPE_CHECKING:
+    from goama.data.mixture import Mixture
+    from goama.training.train import Trained
 
 _UNUSABLE = 0.5  # dev CER above which a person is told so
 STOPPED_BY_GUARD = 3  # the exit status
@@ -32,9 +37,50 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
 ) -> None:
     """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
+    again = ["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]
+    _train(corpora, output, again, encoder=encoder, recipe=(recipe, set_ or []), resume=resume)
+
+
+def distil(
+    teacher: Annotated[Path, typer.Argument(help="Model folder to learn from, such as RUN/best.")],
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
+    student: Annotated[
+        str,
+        typer.Option(
+            help="`starter`, `scratch`, a model folder, a Hub id, or the JSON file of a configuration, whose network "
+            "begins with the teacher's weights where they fit."
+        ),
+    ] = "starter",
+    ignore_text: Annotated[
+        bool, typer.Option("--ignore-text", help="Learn from the teacher alone (distil.ctc_weight=0).")
+    ] = False,
+    recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
+) -> None:
+    """Teach a small network what a larger model has learnt; the best student ends up in RUN/best."""
+    overrides = [*(set_ or []), *(["distil.ctc_weight=0"] if ignore_text else [])]
+    again = ["goama", "distil", str(teacher), *map(str, corpora), "-o", str(output), "--resume"]
+    _train(corpora, output, again, encoder=student, recipe=(recipe, overrides), resume=resume, teacher=teacher)
+
+
+def _train(
+    corpora: list[Path],
+    output: Path,
+    again: list[str],
+    *,
+    encoder: str | None,
+    recipe: tuple[Path | None, list[str]],
+    resume: bool,
+    teacher: Path | None = None,
+) -> None:
+    """Train and say how it ended; `recipe`: file and overrides; `again`: the command that resumes the run."""
     from goama.data.mixture import Mixture
     from goama.run.processes import is_main, load_whole_weights, one_error_message
     from goama.run.recipe import read_recipe
@@ -42,16 +88,30 @@ def train(
     out.quiet = not is_main()
     load_whole_weights()
     with one_error_message():
-        wanted = read_recipe(recipe, set_ or [])
+        wanted = read_recipe(*recipe)
         opened = Mixture.open(corpora)
         quiet_libraries()
-        from goama.reports.run_page import REPORT_FILE, RunPage
+        from goama.reports.run_page import RunPage
         from goama.training.train import train as run_training
 
         page = RunPage(output, partial(out.print, markup=False))
         trained = run_training(
-            opened, output, encoder=encoder, recipe=wanted, resume=resume, console=out, watchers=[page]
+            opened,
+            output,
+            encoder=encoder,
+            teacher=teacher,
+            recipe=wanted,
+            resume=resume,
+            console=out,
+            watchers=[page],
         )
+    _say_how_it_ended(trained, opened, output, again)
+
+
+def _say_how_it_ended(trained: Trained, opened: Mixture, output: Path, again: list[str]) -> None:
+    from goama.reports.run_page import REPORT_FILE
+    from goama.run.processes import is_main
+
     report_file = output / REPORT_FILE
     state = trained.outcome.state
     if report_file.is_file():  # with a full disk there may be a model and no page
@@ -60,8 +120,7 @@ def train(
         out.print(f"{state.skipped_steps} steps were skipped because their gradients were not finite")
     if trained.outcome.interrupted:
         out.print(
-            f"stopped and saved at step {state.step}; go on with:\n  "
-            + shlex.join(["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]),
+            f"stopped and saved at step {state.step}; go on with:\n  {shlex.join(again)}",
             markup=False,
         )
         raise typer.Exit(130)
@@ -72,18 +131,15 @@ def train(
         if is_main():
             err.print(f"goama: {state.guard.reason}; {best}; why: {output / 'diagnosis.json'}", markup=False)
         raise typer.Exit(STOPPED_BY_GUARD)
-    if state.best_cer is not None:
-        out.print(
-            f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False
-        )
-        if state.best_cer > _UNUSABLE:
-            out.print(
-                "Nobody can use transcripts with so many errors yet: a larger pretrained encoder (--encoder "
-                "facebook/w2v-bert-2.0, on a GPU) or more speech is what helps."
-            )
     if state.best_cer is None:
-        out.print(f"there is no best model: no evaluation was in order; see {report_file}", markup=False)
+        out.print(f"no best model: training was diverging at every evaluation; see {report_file}", markup=False)
         return
+    out.print(f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False)
+    if state.best_cer > _UNUSABLE:
+        helps = "A larger pretrained encoder (--encoder facebook/w2v-bert-2.0, on a GPU)"
+        if again[1] == "distil":
+            helps = "A better teacher, a larger student"
+        out.print(f"Transcripts with this many errors are not usable. {helps} or more speech will help.")
     first = opened.corpora[0]
     next_command("evaluate", trained.best, first.folder, "--split", "test" if first.clips("test") else "dev")
 
@@ -91,7 +147,7 @@ def train(
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder made by `goama train`.")],
 ) -> None:
-    """Write RUN/report.html again: how the run stands, what is wrong with it, its curves, clips to hear."""
+    """Write RUN/report.html again: state, problems, curves and clips of a run."""
     from goama.reports.run_page import write_run_report
 
     with Spinner() as status:
@@ -109,13 +165,13 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Worst clips to show.")] = 5,
 ) -> None:
-    """Measure WER and CER with 95 % intervals on a split, and show the worst clips."""
+    """Measure WER and CER with 95 % confidence intervals on a split, and show the worst clips."""
     from goama.corpus.corpus import SPLITS, Corpus
 
     if split not in SPLITS:
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
-    if json_file is not None and not json_file.parent.is_dir():
-        raise GoamaError(f"--json {json_file}: there is no folder {json_file.parent}; make it first")
+    if json_file is not None:
+        require_writable("--json", json_file)
     opened = Corpus.open(corpus)
     quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure

@@ -60,10 +60,8 @@ _OPTIONS: dict[str, Any] = {
     ],
     "delimiter": Annotated[str | None, typer.Option(help="CSV: tab, comma, semicolon, pipe or a character.")],
     "sheet": Annotated[str | None, typer.Option(help="XLSX, XLS, ODS: sheet to take.")],
-    "audio_folder": Annotated[Path | None, typer.Option(help="Where the sound lies, if not in the source.")],
-    "format_": Annotated[
-        str | None, typer.Option("--format", help="What to read the source as, where it could be several.")
-    ],
+    "audio_folder": Annotated[Path | None, typer.Option(help="Folder of the audio files, if it is not the source.")],
+    "format_": Annotated[str | None, typer.Option("--format", help="Format of the source, if it is ambiguous.")],
     "name": Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")],
 }
 

@@ -48,7 +48,7 @@ class Corpus:
 
     @classmethod
     def open(cls, folder: Path | str) -> Corpus:
-        """Raises `GoamaError` when the folder is missing or was not made by `goama prepare`."""
+        """The corpus in a folder. Raises `GoamaError` when it is missing or was not made by `goama prepare`."""
         folder = Path(folder)
         about = folder / CORPUS_FILE
         if not folder.is_dir():
@@ -115,7 +115,7 @@ class Corpus:
         return cuts.map(partial(_with_folder, self.folder.resolve()))
 
     def require_sound(self, *splits: str) -> None:
-        """Raises `GoamaError` that names the clips whose FLAC is gone: better now than an hour into training."""
+        """Raises `GoamaError` with the clips whose FLAC file is missing."""
         if self.shards is not None:
             for split in splits:
                 self.cuts(split)

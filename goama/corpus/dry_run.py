@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
@@ -20,6 +20,7 @@ from goama.text.changes import TextChanges, text_changes
 from goama.text.normaliser import REPLACE, Normaliser
 from goama.text.numbers import write_table
 from goama.text.replacements import Replacement, words_in
+from goama.text.spelling import Spelling
 
 _LEFT_OUT_SHOWN = 20
 _CHARACTERS_SHOWN = 40
@@ -52,16 +53,16 @@ def dry_run(
     language: str | None = None,
     seed: int = 0,
     split_by: str | None = None,
-    replacements: Sequence[Replacement] = (),
+    spelling: Spelling = Spelling(),
     progress: Callable[[int], None] | None = None,
 ) -> DryRun:
     """What `prepare` would do with these arguments. Raises `GoamaError` where `prepare` would."""
-    selection = select_clips(clips, CorpusOptions(source, language, seed, split_by, replacements), progress=progress)
+    selection = select_clips(clips, CorpusOptions(source, language, seed, split_by, spelling), progress=progress)
     texts: dict[str | None, list[str]] = defaultdict(list)
     for clip in selection.clips:
         if clip.text.strip() and not clip.fault:
             texts[clip.language or selection.language].append(clip.text)
-    seconds = {split: [kept.seconds for kept in selection.kept if kept.split == split] for split in SPLITS}
+    seconds = {split: [kept.sound.seconds for kept in selection.kept if kept.split == split] for split in SPLITS}
     return DryRun(
         selection.normaliser,
         {spoken: text_changes(selection.normaliser, written) for spoken, written in texts.items()},
@@ -78,14 +79,18 @@ def _unused(normaliser: Normaliser, texts: Iterable[str]) -> tuple[Replacement, 
     if REPLACE not in normaliser.rules:
         return ()
     before = replace(normaliser, rules=normaliser.rules[: normaliser.rules.index(REPLACE)])
-    everything = "\n".join(map(before, texts)).lower()
-    words = set(words_in(everything))
-
-    def there(entry: Replacement) -> bool:
-        typed = entry.typed.lower()
-        return typed in words if words_in(typed) == [typed] and not entry.anywhere else typed in everything
-
-    return tuple(e for e in normaliser.tables.replacements if " " not in e.typed and not there(e))
+    written = list(map(before, texts))
+    unused: list[Replacement] = []
+    for table, replacer in zip(normaliser.tables.replacement_tables, normaliser.tables.replacers, strict=True):
+        everything = "\n".join(written).lower()
+        words = set(words_in(everything))
+        for entry in table:
+            typed = entry.typed.lower()
+            whole = words_in(typed) == [typed] and not entry.anywhere
+            if " " not in typed and typed not in (words if whole else everything):
+                unused.append(entry)
+        written = list(map(replacer, written))
+    return tuple(unused)
 
 
 def write_numbers(plan: DryRun, path: Path) -> str:
@@ -93,7 +98,8 @@ def write_numbers(plan: DryRun, path: Path) -> str:
     numbers = {number for changes in plan.changes.values() for number in changes.numbers}
     if not numbers:
         return f"no number is in digits; {path} was not written"
-    clear = write_table(numbers, plan.normaliser.language, path)
+    letters = sum((changes.letters for changes in plan.changes.values()), Counter[str]())
+    clear = write_table(numbers, plan.normaliser.language, path, letters)
     open_lines = len(numbers) - clear
     return (
         f"{path}: {len(numbers)} {'number' if len(numbers) == 1 else 'numbers'} in words, {open_lines} for you to "
@@ -107,6 +113,8 @@ def print_dry_run(plan: DryRun, console: Console) -> None:
     def say(sentence: str = "", style: str | None = None) -> None:
         console.print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
 
+    for note in plan.notes:
+        say(note)
     for language, changes in plan.changes.items():
         say(f"{changes.texts} transcripts, language {language or 'not given: general spelling rules'}", style="bold")
         if len(plan.changes) > 1 and language != plan.normaliser.language:
@@ -127,8 +135,6 @@ def print_dry_run(plan: DryRun, console: Console) -> None:
             f"--replace: no transcript has {entry.typed!r}{'' if entry.anywhere else ' standing by itself'}",
             style="yellow",
         )
-    for note in plan.notes:
-        say(note)
     if plan.left_out:
         say(f"\n{count_of_clips(len(plan.left_out))} would be left out", style="bold")
         named = by_reason(plan.left_out)

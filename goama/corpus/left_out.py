@@ -18,7 +18,7 @@ class LeftOut:
     reason: str
 
 
-def why_none(left_out: Sequence[LeftOut]) -> str:
+def why_no_clip(left_out: Sequence[LeftOut]) -> str:
     """The end of a sentence for when no clip can be used: the first clip and its reason."""
     if not left_out:
         return "the source is empty"

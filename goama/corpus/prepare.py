@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from goama.files import folder_beside, write_json_lines
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sound.flac import write_flac
 from goama.sources.clip import SourceClip
-from goama.text.replacements import Replacement
+from goama.text.spelling import Spelling
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def prepare(
     language: str | None = None,
     seed: int = 0,
     split_by: str | None = None,
-    replacements: Sequence[Replacement] = (),
+    spelling: Spelling = Spelling(),
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
-    """Decode, normalise, split and write a corpus; `progress` is called with the clips done so far.
+    """The corpus that was decoded, normalised, split and written; `progress` is called with the clips done so far.
 
     `language` picks the spelling rules; None: the one that most clips name. `split_by` (speaker, recording or text)
-    gives every clip a new split, whatever the source says; see `assign_splits`. `replacements` are the user's own
+    gives every clip a new split, whatever the source says; see `assign_splits`. `spelling`: the user's own
     spelling rules, kept with the normaliser.
 
     The corpus is written beside its place and renamed at the end: a failure leaves what was there before.
@@ -60,7 +60,7 @@ def prepare(
     _refuse_to_destroy(Path(out), place, Path(source), overwrite)
     if place.exists():
         clips = _outside(place, clips, Path(out))
-    options = CorpusOptions(source, language, seed, split_by, replacements)
+    options = CorpusOptions(source, language, seed, split_by, spelling)
     with folder_beside(place) as folder:
         sounds = folder / "clips"
         sounds.mkdir()
@@ -72,7 +72,7 @@ def prepare(
             return file
 
         selection = select_clips(clips, options, store=store, progress=progress)
-        about = _write(folder, selection, sounds, source)
+        about = _write_corpus(folder, selection, sounds, source)
         shutil.rmtree(sounds)
     return Prepared(Corpus(Path(out), about), selection.left_out, selection.notes)
 
@@ -105,7 +105,7 @@ def _file_name(clip_id: str, taken: set[str]) -> str:
     return stem + ".flac"
 
 
-def _write(folder: Path, selection: Selection, sounds: Path, source: str) -> dict[str, Any]:
+def _write_corpus(folder: Path, selection: Selection, sounds: Path, source: str) -> dict[str, Any]:
     """Write all files of the corpus and move the sound of its clips there; returns what corpus.json says."""
     language = selection.language
     by_split = {split: [kept for kept in selection.kept if kept.split == split] for split in SPLITS}
@@ -121,7 +121,7 @@ def _write(folder: Path, selection: Selection, sounds: Path, source: str) -> dic
         "language": language,
         "split_by": selection.how,
         "splits": {
-            split: {"clips": len(members), "seconds": round(sum(kept.seconds for kept in members), 2)}
+            split: {"clips": len(members), "seconds": round(sum(kept.sound.seconds for kept in members), 2)}
             for split, members in by_split.items()
         },
         "left_out": len(selection.left_out),
@@ -133,18 +133,18 @@ def _write(folder: Path, selection: Selection, sounds: Path, source: str) -> dic
 def _write_split(folder: Path, members: list[Kept], sounds: Path, language: str | None) -> None:
     folder.mkdir()
     for member in members:
-        (sounds / member.file).rename(folder / member.file)
+        (sounds / member.sound.file).rename(folder / member.sound.file)
     write_json_lines(
         folder / "metadata.jsonl",
         (
             {
-                "file_name": member.file,
+                "file_name": member.sound.file,
                 "id": member.clip.id,
                 "text": member.text,
                 "original_text": member.clip.text,
                 "speaker": member.clip.speaker or "",  # never null: `datasets` wants one type in all splits
                 "language": member.clip.language or language or "",
-                "duration": round(member.seconds, 4),
+                "duration": round(member.sound.seconds, 4),
             }
             for member in members
         ),
@@ -155,12 +155,12 @@ def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | Non
     from lhotse import AudioSource, CutSet, MonoCut, Recording, SupervisionSegment
 
     def cut(member: Kept, split: str) -> MonoCut:
-        clip, seconds = member.clip, member.samples / SAMPLE_RATE
+        clip, seconds = member.clip, member.sound.seconds
         recording = Recording(
             id=clip.id,
-            sources=[AudioSource(type="file", channels=[0], source=f"{split}/{member.file}")],
+            sources=[AudioSource(type="file", channels=[0], source=f"{split}/{member.sound.file}")],
             sampling_rate=SAMPLE_RATE,
-            num_samples=member.samples,
+            num_samples=member.sound.samples,
             duration=seconds,
         )
         supervision = SupervisionSegment(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TypeVar
 
 from goama.errors import GoamaError
 
+Name = TypeVar("Name", bound=str | None)
+
 SPLIT_BY = ("speaker", "recording", "text")
 DEV_SHARE = TEST_SHARE = 0.1
-_ENOUGH_SPEAKERS = 8
+ENOUGH_SPEAKERS = 8
+"""Minimum number of speakers for speaker-disjoint splits."""
+
 _SHARE_OF_ONE_SPEAKER = 0.5
 _NEAR = (0.5, 2.0)  # a held-out split of half to twice its share will do
 _FEWEST_GROUPS = 3  # one for each split
@@ -82,10 +87,8 @@ def _held_out(clips: Sequence[Unsplit], shares: dict[str, float], seed: int) -> 
 
 def _why_not_apart(clips: Sequence[Unsplit], kind: str, shares: dict[str, float], seed: int) -> str:
     """Why whole recordings cannot be assigned to splits of the right sizes, as a part of a sentence."""
-    recordings = [f"clip {index}" if clip.recording is None else clip.recording for index, clip in enumerate(clips)]
-    seconds: dict[str, float] = defaultdict(float)
-    for clip, recording in zip(clips, recordings, strict=True):
-        seconds[recording] += clip.seconds
+    recordings = _recording_of_each(clips)
+    seconds = _seconds_of(clips, recordings)
     if len(seconds) < _FEW_RECORDINGS:
         return "the recordings are too few to be kept apart"
     if _sizes_fit(clips, _fill(clips, recordings, shares, str(seed)), shares):
@@ -96,19 +99,32 @@ def _why_not_apart(clips: Sequence[Unsplit], kind: str, shares: dict[str, float]
 
 def _sizes_fit(clips: Sequence[Unsplit], splits: Sequence[str], shares: dict[str, float]) -> bool:
     """Whether every held-out split is near its share of the speech; a few long tapes cannot be split so."""
-    seconds: dict[str, float] = defaultdict(float)
-    for clip, split in zip(clips, splits, strict=True):
-        seconds[split] += clip.seconds
+    seconds = _seconds_of(clips, splits)
     total = sum(seconds.values())
-    return all(_NEAR[0] <= seconds[split] / (share * total) <= _NEAR[1] for split, share in shares.items() if total)
+    return all(
+        _NEAR[0] <= seconds.get(split, 0.0) / (share * total) <= _NEAR[1] for split, share in shares.items() if total
+    )
 
 
 def _kept_with_their_recordings(clips: Sequence[Unsplit], names: Sequence[str]) -> list[str]:
     """One group name for all clips connected by name or recording: the first of their names in the alphabet."""
-    return _joined(names, [index if clip.recording is None else clip.recording for index, clip in enumerate(clips)])
+    return _joined(names, _recording_of_each(clips))
 
 
-def _joined(names: Sequence[str], others: Sequence[Hashable]) -> list[str]:
+def _recording_of_each(clips: Sequence[Unsplit]) -> list[str]:
+    """The recording that each clip is from; a clip whose recording is not known is one of its own."""
+    return [f"\n{index}" if clip.recording is None else clip.recording for index, clip in enumerate(clips)]
+
+
+def _seconds_of(clips: Sequence[Unsplit], names: Sequence[Name]) -> dict[Name, float]:
+    """Name to the seconds of its clips; `names` has one for each clip."""
+    seconds: dict[Name, float] = defaultdict(float)
+    for clip, name in zip(clips, names, strict=True):
+        seconds[name] += clip.seconds
+    return dict(seconds)
+
+
+def _joined(names: Sequence[str], others: Sequence[str]) -> list[str]:
     parent: dict[str, str] = {name: name for name in names}
 
     def root(name: str) -> str:
@@ -117,7 +133,7 @@ def _joined(names: Sequence[str], others: Sequence[Hashable]) -> list[str]:
             name = parent[name]
         return name
 
-    first: dict[Hashable, str] = {}
+    first: dict[str, str] = {}
     for name, other in zip(names, others, strict=True):
         one, two = sorted((root(name), root(first.setdefault(other, name))))
         parent[two] = one
@@ -158,13 +174,16 @@ def _speaker_groups(clips: Sequence[Unsplit]) -> list[str]:
 
 def _recording_groups(clips: Sequence[Unsplit]) -> list[str]:
     """Groups by recording; a clip without one is a group of its own."""
-    members: dict[Hashable, list[str]] = defaultdict(list)
-    keys: list[Hashable] = [index if clip.recording is None else clip.recording for index, clip in enumerate(clips)]
-    for clip, key in zip(clips, keys, strict=True):
-        members[key].append(clip.text)
+    recordings = _recording_of_each(clips)
+    members: dict[str, list[Unsplit]] = defaultdict(list)
+    for clip, recording in zip(clips, recordings, strict=True):
+        members[recording].append(clip)
     # A name that is the same on every machine, whatever folder the recordings lie in.
-    names = {key: f"{PurePath(str(key)).name if isinstance(key, str) else ''}\n{min(members[key])}" for key in members}
-    return _joined([names[key] for key in keys], keys)
+    names = {
+        recording: f"{PurePath(inside[0].recording or '').name}\n{min(clip.text for clip in inside)}"
+        for recording, inside in members.items()
+    }
+    return _joined([names[recording] for recording in recordings], recordings)
 
 
 def _text_groups(clips: Sequence[Unsplit]) -> list[str]:
@@ -203,10 +222,8 @@ def _unlikeness(clips: Sequence[Unsplit], shares: dict[str, float]) -> Callable[
 
 
 def _speakers_suffice(clips: Sequence[Unsplit]) -> bool:
-    seconds: dict[str | None, float] = defaultdict(float)
-    for clip in clips:
-        seconds[clip.speaker] += clip.seconds
-    if None in seconds or len(seconds) < _ENOUGH_SPEAKERS:
+    seconds = _seconds_of(clips, [clip.speaker for clip in clips])
+    if None in seconds or len(seconds) < ENOUGH_SPEAKERS:
         return False
     return max(seconds.values()) < _SHARE_OF_ONE_SPEAKER * sum(seconds.values())
 
@@ -216,9 +233,7 @@ def _fill(clips: Sequence[Unsplit], groups: Sequence[str], shares: dict[str, flo
 
     A group that would overfill a split by half stays in train; where no group is small enough, the smallest goes.
     """
-    seconds: dict[str, float] = defaultdict(float)
-    for clip, group in zip(clips, groups, strict=True):
-        seconds[group] += clip.seconds
+    seconds = _seconds_of(clips, groups)
     total = sum(seconds.values())
     order = sorted(seconds, key=lambda group: hashlib.sha256(f"{seed}\n{group}".encode()).hexdigest())
     chosen: dict[str, str] = {}

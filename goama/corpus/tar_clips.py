@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from goama.errors import GoamaError
+from goama.errors import GoamaError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ def missing_shards(sizes: Iterable[tuple[str, int]]) -> list[str]:
         except FileNotFoundError:
             there = None
         except Exception as error:  # each storage has its own kinds
-            raise GoamaError(f"{shard}: the storage does not answer ({_first_line(error)})") from error
+            raise GoamaError(f"{shard}: the storage does not answer ({first_line(error)})") from error
         if there != size:
             missing.append(shard)
     return missing
@@ -70,7 +70,7 @@ def _fetch(cuts: Sequence[MonoCut]) -> dict[str, bytes]:
         except Exception as error:  # each storage has its own kinds
             if attempt == _TRIES:
                 raise GoamaError(
-                    f"{places[0][0]}: the sound of {cuts[0].id} cannot be fetched ({_first_line(error)}); "
+                    f"{places[0][0]}: the sound of {cuts[0].id} cannot be fetched ({first_line(error)}); "
                     "go on with --resume once the storage answers"
                 ) from error
             time.sleep(attempt)
@@ -96,7 +96,3 @@ def _decoded(cut: MonoCut, flac: bytes) -> np.ndarray:
     if (len(samples), rate) != (cut.num_samples, cut.sampling_rate):
         raise GoamaError(f"{cut.custom[SHARD][0]}: holds another sound than {cut.id}'s; upload the shard again")
     return samples
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from goama.corpus.corpus import CORPUS_FILE, CUTS_FILE, LEFT_OUT_FILE, NORMALISER_FILE, SPLITS, Corpus
 from goama.corpus.tar_clips import SHARD
 from goama.errors import GoamaError
-from goama.files import empty_partial, replace_folder
+from goama.files import folder_beside
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -34,10 +34,12 @@ def shard(
     sound_at: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Corpus:
-    """Write a corpus as shards, the FLAC bytes as they are; `progress` is called with the clips done so far.
+    """The corpus whose audio has been packed into tar shards; `progress` is called with the clips done so far.
+
+    The FLAC bytes are copied as they are.
 
     `sound_at` is the URL under which the shards will be found once they are uploaded; without it they are read where
-    they are written. Raises `GoamaError` when `out` is there already, or the corpus is sharded or incomplete.
+    they are written. Raises `GoamaError` when `out` exists or cannot be made, or the corpus is sharded or incomplete.
     """
     from lhotse import CutSet
 
@@ -48,8 +50,7 @@ def shard(
         raise GoamaError(f"{out} exists already; choose another output")
     splits = [split for split in SPLITS if corpus.clips(split)]
     corpus.require_sound(*splits)
-    partial = empty_partial(out)
-    try:
+    with folder_beside(out) as partial:
         cuts: list[MonoCut] = []
         for split in splits:
             for cut in _write_sound(corpus, split, partial / split, clips_in_a_shard):
@@ -60,19 +61,14 @@ def shard(
             partial.glob("*/recording.*.tar"), key=lambda path: (SPLITS.index(path.parent.name), path.name)
         )
         places = (place for path in written for place in _places(path, partial))
-        CutSet.from_cuts(_placed(cut, place) for cut, place in zip(cuts, places, strict=True)).to_file(
-            partial / CUTS_FILE
-        )
+        placed = CutSet.from_cuts(_placed(cut, place) for cut, place in zip(cuts, places, strict=True))
+        placed.to_file(partial / CUTS_FILE)
         for name in (NORMALISER_FILE, LEFT_OUT_FILE):
             if (corpus.folder / name).is_file():
                 shutil.copy(corpus.folder / name, partial / name)
         sizes = {path.relative_to(partial).as_posix(): path.stat().st_size for path in written}
         about = {**corpus.about, "shards": {"sound_at": sound_at, "bytes": sizes}}
         (partial / CORPUS_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        replace_folder(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return Corpus.open(out)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from itertools import islice
+from itertools import compress, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +52,14 @@ class Batch:
     def label_count(self) -> int:
         """Labels of all clips together."""
         return sum(len(labels) for labels in self.labels)
+
+    def without_non_finite(self) -> tuple[Batch, tuple[str, ...]]:
+        """The batch without clips that have samples that are not finite, and the ids of those clips."""
+        finite = [bool(np.isfinite(waveform).all()) for waveform in self.waveforms]
+        if all(finite):
+            return self, ()
+        kept = Batch(*(tuple(compress(getattr(self, field.name), finite)) for field in fields(self)))
+        return kept, tuple(name for name, is_finite in zip(self.ids, finite, strict=True) if not is_finite)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from operator import add
 from pathlib import Path
@@ -30,6 +30,8 @@ class Mixture:
     """
 
     corpora: tuple[Corpus, ...]
+    respelling: Normaliser | None = None
+    """Normalises the texts again, such as the normaliser of a model that is to be imitated."""
 
     def __post_init__(self) -> None:
         if not self.corpora:
@@ -66,7 +68,9 @@ class Mixture:
 
     @property
     def normaliser(self) -> Normaliser:
-        """The common rules of all corpora; if they differ, only rules that leave normalised text unchanged."""
+        """`respelling`, else the common rules; if these differ, only rules that leave normalised text unchanged."""
+        if self.respelling is not None:
+            return self.respelling
         first, *others = (corpus.normaliser for corpus in self.corpora)
         if all(other == first for other in others):
             return first
@@ -82,17 +86,18 @@ class Mixture:
 
     def cuts(self, split: str) -> CutSet:
         """The clips of a split, corpus by corpus, read lazily. Raises `GoamaError` if no corpus has this split."""
-        return reduce(add, (cuts for _, cuts in self.parts(split)))
-
-    def parts(self, split: str) -> list[tuple[str, CutSet]]:
-        """The name and the clips of each corpus that has this split. Raises `GoamaError` if no corpus has it."""
+        if self.respelling is not None:
+            return replace(self, respelling=None).cuts(split).map(partial(_respelled, self.respelling))
         if len(self.corpora) == 1:
-            return [(self.names[0], self.corpora[0].cuts(split))]
+            return self.corpora[0].cuts(split)
         if not self.clips(split):
             available = ", ".join(name for name in SPLITS if self.clips(name)) or "none"
             raise GoamaError(f"{self}: the split {split!r} is empty in all of them (with clips: {available})")
         named = sorted(zip(self.corpora, self.names, strict=True), key=lambda pair: pair[0].fingerprint())
-        return [(name, corpus.cuts(split).map(partial(_named, name))) for corpus, name in named if corpus.clips(split)]
+        return reduce(
+            add,
+            (corpus.cuts(split).map(partial(_named, name)) for corpus, name in named if corpus.clips(split)),
+        )
 
     def require_sound(self, *splits: str) -> None:
         """Raises `GoamaError` if audio of a split is missing (naming the clips), or if no corpus has the split."""
@@ -114,3 +119,7 @@ class Mixture:
 
 def _named(corpus: str, cut: MonoCut) -> MonoCut:  # not a lambda, because lhotse pickles it for worker processes
     return cut.with_id(f"{corpus}/{cut.id}")
+
+
+def _respelled(normaliser: Normaliser, cut: MonoCut) -> MonoCut:
+    return cut.map_supervisions(lambda supervision: supervision.transform_text(normaliser))

@@ -12,7 +12,7 @@ from torch import nn
 
 from goama.corpus.corpus import Corpus
 from goama.data.batches import ordered_batches
-from goama.evaluation.scores import ClipScore, Score, score, score_clip
+from goama.evaluation.scores import ClipScore, Score, most_errors_first, score, score_clip
 from goama.model.ctc import ctc_loss
 from goama.model.precision import Precision
 from goama.recognition.emission import emissions
@@ -37,7 +37,7 @@ class Evaluation:
 
     def worst(self, count: int = 10) -> list[ClipScore]:
         """The clips with the most character errors, worst first."""
-        return sorted(self.clips, key=lambda clip: (-clip.character_errors, clip.id))[:count]
+        return most_errors_first(self.clips)[:count]
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `evaluate --json`: the score, and every clip with its texts, worst first."""

@@ -127,6 +127,11 @@ def error_rates(clips: Iterable[ClipScore]) -> ErrorRates:
     )
 
 
+def most_errors_first(clips: Iterable[ClipScore]) -> list[ClipScore]:
+    """The clips by falling number of character errors."""
+    return sorted(clips, key=lambda clip: (-clip.character_errors, clip.id))
+
+
 def score(clips: Sequence[ClipScore], *, seed: int = 0) -> Score:
     """The score over all clips. Raises `ValueError` if the references contain no word."""
     word_counts = np.array([(clip.word_errors, clip.words) for clip in clips], dtype=np.int64).reshape(-1, 2)

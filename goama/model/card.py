@@ -11,12 +11,35 @@ from goama import __version__
 
 _TASK = "automatic-speech-recognition"
 _NAMES = {
-    "wav2vec2-bert": "Wav2Vec2-BERT",
-    "wav2vec2": "wav2vec 2.0",
-    "hubert": "HuBERT",
-    "wavlm": "WavLM",
-    "whisper_ctc": "Whisper",
+    "wav2vec2-bert": "Wav2Vec2-BERT encoder",
+    "wav2vec2": "wav2vec 2.0 encoder",
+    "hubert": "HuBERT encoder",
+    "wavlm": "WavLM encoder",
+    "whisper_ctc": "Whisper encoder under a CTC head",
 }
+
+_USAGE = """```python
+from transformers import pipeline
+
+recognise = pipeline("automatic-speech-recognition", model="THIS FOLDER")
+print(recognise("clip.wav")["text"])
+```
+"""
+
+_WHISPER_USAGE = """```python
+import soundfile
+from transformers import pipeline
+
+recognise = pipeline("automatic-speech-recognition", model="THIS FOLDER", trust_remote_code=True)
+samples, rate = soundfile.read("clip.wav", dtype="float32")  # one channel, 16 kHz
+print(recognise({"raw": samples, "sampling_rate": rate}, chunk_length_s=30)["text"])
+```
+
+transformers has no class for this network: `trust_remote_code=True` lets it run `whisper_ctc.py` from this folder. The
+network has positions for 30 s, so longer recordings need `chunk_length_s`. `goama transcribe` opens the folder without
+running the file, and cuts recordings by itself.
+"""
+"""Samples are passed, since `pipeline` reads files with ffmpeg only."""
 
 
 def model_card(
@@ -30,6 +53,7 @@ def model_card(
     frame_shift_ms: float,
     recipe_toml: str,
     source: str,
+    teacher: str | None = None,
 ) -> str:
     """The card as Markdown with the Hub's metadata in front.
 
@@ -38,7 +62,9 @@ def model_card(
     dev_cer:       CER of the dev split at this step, 0 to 1; None if it was not evaluated
     recipe_toml:   the run's recipe
     source:        what the corpora were made of
+    teacher:       name of the model that it was distilled from, if it was
     """
+    distilled = f"It learnt from a larger model ({teacher}) by distillation. " if teacher else ""
     title = "Speech recogniser" + (f" for {', '.join(languages)}" if languages else "")
     metadata = ModelCardData(
         library_name="transformers",
@@ -60,17 +86,11 @@ def model_card(
 
 # {title}
 
-A {_NAMES[architecture]} encoder ({encoder}) fine-tuned with CTC on {60 * train_hours:.0f} minutes of transcribed speech
-({source}), made with goama {__version__}. Logits are {frame_shift_ms:.0f} ms apart.
+A {_NAMES[architecture]} ({encoder}) fine-tuned with CTC on {60 * train_hours:.0f} minutes of transcribed speech
+({source}), made with goama {__version__}. {distilled}Logits are {frame_shift_ms:.0f} ms apart.
 
 {results}
-```python
-from transformers import pipeline
-
-recognise = pipeline("automatic-speech-recognition", model="THIS FOLDER")
-print(recognise("clip.wav")["text"])
-```
-
+{_WHISPER_USAGE if architecture == "whisper_ctc" else _USAGE}
 Give `pipeline` one recording at a time: with `batch_size` above 1 it also decodes the padding of the shorter ones.
 Text is normalised by the rules in `normaliser.json`; clean references with them before you score.
 

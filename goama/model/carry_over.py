@@ -1,4 +1,4 @@
-"""What a checkpoint already knows of a vocabulary: rows of its CTC head, and in MMS the adapter of a language."""
+"""Weights reused from a checkpoint for a vocabulary: rows of its CTC head, and in MMS the adapter of a language."""
 
 from __future__ import annotations
 

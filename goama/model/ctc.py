@@ -1,11 +1,31 @@
-"""The CTC loss of each clip of a batch: one computation for training, evaluation and audit."""
+"""The CTC loss of each clip of a batch, for training, evaluation and audit; and the hidden states under a CTC head."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def logits_and_states(
+    network: PreTrainedModel, values: torch.Tensor, **arguments: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The logits (B, T, V) of a CTC network, and the hidden states (B, T, hidden) that its head made them of.
+
+    values (B, N) or (B, N, features): the network's input; `arguments` go to the network as they are.
+    """
+    kept: list[torch.Tensor] = []
+    handle = network.lm_head.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+    try:
+        logits = network(values, **arguments).logits
+    finally:
+        handle.remove()
+    return logits, kept[0]
 
 
 def ctc_losses(

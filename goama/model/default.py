@@ -13,6 +13,8 @@ LARGE_ENCODER_NEEDS_GB = 14.0
 """Memory of a GPU, 10^9 bytes. Weights, gradients and AdamW's state of 580 M parameters take 9.3 GB in float32
 (docs/encoders.md); the rest is for the activations of a clip. Cards of 16 GB report a little less."""
 
+_FROM_STARTER = f"training from the {STARTER}, Whisper-base's encoder"
+
 
 def default_encoder() -> tuple[str, str]:
     """The encoder to train from on this machine, and one sentence that says why."""
@@ -28,14 +30,14 @@ def encoder_for(memory_gb: float) -> tuple[str, str]:
     if not shipped.has_starter():
         return LARGE_ENCODER, f"training from {LARGE_ENCODER}: this copy of goama comes without a starter"
     if not memory_gb:
-        return STARTER, f"no CUDA GPU here for {LARGE_ENCODER}; training from the {STARTER}"
+        return STARTER, f"no CUDA GPU here for {LARGE_ENCODER}; {_FROM_STARTER}"
     if memory_gb < LARGE_ENCODER_NEEDS_GB:
         return STARTER, (
-            f"{LARGE_ENCODER} needs a GPU of {LARGE_ENCODER_NEEDS_GB:.0f} GB, this one has {memory_gb:.1f}; training "
-            f"from the {STARTER}"
+            f"{LARGE_ENCODER} needs a GPU of {LARGE_ENCODER_NEEDS_GB:.0f} GB, this one has {memory_gb:.1f}; "
+            f"{_FROM_STARTER}"
         )
     if not hub.is_within_reach(LARGE_ENCODER):
-        return STARTER, f"{LARGE_ENCODER} cannot be reached; training from the {STARTER}"
+        return STARTER, f"{LARGE_ENCODER} cannot be reached; {_FROM_STARTER}"
     return LARGE_ENCODER, f"training from {LARGE_ENCODER}: this GPU has {memory_gb:.0f} GB"
 
 

@@ -11,7 +11,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig, Wav2Vec2BertConfig, WhisperConfig
 
-from goama.errors import GoamaError
+from goama.errors import GoamaError, first_line
 from goama.model import ctranslate2, whisper
 from goama.model.families import Family, WaveformFamily, WhisperFamily, family_of
 from goama.model.hub import CONFIGURATION_FILES, local_folder
@@ -40,8 +40,8 @@ def read_config(encoder: str) -> PreTrainedConfig:
     folder = local_folder(encoder, CONFIGURATION_FILES)
     file = ctranslate2.find_file(str(folder))
     if file is not None:
-        sizes: dict[str, Any] = ctranslate2.read_encoder(file).sizes
-        return WhisperCTCConfig(**sizes)
+        sizes: dict[str, Any] = ctranslate2.read_sizes(file)
+        return _checked(encoder, WhisperCTCConfig(**sizes))
     if not (folder / "config.json").is_file():
         raise GoamaError(f"{encoder}: it has no config.json; --encoder takes a transformers model folder or Hub id")
     try:
@@ -50,6 +50,11 @@ def read_config(encoder: str) -> PreTrainedConfig:
         raise unreadable(encoder, error) from error
     if isinstance(config, WhisperConfig):
         config = whisper.encoder_config(encoder, config)
+    return _checked(encoder, config)
+
+
+def _checked(encoder: str, config: PreTrainedConfig) -> PreTrainedConfig:
+    """The same configuration, if goama trains such an encoder; else `GoamaError`."""
     family = family_of(config)
     if family is None:
         raise GoamaError(
@@ -62,11 +67,10 @@ def read_config(encoder: str) -> PreTrainedConfig:
 
 def unreadable(encoder: str, error: Exception) -> GoamaError:
     """The error for a file of a model folder that is damaged, with the first line of its cause."""
-    first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return GoamaError(f"{encoder}: the model in this folder cannot be read ({first_line})")
+    return GoamaError(f"{encoder}: the model in this folder cannot be read ({first_line(error)})")
 
 
-def hears_waveforms(config: PreTrainedConfig) -> bool:
+def takes_waveforms(config: PreTrainedConfig) -> bool:
     """Whether the network's input is the waveform; if not, it is log-mel frames."""
     return isinstance(family_of(config), WaveformFamily)
 
@@ -102,6 +106,11 @@ def feature_stride(config: PreTrainedConfig) -> int:
 def frame_shift_s(config: PreTrainedConfig) -> float:
     """Seconds between two logits."""
     return known_family(config).frame_shift_s
+
+
+def with_adapter(config: PreTrainedConfig, adapter: bool) -> PreTrainedConfig:
+    """The configuration with or without Wav2Vec2-BERT's stride-2 adapter."""
+    return type(config).from_dict({**config.to_dict(), "add_adapter": adapter})
 
 
 def output_frames(config: PreTrainedConfig, frames: torch.Tensor) -> torch.Tensor:

@@ -29,6 +29,13 @@ from goama.whisper_ctc import WhisperCTCConfig, logit_frames
 _MASK_TIME_PROB = 0.05
 """transformers' default. goama draws the masks itself; at 0 the network would have no vector to put in their place."""
 
+_WHISPER_SIZES = (
+    *("num_mel_bins", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
+    "max_source_positions",
+)
+_LARGEST_WHISPER_SIZE = 20_000
+"""Above the largest of any Whisper, the 5120 of large's feed-forward layers; a larger one would only fill memory."""
+
 
 @dataclass(frozen=True)
 class Wav2Vec2BertFamily:
@@ -143,7 +150,18 @@ class WhisperFamily:
     stride: ClassVar[int] = 1
 
     def check(self, encoder: str) -> None:
-        """Every configuration of goama's own class is possible."""
+        """Raises `GoamaError` for sizes and functions that no Whisper encoder has."""
+        sizes = {name: getattr(self.config, name) for name in _WHISPER_SIZES}
+        for name, size in sizes.items():
+            if not isinstance(size, int) or not 0 < size <= _LARGEST_WHISPER_SIZE:
+                raise GoamaError(f"{encoder}: its {name} is {size!r}, which no Whisper encoder has; is it damaged?")
+        width, heads = sizes["hidden_size"], sizes["num_attention_heads"]
+        if width % heads or width % 2 or width < 4:
+            raise GoamaError(
+                f"{encoder}: {heads} attention heads do not share a width of {width} evenly; is it damaged?"
+            )
+        if self.config.hidden_act != "gelu":
+            raise GoamaError(f"{encoder}: its hidden_act is {self.config.hidden_act!r}, not Whisper's gelu")
 
     @property
     def longest_s(self) -> float:

@@ -15,7 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel
 
 
-class Shards:
+class ShardedNetwork:
     """A network whose parameters are sharded over all processes of the default process group."""
 
     def __init__(self, network: PreTrainedModel):
@@ -36,26 +36,26 @@ class Shards:
                 module.set_gradient_divide_factor(1.0)
                 module.set_force_sum_reduction_for_comms(True)
 
-    def whole(self) -> PreTrainedModel:
+    def full_network(self) -> PreTrainedModel:
         """A plain network with all weights, in every process. Every process must call."""
         network = copy.deepcopy(self._without_weights)
-        state = {name: whole(value) for name, value in self._network.state_dict().items()}
+        state = {name: full_tensor(value) for name, value in self._network.state_dict().items()}
         network.load_state_dict(state, assign=True)
         return network
 
 
-def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """A sharded tensor gathered from all processes, all of which must call; other tensors unchanged."""
+def full_tensor(tensor: torch.Tensor) -> torch.Tensor:
+    """A sharded tensor of any shape, gathered from all processes, all of which must call; other tensors unchanged."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def own_part(tensor: torch.Tensor) -> torch.Tensor:
-    """This process's shard of a sharded tensor; other tensors unchanged."""
+def local_part(tensor: torch.Tensor) -> torch.Tensor:
+    """This process's part of a sharded tensor of any shape; other tensors unchanged."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """This process's part of a tensor that all processes have, on the device of `like` and sharded like it."""
+def shard_like(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """This process's part of a tensor (any shape) that all processes have, on the device of `like`, sharded like it."""
     if not isinstance(like, DTensor) or tensor.shape != like.shape:
         return tensor.to(like.device)
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from goama.errors import GoamaError
+from goama.errors import GoamaError, first_line
 from goama.model import shipped
 
 CONFIGURATION_FILES = (
@@ -81,7 +81,7 @@ def _cause(encoder: str, error: Exception) -> str:
         return (
             f"it does not fit on the disk ({constants.HF_HUB_CACHE}); free some space, or set HF_HOME to another disk"
         )
-    return f"its download broke off ({str(error).splitlines()[0]}); try again, what has come is kept"
+    return f"its download broke off ({first_line(error)}); try again, what has come is kept"
 
 
 def is_within_reach(hub_id: str) -> bool:

@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 from goama.errors import GoamaError
 from goama.model import ctranslate2, whisper
 from goama.model.carry_over import CarriedOver, adapter_file, carry_over
-from goama.model.encoder import known_family, read_config, unreadable
+from goama.model.encoder import is_whisper, known_family, read_config, unreadable
 from goama.model.families import Wav2Vec2BertFamily
 from goama.model.hub import CONFIGURATION_FILES, WEIGHT_FILES, local_folder
 from goama.model.shipped import SCRATCH
@@ -137,8 +137,11 @@ def _from_checkpoint(encoder: str, folder: Path, config: PreTrainedConfig) -> tu
                 trust_remote_code=False,
                 dtype=torch.float32,
             )
+        positions = whisper.positions_in(folder) if is_whisper(config) else None
     except (OSError, SafetensorError) as error:
         raise unreadable(encoder, error) from error
+    if positions is not None:
+        whisper.check_positions(encoder, positions)
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
     return network, sorted({*info["missing_keys"], *mismatched})
 

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from goama.errors import GoamaError
-from goama.model.fsdp import whole
+from goama.model.fsdp import full_tensor
 
 _LORA_LAYERS = (
     r".*\.encoder\.layers\.\d+\.(.*\.)?"
@@ -22,6 +22,9 @@ _LORA_LAYERS = (
 """The linear layers of attention and feed-forward blocks, as Wav2Vec2-BERT and the others call them."""
 
 _LORA = "default"
+
+TRAINING_ONLY = "training_only_"
+"""Begins the name of a submodule that training adds to a network, and that model folders leave out."""
 
 
 def choose_trainable(
@@ -56,7 +59,7 @@ def trained_state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def learning_matrices(network: nn.Module) -> Iterator[torch.Tensor]:
-    """The trained matrices; with LoRA, the weights with their adapters added."""
+    """The trained matrices and convolution kernels, of any shape; with LoRA, the weights with their adapters added."""
     for name, parameter in network.named_parameters():
         layer, adapter, _ = name.rpartition(".lora_A.")
         if adapter:
@@ -72,7 +75,7 @@ def frozen_fingerprint(network: nn.Module) -> str:
     It sums the weights' bits as integers, so the order of summation does not matter.
     """
     sums = [
-        f"{name} {int(whole(parameter.detach()).contiguous().view(torch.int32).sum(dtype=torch.int64))}"
+        f"{name} {int(full_tensor(parameter.detach()).contiguous().view(torch.int32).sum(dtype=torch.int64))}"
         for name, parameter in sorted(network.named_parameters())
         if not parameter.requires_grad
     ]
@@ -80,10 +83,10 @@ def frozen_fingerprint(network: nn.Module) -> str:
 
 
 def merged_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict of the plain network, with LoRA's adapters added to the weights."""
+    """The state dict of the plain network: LoRA's adapters are added to the weights, `TRAINING_ONLY` is left out."""
     state: dict[str, torch.Tensor] = {}
     for name, value in network.state_dict().items():
-        if ".lora_" in name:
+        if ".lora_" in name or name.startswith(TRAINING_ONLY):
             continue
         layer, extended, parameter = name.rpartition(".base_layer.")
         if extended and parameter == "weight":

@@ -26,8 +26,8 @@ class Recogniser:
     print(recogniser.transcribe("interview.wav").text)
 
     It computes in float32, in which a transcript does not depend on the batch. `precision="bf16"` is faster on hardware
-    that has it, but rounds so coarsely that a few letters change with the batch: of 64 Dutch clips the starter wrote
-    4 in another way in batches of eight than alone (benchmarks/inference.py).
+    that has it, but rounds so coarsely that a few letters change with the batch: of 64 Dutch clips the first starter
+    wrote 4 in another way in batches of eight than alone (benchmarks/inference.py).
     """
 
     def __init__(self, model: SpeechModel, device: str | torch.device | None = None, *, precision: Precision = "no"):

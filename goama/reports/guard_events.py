@@ -44,7 +44,7 @@ def event_sentence(line: Line) -> str:
         value = f" ({significant(loss)})" if loss is not None else ""
         return f"A batch with a loss far above the usual{value}{f': {named}' if named else ''}."
     if event == "unsound":
-        return f"Not trained on, some samples of their sound are not finite: {named}."
+        return f"Left out, because their audio has samples that are not finite: {named}."
     if event == "rolled back":
         return _roll_back(line, reason)
     if event == "stopped":

@@ -97,7 +97,8 @@ def _losses(metrics: Metrics, axes: Axes) -> StepChart | None:
         ],
         axes,
         unit="nats per label",
-        hint="What training minimises. Falling errors matter more: the training loss also falls in overfitting.",
+        hint="What training minimises (distillation: in nats per frame). Falling errors matter more: the training loss "
+        "also falls in overfitting.",
         spell=significant,
         size=_LARGE,
     )

@@ -48,16 +48,16 @@ def _severity(files: RunFiles, cer: float, going: bool) -> str:
 def meaning_of(cer: float, wer: float | None) -> str:
     """What the error rates mean for a reader of the transcripts."""
     if cer >= _NOTHING_CER:
-        return "The best model so far writes next to nothing that is right."
+        return "The best model so far produces almost no correct text."
     of_100 = f"Of 100 characters about {_whole(100 * cer)} are wrong"
     if wer is not None:
         of_100 += ", and nearly every word" if wer > 0.9 else f", of 100 words about {_whole(100 * wer)}"
     if cer > _UNUSABLE_CER:
-        return f"{of_100}: nobody can use such transcripts yet."
+        return f"{of_100}: such transcripts are not usable yet."
     if wer is None:
         return f"{of_100}."
     if wer > _WORTH_CORRECTING_WER:
-        return f"{of_100}: a reader can often guess what was said, but typing it anew is quicker than correcting it."
+        return f"{of_100}: a reader can often guess what was said, but typing the text is faster than correcting it."
     return f"{of_100}: correcting such transcripts is quicker than typing them."
 
 
@@ -96,9 +96,11 @@ def about(files: RunFiles) -> list[str]:
     train, dev = _split(corpora, "train"), _split(corpora, "dev")
     excluded = len(files.facts.get("left_out") or ())
     missing = f" ({count_of_clips(excluded)} left out, named below)" if excluded else ""
+    teacher = files.facts.get("teacher")
+    taught = f" It learns from the teacher `{teacher['folder']}`; its loss is in nats per frame." if teacher else ""
     return [
         f"The encoder `{files.facts.get('encoder')}`{size} is trained on {named}{spoken}: "
-        f"{duration(train[1])} of speech in {count_of_clips(train[0])}{missing}.",
+        f"{duration(train[1])} of speech in {count_of_clips(train[0])}{missing}.{taught}",
         f"The dev clips, another {count_of_clips(dev[0])} ({duration(dev[1])}), are not trained on; the model that "
         "recognises them best is kept as RUN/best.",
     ]
@@ -139,7 +141,9 @@ def commands(files: RunFiles, best: Line | None, *, going: bool) -> list[tuple[s
     found = []
     if not going and not files.finished:
         folders = [str(corpus["folder"]) for corpus in corpora]
-        found.append((f"Resume from step {files.saved_step:,}:", _goama("train", *folders, "-o", run, "--resume")))
+        teacher = files.facts.get("teacher")
+        verb = ["train"] if teacher is None else ["distil", teacher["folder"]]
+        found.append((f"Resume from step {files.saved_step:,}:", _goama(*verb, *folders, "-o", run, "--resume")))
     if best is not None:
         if tested and not going:
             what = "Measure the best model on the test clips:"

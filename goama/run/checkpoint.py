@@ -22,7 +22,7 @@ from torch import nn
 from goama.data.batches import DataPlace
 from goama.errors import GoamaError
 from goama.files import empty_partial, recover_folder, replace_folder
-from goama.model.fsdp import part, whole
+from goama.model.fsdp import full_tensor, shard_like
 from goama.model.trainable import frozen_fingerprint, trained_state
 from goama.run.processes import Processes
 from goama.run.state import WEIGHT_HISTORY_STEPS, GuardState, RunState
@@ -34,19 +34,13 @@ _FROZEN = "frozen"
 
 
 def save_checkpoint(
-    run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
-) -> Path:
-    """Write checkpoint-<step> and return its folder; delete all but the newest `keep` and those the guard may need.
-
-    Raises `GoamaError` when it cannot be written.
-    """
-    return _write(run, state, _snapshot(network, optimiser), keep)
-
-
-def save_everywhere(
     processes: Processes, run: Path, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer, keep: int
 ) -> None:
-    """As `save_checkpoint`, called by every process and written by the main one; sharded tensors are gathered."""
+    """Write checkpoint-<step>; delete all but the newest `keep` and those the guard may need.
+
+    Every process must call: sharded tensors are gathered, and the main process writes. Raises `GoamaError` when it
+    cannot be written.
+    """
     snapshot = _snapshot(network, optimiser, is_kept=processes.is_main)
     processes.on_main(lambda: _write(run, state, snapshot, keep))
 
@@ -60,8 +54,8 @@ class _Snapshot:
     frozen: str
 
 
-def _snapshot(network: nn.Module, optimiser: torch.optim.Optimizer, *, is_kept: bool = True) -> _Snapshot:
-    """With `is_kept` False, take part in gathering sharded tensors, and keep none of them."""
+def _snapshot(network: nn.Module, optimiser: torch.optim.Optimizer, *, is_kept: bool) -> _Snapshot:
+    """The snapshot; with `is_kept` False, take part in gathering sharded tensors, and keep none of them."""
     weights = _on_cpu(trained_state(network), is_kept)
     return _Snapshot(weights, _on_cpu(_flatten(network, optimiser), is_kept), frozen_fingerprint(network))
 
@@ -69,13 +63,13 @@ def _snapshot(network: nn.Module, optimiser: torch.optim.Optimizer, *, is_kept: 
 def _on_cpu(tensors: dict[str, torch.Tensor], is_kept: bool) -> dict[str, torch.Tensor]:
     found = {}
     for name, tensor in tensors.items():
-        gathered = whole(tensor.detach())
+        gathered = full_tensor(tensor.detach())
         if is_kept:
             found[name] = gathered.cpu().contiguous()
     return found
 
 
-def _write(run: Path, state: RunState, snapshot: _Snapshot, keep: int) -> Path:
+def _write(run: Path, state: RunState, snapshot: _Snapshot, keep: int) -> None:
     folder = run / f"checkpoint-{state.step}"
     for stale in run.glob("checkpoint-*.partial"):
         shutil.rmtree(stale, ignore_errors=True)
@@ -88,14 +82,13 @@ def _write(run: Path, state: RunState, snapshot: _Snapshot, keep: int) -> Path:
             f"{partial}: the checkpoint cannot be written ({error}); if the disk is full, free some space and go on "
             "with --resume: earlier checkpoints are whole"
         ) from error
-    facts = asdict(state) | {"checksums": {name: _checksum(partial / name) for name in _TENSORS}}
-    (partial / "state.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    content = asdict(state) | {"checksums": {name: _checksum(partial / name) for name in _TENSORS}}
+    (partial / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     for file in partial.iterdir():
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
     replace_folder(partial, folder)  # one of this step may exist: damaged, or from before the run was finished
     _drop_old(run, keep, state.guard)
-    return folder
 
 
 def _drop_old(run: Path, keep: int, guard: GuardState) -> None:
@@ -130,37 +123,46 @@ def drop_later(run: Path, step: int) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def load_newest(run: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[RunState, list[Path]]:
+def load_newest(
+    processes: Processes, run: Path, network: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[RunState, list[Path]]:
     """The state of the newest checkpoint that can be read, and the damaged ones that were skipped.
 
-    Fills network and optimiser. Without any checkpoint the state is that before the first step. Raises `GoamaError`
-    when there are checkpoints and none can be read, or when the frozen weights are not those that the run began with.
+    Fills network and optimiser; every process must call, and the main one goes first, as it restores half-renamed
+    checkpoints. Without any checkpoint the state is that before the first step. Raises `GoamaError` when there are
+    checkpoints and none can be read, when the frozen weights are not those that the run began with, or when the
+    processes do not see the same checkpoints.
     """
-    return _load(run, network, optimiser, frozen_fingerprint(network))
+    fingerprint = frozen_fingerprint(network)
+    state, damaged = processes.in_turn(processes.is_main, lambda: _load(run, network, optimiser, fingerprint))
+    if len(set(processes.gathered([state.step]))) > 1:
+        raise GoamaError(f"{run}: not every process sees the same checkpoints; all machines must share this folder")
+    return state, damaged
 
 
 def _load(
     run: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
 ) -> tuple[RunState, list[Path]]:
-    """As `load_newest`; each process fills its own part of a sharded network, without the others."""
+    """As `load_newest`, in one process: it fills its own part of a sharded network, without the others."""
     damaged: list[Path] = []
     for retired in run.glob("checkpoint-*.old"):
         recover_folder(retired.with_suffix(""))
     checkpoints = list_checkpoints(run)
     for folder in reversed(checkpoints):
         try:
-            facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-            if any(_checksum(folder / name) != checksum for name, checksum in facts.pop("checksums", {}).items()):
+            saved = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            if any(_checksum(folder / name) != checksum for name, checksum in saved.pop("checksums", {}).items()):
                 raise ValueError("its files are not as they were written")
             weights = load_file(folder / "network.safetensors")
             moments = load_file(folder / "optimiser.safetensors")
-            state = _state(facts)
+            state = _state(saved)
             with safe_open(folder / "network.safetensors", framework="pt") as file:
                 frozen = (file.metadata() or {}).get(_FROZEN, "")
             places = trained_state(network)
             if weights.keys() != places.keys():
                 raise KeyError("not the parameters that this run trains")
-            network.load_state_dict({name: part(value, places[name]) for name, value in weights.items()}, strict=False)
+            local = {name: shard_like(value, places[name]) for name, value in weights.items()}
+            network.load_state_dict(local, strict=False)
             _unflatten(network, optimiser, moments)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
             damaged.append(folder)
@@ -178,20 +180,6 @@ def _load(
     return RunState(), damaged
 
 
-def load_everywhere(
-    processes: Processes, run: Path, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[RunState, list[Path]]:
-    """As `load_newest`, called by every process; the main one goes first and restores half-renamed checkpoints.
-
-    Raises `GoamaError` as well when the processes do not see the same checkpoints.
-    """
-    fingerprint = frozen_fingerprint(network)
-    state, damaged = processes.in_turn(processes.is_main, lambda: _load(run, network, optimiser, fingerprint))
-    if len(set(processes.gathered([state.step]))) > 1:
-        raise GoamaError(f"{run}: not every process sees the same checkpoints; all machines must share this folder")
-    return state, damaged
-
-
 def _checksum(path: Path) -> int:
     """CRC-32: safetensors does not notice a block of zeros that a crash left."""
     checksum = 0
@@ -201,10 +189,10 @@ def _checksum(path: Path) -> int:
     return checksum
 
 
-def _state(facts: dict[str, Any]) -> RunState:
-    remembered = facts.get("guard", {})
+def _state(saved: dict[str, Any]) -> RunState:
+    remembered = saved.get("guard", {})
     guard: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in remembered.items()}
-    return RunState(**{**facts, "place": DataPlace(**facts["place"]), "guard": GuardState(**guard)})
+    return RunState(**{**saved, "place": DataPlace(**saved["place"]), "guard": GuardState(**guard)})
 
 
 def _flatten(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -222,4 +210,4 @@ def _unflatten(network: nn.Module, optimiser: torch.optim.Optimizer, tensors: di
     for flat, value in tensors.items():
         name, _, key = flat.rpartition("/")
         parameter = parameters[name]
-        optimiser.state[parameter][key] = part(value, parameter)
+        optimiser.state[parameter][key] = shard_like(value, parameter)

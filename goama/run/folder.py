@@ -5,6 +5,7 @@ RUN/run.json          encoder, corpora, choices and reasons     RUN/tensorboard 
 RUN/checkpoint-<n>    states to resume from                     RUN/best, RUN/last model folders
 RUN/diagnosis.json    findings about the training               RUN/report.html    all of this as a page
 RUN/dev.jsonl         dev clips as RUN/best recognised them     RUN/heard.jsonl    hypotheses of each evaluation
+RUN/student           what a student begins with whose configuration was given to `goama distil`
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ from goama.files import recover_folder, write_beside
 from goama.run.recipe import Recipe
 
 RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
-_FIRST_FILES = {RECIPE_FILE, RECIPE_FILE + ".partial", RUN_FILE + ".partial"}
+STUDENT_FOLDER = "student"
+_FIRST_FILES = {
+    RECIPE_FILE,
+    RECIPE_FILE + ".partial",
+    RUN_FILE + ".partial",
+    STUDENT_FOLDER,
+    STUDENT_FOLDER + ".partial",
+}
 """Files of a run that was killed before run.json was written: such a folder may be used for a new run."""
 
 
@@ -51,6 +59,14 @@ class ExcludedClip:
 
 
 @dataclass(frozen=True)
+class TeacherFacts:
+    """The model folder of a teacher, and a fingerprint of its weights: a resumed run needs the same ones."""
+
+    folder: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """What run.json says of a run beside its recipe, device and versions."""
 
@@ -60,6 +76,8 @@ class RunFacts:
     excluded: Sequence[ExcludedClip]
     parameters: int
     """Of the network, frozen ones included."""
+    teacher: TeacherFacts | None = None
+    """Of a run of `goama distil`."""
 
 
 def open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None:
@@ -68,29 +86,29 @@ def open_run(run: Path, corpora: Mixture, resume: bool) -> dict[str, Any] | None
     Raises `GoamaError` when the folder holds something else, a run that is not to be resumed, a damaged run, or a run
     that was trained on other corpora.
     """
-    facts = run / RUN_FILE
+    file = run / RUN_FILE
     for model in (run / "best", run / "last"):
         recover_folder(model)
-    if not facts.is_file():
+    if not file.is_file():
         if run.exists() and any(path.name not in _FIRST_FILES for path in run.iterdir()):
             raise GoamaError(f"{run}: this folder is not empty and holds no run; choose another with -o")
         return None
     if not resume:
-        raise GoamaError(f"{run} holds a run already; go on with it by --resume, or choose another folder with -o")
+        raise GoamaError(f"{run} contains a run already; continue it with --resume, or choose another folder with -o")
     try:
-        known = json.loads(facts.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise GoamaError(f"{facts}: damaged ({error.msg}); train again into another folder") from error
-    trained_on = known.get("corpora")
+        raise GoamaError(f"{file}: damaged ({error.msg}); train again into another folder") from error
+    trained_on = content.get("corpora")
     if trained_on is None:
-        raise GoamaError(f"{facts}: not written by this version of goama; train again into another folder")
+        raise GoamaError(f"{file}: not written by this version of goama; train again into another folder")
     if sorted(corpus["fingerprint"] for corpus in trained_on) != list(corpora.fingerprints()):
         folders = ", ".join(corpus["folder"] for corpus in trained_on)
         raise GoamaError(
             f"{run} was trained on another corpus ({folders}, changed since or not what was given now); "
             "resume with the same corpus or corpora, or choose another folder with -o"
         )
-    return known
+    return content
 
 
 def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
@@ -105,6 +123,7 @@ def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
         "choices": [asdict(choice) for choice in facts.choices],
         "left_out": [asdict(clip) for clip in facts.excluded],
         "parameters": facts.parameters,
+        **({} if facts.teacher is None else {"teacher": asdict(facts.teacher)}),
         "device": _device(),
         "versions": {
             "goama": goama.__version__,
@@ -113,16 +132,12 @@ def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
             "transformers": transformers.__version__,
         },
     }
-    _write_facts(run, content)
+    write_beside(run / RUN_FILE, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 def run_id(run: Path) -> str:
     """The id under which trackers know the run; a resumed run keeps it."""
     return str(json.loads((run / RUN_FILE).read_text(encoding="utf-8")).get("id", "old"))
-
-
-def _write_facts(run: Path, facts: dict[str, Any]) -> None:
-    write_beside(run / RUN_FILE, json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
 
 
 def _device() -> str:

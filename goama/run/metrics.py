@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from goama.evaluation.scores import ClipScore, error_rates
+from goama.evaluation.scores import ClipScore, ErrorRates, most_errors_first
 from goama.files import write_beside
 
 METRICS_FILE = "metrics.jsonl"
@@ -109,15 +109,16 @@ def forget_after(run: Path, step: int) -> None:
     write_beside(run / METRICS_FILE, "".join(raw + "\n" for raw in kept))
 
 
-def evaluation_line(clips: Sequence[ClipScore], *, best: bool, sane: bool, corpora: Sequence[str] = ()) -> Line:
+def evaluation_line(
+    clips: Sequence[ClipScore], rates: ErrorRates, *, best: bool, sane: bool, corpora: Sequence[str] = ()
+) -> Line:
     """The values of an evaluation's line: error rates, the worst and the best clips, counts by speaker and by corpus.
 
     `speakers` is there with two to fifty speakers, `corpora` with two or more corpora; both map a name to its
     character errors, characters and clips. `corpora` names the corpora that clip ids begin with, where there are
     several.
     """
-    rates = error_rates(clips)
-    worst = sorted(clips, key=lambda clip: (-clip.character_errors, clip.id))[:WORST]
+    worst = most_errors_first(clips)[:WORST]
     recognised_best = sorted(clips, key=lambda clip: (clip.cer, -clip.characters, clip.id))[:BEST]
     line: Line = {
         "dev_cer": rates.cer,

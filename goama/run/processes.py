@@ -201,7 +201,10 @@ def _in_groups(gradients: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]
 
 @contextmanager
 def one_error_message() -> Iterator[None]:
-    """Within, only the first process that fails reports its error; the others exit silently with status 2."""
+    """A context in which only the first process that fails reports its error; the others exit silently with status 2.
+
+    Raises `GoamaError` if another process of the run has died without a message.
+    """
     if not several():
         yield
         return

@@ -85,7 +85,9 @@ class ModelSection(_Section):
     encoder: str | None = Field(None, description="starter, scratch, a model folder or a Hub id")
     adapter: bool | Auto = Field("auto", description="halve the frame rate with Wav2Vec2-BERT's stride-2 adapter")
     language: str | None = Field(None, description="MMS: the language whose attention adapter training starts from")
-    freeze_feature_encoder: bool = Field(True, description="keep the convolutions over raw waveforms as pretrained")
+    freeze_feature_encoder: bool = Field(
+        True, description="keep the convolutions before the encoder's layers as pretrained"
+    )
     freeze_encoder: bool | Auto = Field("auto", description="train only head and adapters, as in the MMS recipe")
     lora: int = Field(0, ge=0, description="rank of the LoRA adapters; 0: no LoRA")
     gradient_checkpointing: bool = Field(False, description="less memory, a third slower")
@@ -114,6 +116,18 @@ class AugmentSection(_Section):
     band_limit: float = Field(0.0, ge=0, le=1, description="share of clips low-pass filtered at 3.4 to 7.6 kHz")
 
 
+class DistilSection(_Section):
+    """What a student learns in `goama distil`; `goama train` does not use it."""
+
+    temperature: Positive = Field(1.0, description="divides the logits of teacher and student; above 1 softens both")
+    ctc_weight: Annotated[float, Field(ge=0)] | Auto = Field(
+        "auto", description="weight of CTC beside the divergence from the teacher; 0: training texts are not used"
+    )
+    hidden_weight: Annotated[float, Field(ge=0)] | Auto = Field(
+        "auto", description="weight of the distance between hidden states; needs frames as long as the teacher's"
+    )
+
+
 class Recipe(_Section):
     """A run's recipe; `Recipe()` leaves every choice to the plan."""
 
@@ -121,6 +135,7 @@ class Recipe(_Section):
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     augment: AugmentSection = AugmentSection()
+    distil: DistilSection = DistilSection()
 
     def to_toml(self) -> str:
         """A file that `--recipe` reads back to the same recipe, each key with its meaning."""

@@ -33,7 +33,7 @@ class GuardState:
     wrote_at: int = 0
     """The step of that evaluation."""
     silent_for: int = 0
-    """Steps since `wrote_at` if the network has collapsed (writes next to nothing), else 0."""
+    """Steps since `wrote_at` if the network has collapsed (outputs almost nothing), else 0."""
     ended_by: Literal["", "guard", "patience"] = ""
     reason: str = ""
     """A sentence: why the run ended before its planned end."""
@@ -46,7 +46,7 @@ class RunState:
     step: int = 0
     elapsed_s: float = 0.0
     evaluation_s: float = 0.0
-    """The longest evaluation so far: a budget in minutes leaves room for the last one."""
+    """Duration of the longest evaluation so far; a run limited by minutes reserves this for the last one."""
     evaluated_at_s: float = 0.0
     """`elapsed_s` at the end of the last evaluation."""
     owes_evaluation: bool = False

@@ -45,7 +45,7 @@ class WhisperMel(torch.nn.Module):
         return samples // HOP_SAMPLES
 
     def hertz(self) -> np.ndarray:
-        """(bins,) float64, the centre of each mel bin."""
+        """The centre of each of the F mel bins in Hz, (F,) float64."""
         edges = np.linspace(0.0, hertz_to_mel(SAMPLE_RATE / 2, mel_scale="slaney"), self.bins + 2)
         return mel_to_hertz(edges, mel_scale="slaney")[1:-1]
 

@@ -61,7 +61,7 @@ def examine_clips(
     def submit(clip: SourceClip) -> Future[Result | Fault]:
         read: Callable[[], Audio | Fault] = partial(_sound_of, clip, keep_native)
         if _is_cut_from_a_stream(clip):
-            read = in_order.submit(read).result
+            read = partial(Future.result, in_order.submit(read))
         return pool.submit(finish, clip, read)
 
     waiting: deque[tuple[SourceClip, Future[Result | Fault]]] = deque()

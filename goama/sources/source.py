@@ -132,9 +132,7 @@ def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, c
     )
     for option, given, kinds in meant_for:
         if given and kind not in kinds:
-            raise GoamaError(
-                f"{source}: read as {kind}, where {option} means nothing; leave it away, or choose a --format"
-            )
+            raise GoamaError(f"{source}: read as {kind}, which does not use {option}; remove it, or choose a --format")
 
 
 # --- folders

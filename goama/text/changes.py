@@ -58,6 +58,7 @@ class TextChanges:
     appearing:     characters that were in no text before, with their counts after
     numbers:       numbers that stay in digits, with their counts
     proposals:     replacements for the user to decide on; none is applied
+    letters:       how often each letter occurs in the normalised texts
     """
 
     texts: int
@@ -67,10 +68,16 @@ class TextChanges:
     numbers: Counter[str]
     texts_with_numbers: int
     proposals: tuple[Proposal, ...]
+    letters: Counter[str]
 
 
-def numbers_in(text: str) -> list[str]:
-    """The numbers in digits of any script, in their order."""
+def numbers_in(text: str, letter_digits: str = "") -> list[str]:
+    """The numbers in digits of any script, in their order.
+
+    letter_digits: digits that are letters where they touch one, as in Skwxwú7mesh.
+    """
+    if letter_digits and any(digit in text for digit in letter_digits):
+        text = re.sub(rf"(?<=[^\W\d_])[{letter_digits}]+|[{letter_digits}]+(?=[^\W\d_])", "", text)
     return _NUMBER.findall(text)
 
 
@@ -89,7 +96,7 @@ def text_changes(normaliser: Normaliser, texts: Iterable[str]) -> TextChanges:
                 rules[name].add(text, changed)
             text = changed
         after.update(text)
-        found = numbers_in(text)
+        found = numbers_in(text, normaliser.tables.letter_digits)
         numbers.update(found)
         with_numbers += bool(found)
     return TextChanges(
@@ -100,6 +107,7 @@ def text_changes(normaliser: Normaliser, texts: Iterable[str]) -> TextChanges:
         numbers,
         with_numbers,
         _look_alikes(after),
+        Counter({character: count for character, count in after.items() if character.isalpha()}),
     )
 
 

@@ -5,19 +5,20 @@ A language that is not in these tables gets the defaults of `Orthography`.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from goama.errors import GoamaError
+from goama.text.code_points import CHEROKEE_SMALL, variants_of
+from goama.text.codes import split_tag
 from goama.text.replacements import Replacement, Replacer
 
 APOSTROPHES = "’‘‛‚`´′＇｀՚"
 MODIFIER_APOSTROPHES = "ʼʻ"
 """Unicode category Lm: letters of the alphabet in some languages, typed instead of ’ in others."""
 
-QUOTES = "“”„‟«»‹›″〝〞〟＂"
+DOUBLE_QUOTES = "“”„‟″＂"
+QUOTES = DOUBLE_QUOTES + "«»‹›〝〞〟"
 HYPHENS = "‐‑﹣－"
 SILENT_INSIDE_WORDS = "ـߺ՛՜՞\ufe0e\ufe0f"
 """Arabic and N'Ko stretching, Armenian intonation signs (written on a vowel), variation selectors."""
@@ -64,6 +65,11 @@ class Orthography:
     final_apostrophe:     words that keep an apostrophe at their end (po'), "*" for every word
     dotless_i:            True if I is the capital of ı, and İ of i
     replacements:         the user's own table
+    further_replacements: more tables of the user, applied after it in this order
+    letter_signs:         signs that are letters in the given places (the comma of SENĆOŦEN); they stay
+    variants:             "typed written": code points that the language's letters are often typed with
+    without_lower_case:   capitals that are not written in lower case
+    lone_marks:           signs that are marks of a transcriber where they stand alone; they become a space
     """
 
     letter_rules: tuple[LetterRule, ...] = ()
@@ -77,11 +83,26 @@ class Orthography:
     final_apostrophe: tuple[str, ...] = ()
     dotless_i: bool = False
     replacements: tuple[Replacement, ...] = ()
+    further_replacements: tuple[tuple[Replacement, ...], ...] = ()
+    letter_signs: tuple[LetterRule, ...] = ()
+    variants: tuple[str, ...] = ()
+    without_lower_case: str = ""
+    lone_marks: str = ""
+
+    @property
+    def replacement_tables(self) -> tuple[tuple[Replacement, ...], ...]:
+        """The user's tables in the order in which they apply."""
+        return tuple(table for table in (self.replacements, *self.further_replacements) if table)
 
     @cached_property
-    def replacer(self) -> Replacer:
-        """Applies `replacements`."""
-        return Replacer(self.replacements, self.punctuation)
+    def replacers(self) -> tuple[Replacer, ...]:
+        """Each applies one of the user's tables."""
+        return tuple(Replacer(table, self.punctuation) for table in self.replacement_tables)
+
+    @property
+    def letter_digits(self) -> str:
+        """Digits that are letters of the language when they touch one, such as the 7 of Squamish."""
+        return "".join(dict.fromkeys(rule.letter for rule in self.letter_signs if rule.letter.isdigit()))
 
 
 def orthography(language: str | None) -> Orthography:
@@ -89,37 +110,26 @@ def orthography(language: str | None) -> Orthography:
 
     Raises `GoamaError` when it is not a language tag.
     """
-    code, script = _code_and_script(language)
+    code, script = split_tag(language)
     letter_rules = next((rules for codes, rules in LETTER_RULES if code in codes.split()), ())
-    kept = "'" + "".join(signs for codes, signs in KEPT_INSIDE_WORDS if code in codes.split())
+    kept = "'" + KEPT_BY_SCRIPT + "".join(signs for codes, signs in KEPT_INSIDE_WORDS if code in codes.split())
+    tone_signs = code in TONE_SIGNS.split()
     return Orthography(
         letter_rules=letter_rules,
         apostrophes=APOSTROPHES + (MODIFIER_APOSTROPHES if code in PLAIN_APOSTROPHE.split() else ""),
+        quotes=DOUBLE_QUOTES if tone_signs else QUOTES,  # their “ ” are tones, and their « » are quotes
         punctuation=_punctuation(),
         kept_inside_words=kept,
         initial_apostrophe=_words_for(code, INITIAL_APOSTROPHE),
         final_apostrophe=_words_for(code, FINAL_APOSTROPHE),
+        letter_signs=tuple(rule for codes, rules in LETTER_SIGNS if code in codes.split() for rule in rules),
+        variants=variants_of(code),
+        without_lower_case=WITHOUT_LOWER_CASE,
         dotless_i=code in DOTLESS_I or (code in DOTLESS_I_IN_LATIN and script == "latn"),
     )
 
 
-# The tables below use two-letter codes where they exist; these are other codes for the same languages.
-SHORTER_CODE = {
-    "nld": "nl", "dut": "nl", "eng": "en", "deu": "de", "ger": "de", "fra": "fr", "fre": "fr", "ita": "it",
-    "spa": "es", "por": "pt", "cat": "ca", "oci": "oc", "bre": "br", "afr": "af", "fry": "fy", "fri": "fy",
-    "lim": "li", "ltz": "lb", "mlt": "mt", "gle": "ga", "gla": "gd", "cym": "cy", "wel": "cy", "ukr": "uk",
-    "bel": "be", "tur": "tr", "aze": "az", "azj": "az", "tat": "tt", "kaz": "kk", "uzb": "uz", "uzn": "uz",
-    "ton": "to", "smo": "sm", "tah": "ty", "nav": "nv", "grn": "gn", "gug": "gn", "hau": "ha", "heb": "he",
-    "iw": "he", "yid": "yi", "ydd": "yi", "ji": "yi", "som": "so", "orm": "om", "gaz": "om", "cha": "ch",
-    "ind": "id", "msa": "ms", "zsm": "ms", "may": "ms", "tgl": "tl", "fil": "tl", "ron": "ro", "rum": "ro",
-    "jav": "jv", "sun": "su", "que": "qu", "aym": "ay", "ayr": "ay", "oji": "oj", "cre": "cr", "swa": "sw",
-    "swh": "sw", "yor": "yo", "vie": "vi", "hin": "hi", "mya": "my", "bur": "my", "swe": "sv", "dan": "da",
-    "nob": "nb", "nno": "nn", "fin": "fi", "est": "et", "ell": "el", "gre": "el", "rus": "ru", "pol": "pl",
-    "ces": "cs", "cze": "cs", "slk": "sk", "slv": "sl", "hrv": "hr", "srp": "sr", "bul": "bg", "hun": "hu",
-    "lit": "lt", "lav": "lv", "glg": "gl", "eus": "eu", "baq": "eu", "sqi": "sq", "alb": "sq", "hat": "ht",
-    "epo": "eo", "lug": "lg", "kin": "rw", "ibo": "ig", "wol": "wo", "isl": "is", "ice": "is",
-    "hye": "hy", "arm": "hy",
-}  # fmt: skip
+# The tables below use two-letter codes where they exist; `shortest_code` maps all other codes of ISO 639 to them.
 
 # Languages in which ʼ and ʻ are apostrophes, not letters. In any other language they are not changed.
 PLAIN_APOSTROPHE = (
@@ -144,8 +154,14 @@ _CLICKS = (
     LetterRule("ǀ", "|", before="*"),
 )
 
+PALOCHKA = "ce av lez kbd ady inh dar lbe tab agx rut tkr abq akv ddo cji gin huz xdq kap tin bph ani kva gdo khv"
+"""Languages of the Caucasus whose Cyrillic alphabet has the letter Ӏ, which no keyboard has."""
+_TYPED_PALOCHKA = "|¦ǀ1lIіІӏ"
+_KATAKANA = "".join(map(chr, range(0x30A1, 0x30FB)))
+_CYRILLIC = "".join(map(chr, [*range(0x0410, 0x0450), 0x0401, 0x0451]))
+
 LOOK_ALIKES = (
-    "aаαɑ", "cсϲ", "dԁ", "eе", "ɛεє", "əǝә", "gɡ", "hһ", "iіιı", "ɩι", "jјϳ", "kкκ", "lӏ", "nո", "oоο", "pрρ", "qԛ",
+    "aаαɑ", "cсϲ", "dԁ", "eе", "ɛεє", "əǝә", "gɡ", "hһ", "iіιı", "ɩι", "jјϳ", "kкκ", "lӀ", "nո", "oоο", "pрρ", "qԛ",
     "sѕ", "uսυ", "ʋυ", "vνѵ", "wԝ", "xхχ", "yуγ", "ɣγ", "ŋη", "ɔͻ", "ßβ", "ɖđð", "þϸ", "șş", "țţ", "ɗď", "ƴý", "äӓ",
     "ëё", "ïї", "öӧ", "يی", "كک", "هہە", "ʼˀ", "ʻʿ",
 )  # fmt: skip
@@ -166,21 +182,43 @@ LETTER_RULES: tuple[tuple[str, tuple[LetterRule, ...]], ...] = (
         LetterRule("·", "•‧∙⋅・", after="lL", before="lL"),
     )),
     ("af", (LetterRule("'n", "ŉ"),)),
-    ("naq ngh nmn", _CLICKS),
+    ("naq ngh nmn ktz knw vaj gwj gnk huc hnh xuu shg", _CLICKS),
+    ("ja ain ryu", (LetterRule("ー", "-‐‑–—―−", after=_KATAKANA),)),
+    (PALOCHKA, (
+        LetterRule("Ӏ", _TYPED_PALOCHKA, after=_CYRILLIC),
+        LetterRule("Ӏ", _TYPED_PALOCHKA + "!", before=_CYRILLIC),
+    )),
 )  # fmt: skip
+
+KEPT_BY_SCRIPT = "་༌׳״"
+"""Between two letters they belong to the word in every language of their script. The tsheg parts the syllables of
+Tibetan, whose words are not parted at all; geresh and gershayim are Hebrew."""
 
 # Unicode punctuation that belongs to the word when it is between two letters.
 KEPT_INSIDE_WORDS: tuple[tuple[str, str], ...] = (
     ("ca oc", "·"),
-    ("he yi", "׳״"),
-    ("bo dz", "་༌"),  # the tsheg parts syllables; words are not parted at all
-    ("moh", ":"),  # vowel length
+    ("moh one ono see cay tus hup kju was ood kyh", ":"),  # vowel length
+    ("sac mez kut was", "·"),  # vowel length
     ("tl ceb ilo hil war bik pam pag", "-"),  # a glottal stop: mag-aral
     ("nan hak cdo", "-"),  # joins the syllables of a word
     ("id ms jv su", "-"),  # doubled words: anak-anak
     ("ro pt", "-"),  # clitics: s-a, fazê-lo
     ("oj ciw cr crk", "-"),  # preverbs
 )
+
+# Signs that are letters, and where: "*" stands for a letter before (`after`) or behind (`before`) the sign.
+TONE_SIGNS = "dnj daf goa neb yre moa god bev wob gxx"
+"""Languages of Ivory Coast that write tones as \" - = ' before the syllable."""
+
+LETTER_SIGNS: tuple[tuple[str, tuple[LetterRule, ...]], ...] = (
+    ("str", (LetterRule(",", ",‚", after="*", before="*"), LetterRule("¸", "¸", after="*"))),  # SENĆOŦEN
+    ("tli tsi ncg git hai hax hdn shs lil thp", (LetterRule(".", ".․‧∙⋅", after="*", before="*"),)),
+    ("squ shs lil thp", (LetterRule("7", "7", after="*"), LetterRule("7", "7", before="*"))),  # a glottal stop
+    (TONE_SIGNS, tuple(LetterRule(sign, sign, before="*") for sign in '"-=')),
+)
+
+WITHOUT_LOWER_CASE = "".join(CHEROKEE_SMALL.values()) + "Ӏ"
+"""Cherokee, and the palochka of the Caucasus: their small letters are in few fonts and not in use."""
 
 INITIAL_APOSTROPHE: tuple[tuple[str, str], ...] = (
     ("nl vls li", "t s n k m r em ie er d"),
@@ -196,6 +234,7 @@ INITIAL_APOSTROPHE: tuple[tuple[str, str], ...] = (
     ("cy", "r n i u m w th ch na"),
     ("gd", "s n m na nan nam nuair g ga gam gad"),
     ("mt", "l"),
+    (TONE_SIGNS, "*"),
 )
 
 FINAL_APOSTROPHE: tuple[tuple[str, str], ...] = (
@@ -217,17 +256,6 @@ FINAL_APOSTROPHE: tuple[tuple[str, str], ...] = (
 
 DOTLESS_I = ("tr", "az", "crh", "gag")
 DOTLESS_I_IN_LATIN = ("tt", "kk", "ky", "ba")
-
-
-def _code_and_script(language: str | None) -> tuple[str, str]:
-    if language is None:
-        return "", ""
-    if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*", language):
-        raise GoamaError(
-            f"{language!r} is not a language code; give one such as nl, mos or nl-NL, or no language for the defaults."
-        )
-    code, *rest = language.lower().replace("_", "-").split("-")
-    return SHORTER_CODE.get(code, code), next((part for part in rest if len(part) == 4), "")
 
 
 def _words_for(code: str, table: tuple[tuple[str, str], ...]) -> tuple[str, ...]:

@@ -8,39 +8,46 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.text.languages import (
-    APOSTROPHES,
-    MODIFIER_APOSTROPHES,
-    LetterRule,
-    Orthography,
-    orthography,
-)
-from goama.text.replacements import Replacement, character_ranges
+from goama.text.languages import LetterRule, Orthography, orthography
+from goama.text.replacements import Replacement
+from goama.text.rules import RULES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1: goama 0.1, without the rules for presentation forms, code points, transcription marks and notes."""
+
+REPLACE = "replace"
+"""The rule of the user's own tables; it precedes all rules that remove signs, so that `%`, abbreviations and notes can
+be spelled out."""
+
+REMOVE_NOTES = "remove-notes"
+"""The rule that drops what is in brackets; a normaliser that keeps those words is without it."""
 
 STANDARD_RULES = (
     "nfc",
+    "fold-presentation-forms",
     "remove-control-characters",
+    "unify-code-points",
     "restore-letters",
     "unify-apostrophes",
     "unify-quotes",
+    "remove-transcription-marks",
+    REMOVE_NOTES,
+    "remove-lone-marks",
     "remove-punctuation",
     "lowercase",
     "collapse-spaces",
 )
 
-REPLACE = "replace"
-"""The rule of the user's own table; it precedes remove-punctuation, so that abbreviations and % can be spelled out."""
+_AFTER_TABLES = ("remove-transcription-marks", REMOVE_NOTES, "remove-lone-marks", "remove-punctuation")
+
+_TABLES_SINCE_2 = ("further_replacements", "letter_signs", "variants", "without_lower_case", "lone_marks")
 
 
 @dataclass(frozen=True)
@@ -70,27 +77,45 @@ class Normaliser:
         tag = None if language is None else language.replace("_", "-")
         return cls(tag, STANDARD_RULES, orthography(language))
 
-    def replacing(self, replacements: Iterable[Replacement]) -> Normaliser:
-        """This normaliser with the user's table as the rule `replace`, instead of the table it had.
+    def with_brackets_kept(self) -> Normaliser:
+        """This normaliser without the rule that drops what is in brackets: the words in them are taken as spoken."""
+        return replace(self, rules=tuple(name for name in self.rules if name != REMOVE_NOTES))
+
+    def replacing(self, *tables: Iterable[Replacement]) -> Normaliser:
+        """This normaliser with the user's tables, in their order, as the rule `replace`, instead of those it had.
 
         Raises `GoamaError` when the result of an entry would itself be replaced: a normaliser is idempotent.
         """
         rules = [name for name in self.rules if name != REPLACE]
-        bare = Normaliser(self.language, tuple(rules), replace(self.tables, replacements=()))
-        place = rules.index("remove-punctuation") if "remove-punctuation" in rules else len(rules)
+        bare = Normaliser(self.language, tuple(rules), replace(self.tables, replacements=(), further_replacements=()))
+        place = next((n for n, name in enumerate(rules) if name in _AFTER_TABLES), len(rules))
         before = replace(bare, rules=tuple(rules[:place]))
-        table = tuple(replace(entry, typed=before(entry.typed), written=bare(entry.written)) for entry in replacements)
-        if not table:
+        first, *others = [
+            tuple(replace(entry, typed=before(entry.typed), written=bare(entry.written)) for entry in table)
+            for table in tables
+        ] or [()]
+        if not first and not others:
             return bare
         rules.insert(place, REPLACE)
-        made = Normaliser(self.language, tuple(rules), replace(self.tables, replacements=table))
-        for entry in table:
-            if made.tables.replacer.once(entry.written) != entry.written:
-                raise GoamaError(
-                    f"{entry.typed!r} cannot be replaced by {entry.written!r}, because the table replaces that in its "
-                    "turn; write the final form at once"
-                )
-        return made
+        applied = replace(self.tables, replacements=first, further_replacements=tuple(others))
+        _require_final_forms(applied)
+        return Normaliser(self.language, tuple(rules), applied)
+
+    def before_punctuation(self, text: str) -> str:
+        """The text after the rules for letters, tables and notes, before punctuation and case are touched."""
+        for name in self.rules:
+            if name == "remove-punctuation":
+                break
+            text = self._apply(name, text)
+        return text
+
+    def until_tables(self, text: str) -> str:
+        """The text after the user's tables, with the notes that are left in it."""
+        for name in self.rules:
+            if name in _AFTER_TABLES:
+                break
+            text = self._apply(name, text)
+        return text
 
     def __call__(self, text: str) -> str:
         """The normalised text."""
@@ -124,7 +149,7 @@ class Normaliser:
     def _tables_to_dict(self) -> dict[str, Any]:
         tables = asdict(self.tables)
         if not self.tables.replacements:
-            del tables["replacements"]  # an older goama, which has no replacements, can read the file
+            del tables["replacements"]
         return tables
 
     @classmethod
@@ -146,7 +171,11 @@ class Normaliser:
         try:
             tables = {name: _frozen(value) for name, value in data["tables"].items()}
             tables["letter_rules"] = tuple(LetterRule(**rule) for rule in tables["letter_rules"])
-            tables["replacements"] = tuple(Replacement(**entry) for entry in tables.get("replacements", ()))
+            tables["replacements"] = _entries(tables.get("replacements", ()))
+            for name in _TABLES_SINCE_2:
+                tables.setdefault(name, vars(Orthography())[name])
+            tables["letter_signs"] = tuple(LetterRule(**rule) for rule in tables["letter_signs"])
+            tables["further_replacements"] = tuple(_entries(table) for table in tables["further_replacements"])
             for name, default in vars(Orthography()).items():
                 if type(tables[name]) is not type(default):
                     raise TypeError(f"its table {name} is a {type(tables[name]).__name__}")
@@ -183,159 +212,24 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _nfc(text: str, tables: Orthography) -> str:
-    return unicodedata.normalize("NFC", text)
+def _entries(table: Sequence[dict[str, Any]]) -> tuple[Replacement, ...]:
+    return tuple(Replacement(**entry) for entry in table)
 
 
-def _remove_control_characters(text: str, tables: Orthography) -> str:
-    """All white space becomes U+0020; control characters and `silent_inside_words` are removed.
-
-    Zero-width joiners stay where they change the shape of a letter, as in Persian and Sinhala.
-    """
-    silent = tables.silent_inside_words
-    if text.isprintable() and not _any_of(silent).search(text):
-        return text  # the common case: no controls, joiners or spaces other than U+0020
-    text = "".join(
-        " " if character.isspace() else character
-        for character in text
-        if character.isspace()
-        or character in "\u200c\u200d"
-        or (character not in silent and unicodedata.category(character) not in ("Cc", "Cf", "Cs"))
-    )
-    return re.sub("[\u200c\u200d]+", _joiner, text)
-
-
-def _joiner(match: re.Match[str]) -> str:
-    # All marks of the letter count, not only the last, because NFC may reorder them later.
-    start = match.start() - 1
-    while start > 0 and unicodedata.category(match.string[start])[0] == "M":
-        start -= 1
-    cluster = match.string[max(start, 0) : match.start()]
-    if not any(_is_letter(character) and _has_joining_script(character) for character in cluster):
-        return ""
-    # In older Malayalam and Sinhala spelling some words end in a virama and a joiner.
-    closes = any(unicodedata.combining(character) == 9 for character in cluster)
-    return match[0][0] if closes or _is_letter(_neighbours(match)[1]) else ""
-
-
-def _has_joining_script(character: str) -> bool:
-    """Whether the script is Arabic, Indic, Khmer, Mongolian or one between them; not Latin, Greek, Cyrillic, Hebrew."""
-    return (
-        "\u0600" <= character <= "\u109f"
-        or "\u1700" <= character <= "\u1c7f"
-        or "\ua800" <= character <= "\uabff"
-        or "\ufb50" <= character <= "\ufefc"
-        or "\U00010a00" <= character <= "\U00011fff"
-        or "\U0001e900" <= character <= "\U0001e95f"
-    )
-
-
-def _restore_letters(text: str, tables: Orthography) -> str:
-    """Characters typed instead of a letter that keyboards lack become that letter: 'ōlelo → ʻōlelo, l•l → l·l."""
-    for rule in tables.letter_rules:
-
-        def letter(match: re.Match[str], rule: LetterRule = rule) -> str:
-            before, after = _neighbours(match)
-            fits = _fits(before, rule.after) and _fits(after, rule.before)
-            return rule.letter if fits else match[0]
-
-        text = _any_of(rule.typed_as).sub(letter, text)
-    return text
-
-
-def _fits(neighbour: str, wanted: str) -> bool:
-    return not wanted or (_is_letter(neighbour) if wanted == "*" else neighbour != "" and neighbour in wanted)
-
-
-def _unify_apostrophes(text: str, tables: Orthography) -> str:
-    return _any_of(tables.apostrophes).sub("'", text)
-
-
-def _unify_quotes(text: str, tables: Orthography) -> str:
-    return _any_of(tables.quotes).sub('"', text)
-
-
-def _replace(text: str, tables: Orthography) -> str:
-    return tables.replacer(text) if tables.replacements else text
-
-
-def _remove_punctuation(text: str, tables: Orthography) -> str:
-    """Punctuation becomes a space, unless it belongs to a word by the tables of the language."""
-    if "-" in tables.kept_inside_words:
-        text = _any_of(tables.hyphens).sub("-", text)
-
-    def keep_or_part(match: re.Match[str]) -> str:
-        before, after = _neighbours(match)
-        sign = match[0]
-        if sign in tables.kept_inside_words and _is_letter(before) and _is_letter(after):
-            return sign
-        if sign == "'" and _is_letter(after) and not _is_letter(before):
-            return sign if _listed(_word_after(match), tables.initial_apostrophe) else " "
-        if sign == "'" and _is_letter(before) and not _is_letter(after):
-            return sign if _listed(_word_before(match), tables.final_apostrophe) else " "
-        return " "
-
-    return _any_of(tables.punctuation).sub(keep_or_part, text)
-
-
-def _listed(word: str, words: tuple[str, ...]) -> bool:
-    return "*" in words or word.lower() in words
-
-
-def _word_after(match: re.Match[str]) -> str:
-    end = match.end()
-    while end < len(match.string) and _is_letter(match.string[end]):
-        end += 1
-    return match.string[match.end() : end]
-
-
-def _word_before(match: re.Match[str]) -> str:
-    start = match.start()
-    while start > 0 and _is_letter(match.string[start - 1]):
-        start -= 1
-    return match.string[start : match.start()]
-
-
-def _lowercase(text: str, tables: Orthography) -> str:
-    if tables.dotless_i:
-        # lower() turns İ into i\u0307 because it does not know the language; both are i here.
-        text = re.sub("i\u0307+", "i", text.replace("İ", "i").replace("I", "ı"))
-    return text.lower()
-
-
-def _collapse_spaces(text: str, tables: Orthography) -> str:
-    return " ".join(text.split())
-
-
-RULES: dict[str, Callable[[str, Orthography], str]] = {
-    "nfc": _nfc,
-    "remove-control-characters": _remove_control_characters,
-    "restore-letters": _restore_letters,
-    "unify-apostrophes": _unify_apostrophes,
-    "unify-quotes": _unify_quotes,
-    REPLACE: _replace,
-    "remove-punctuation": _remove_punctuation,
-    "lowercase": _lowercase,
-    "collapse-spaces": _collapse_spaces,
-}
-
-
-def _neighbours(match: re.Match[str]) -> tuple[str, str]:
-    """(character before the match, character after it); "" at the ends of the text."""
-    return match.string[max(match.start() - 1, 0) : match.start()], match.string[match.end() : match.end() + 1]
-
-
-def _is_letter(character: str) -> bool:
-    """Whether it is a letter, mark or digit; apostrophes that Unicode calls letters do not count."""
-    return (
-        character != ""
-        and unicodedata.category(character)[0] in "LMN"
-        and character not in APOSTROPHES + MODIFIER_APOSTROPHES
-    )
-
-
-@cache
-def _any_of(characters: str) -> re.Pattern[str]:
-    """A pattern for one of these characters; if there are none, a pattern that never matches."""
-    inside = character_ranges(characters)
-    return re.compile(f"[{inside}]" if inside else "(?!)")
+def _require_final_forms(tables: Orthography) -> None:
+    """Raises `GoamaError` when what an entry writes is not what stays of it after all tables."""
+    for number, table in enumerate(tables.replacement_tables):
+        for entry in table:
+            if tables.replacers[number].once(entry.written) != entry.written:
+                raise GoamaError(
+                    f"{entry.typed!r} cannot be replaced by {entry.written!r}, because the table replaces that in its "
+                    "turn; write the final form at once"
+                )
+            written = entry.written
+            for later in tables.replacers[number + 1 :]:
+                written = later(written)
+            if any(earlier.once(written) != written for earlier in tables.replacers):
+                raise GoamaError(
+                    f"{entry.typed!r} becomes {written!r} by the tables in their order, and an earlier table replaces "
+                    "that again; take the entry out of one of them"
+                )

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedConfig
 
+from goama.audit.encoder_frames import ADAPTER_UP_TO_MS
+from goama.audit.pairs import TIGHT_FRAMES_PER_LABEL
 from goama.errors import GoamaError
-from goama.model.encoder import feature_stride, frame_shift_s, hears_waveforms, is_whisper
+from goama.model.encoder import feature_stride, frame_shift_s, is_whisper, takes_waveforms, with_adapter
 from goama.model.precision import choose_precision
 from goama.model.shipped import SCRATCH
 from goama.run.folder import Choice
@@ -17,9 +19,6 @@ from goama.run.processes import fsdp_requested, processes_here
 from goama.run.recipe import Recipe
 from goama.sound.log_mel import FRAME_SHIFT_S
 from goama.training.clip_lengths import ClipLength, frames_per_label
-
-TIGHTEST_WITH_ADAPTER = 1.25
-"""Frames per label that the first percentile of clips must keep if the adapter is to halve them."""
 
 LITTLE_SPEECH_H = 2.0
 """Up to so many hours a small pretrained encoder overfits, and clips are augmented to differ each time."""
@@ -29,6 +28,9 @@ FEW_EPOCHS_H = 0.5
 
 MASKS, LIGHT_MASKS = (0.5, 2), (0.2, 1)
 """SpecAugment: time masks per second, and frequency masks per clip."""
+
+CTC_WEIGHT, HIDDEN_WEIGHT = 0.5, 1.0
+"""In distillation, beside 1 for the divergence from the teacher's posteriors; not measured by goama."""
 
 AUGMENTATION = {"tempo": 0.1, "vocal_tract": 0.1, "reverb": 0.3}
 """Augmentation besides SpecAugment (docs/recipe.md: what each setting is worth)."""
@@ -66,7 +68,7 @@ def is_small(config: PreTrainedConfig) -> bool:
 
 def is_small_pretrained(encoder: str, config: PreTrainedConfig) -> bool:
     """Whether it is a small encoder of log-mel features, like the starter: goama's measurements hold for these."""
-    return encoder != SCRATCH and is_small(config) and not hears_waveforms(config)
+    return encoder != SCRATCH and is_small(config) and not takes_waveforms(config)
 
 
 def is_large(encoder: str, config: PreTrainedConfig) -> bool:
@@ -81,24 +83,23 @@ def overfits(encoder: str, config: PreTrainedConfig, hours: float) -> bool:
 
 def choose_adapter(chooser: Chooser, encoder: str, config: PreTrainedConfig, clips: Sequence[ClipLength]) -> bool:
     """Whether Wav2Vec2-BERT gets its stride-2 adapter. Raises `GoamaError` if another encoder is asked for one."""
-    if hears_waveforms(config) or is_whisper(config):
+    if takes_waveforms(config) or is_whisper(config):
         if chooser.recipe.model.adapter is True:
             raise GoamaError(f"{encoder}: model.adapter is Wav2Vec2-BERT's; a {config.model_type} encoder has none")
         chooser.choose("model", "adapter", False, f"{1000 * frame_shift_s(config):.0f} ms frames, as pretrained")
         return False
     stride_ms = 1000 * FRAME_SHIFT_S * feature_stride(config)
-    halved = type(config).from_dict({**config.to_dict(), "add_adapter": True})
-    tightest, median = frames_per_label(clips, halved)
+    tightest, median = frames_per_label(clips, with_adapter(config, True))
     evidence = (
         f"with it {stride_ms * config.adapter_stride:.0f} ms frames: median {median:.1f} frames per label, "
         f"{tightest:.2f} in the tightest 1 % of clips"
     )
-    if stride_ms > 20:
+    if stride_ms > ADAPTER_UP_TO_MS:
         chooser.choose("model", "adapter", False, f"this encoder's frames are {stride_ms:.0f} ms already; {evidence}")
-    elif tightest >= TIGHTEST_WITH_ADAPTER:
+    elif tightest >= TIGHT_FRAMES_PER_LABEL:
         chooser.choose("model", "adapter", True, f"{evidence}: enough, and half the frames to attend to")
     else:
-        chooser.choose("model", "adapter", False, f"{evidence}: under {TIGHTEST_WITH_ADAPTER}, too tight for CTC")
+        chooser.choose("model", "adapter", False, f"{evidence}: under {TIGHT_FRAMES_PER_LABEL}, too tight for CTC")
     return bool(chooser.recipe.model.adapter)
 
 
@@ -120,7 +121,7 @@ def choose_trained_parameters(chooser: Chooser, encoder: str, config: PreTrained
 def choose_masks(chooser: Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
     """Choose SpecAugment's masks. Raises `GoamaError` for augmentation of mel bins that the encoder does not have."""
     (time_masks, frequency_masks), why = MASKS, "a new network: masks against overfitting"
-    if hears_waveforms(config):
+    if takes_waveforms(config):
         why = "time masks, as wav2vec 2.0 is fine-tuned with"
     elif is_small_pretrained(encoder, config):
         why = "little speech: masks against overfitting"
@@ -131,7 +132,7 @@ def choose_masks(chooser: Chooser, encoder: str, config: PreTrainedConfig, hours
         time_masks, frequency_masks = LIGHT_MASKS
         why = "light masks: published fine-tuning of large encoders masks little or not at all; not measured by goama"
     chooser.choose("augment", "time_masks_per_s", time_masks, why)
-    if not hears_waveforms(config):
+    if not takes_waveforms(config):
         chooser.choose("augment", "frequency_masks", frequency_masks, why)
         return
     augment = chooser.recipe.augment
@@ -179,7 +180,7 @@ def choose_batches(
         chooser.choose("data", "accumulate", 1, "not tried out under FSDP; raise it if the GPUs' memory is short")
     cores = max(1, (os.cpu_count() or 1) // processes_here())
     if on_cpu:
-        chooser.choose("data", "workers", 0, "training needs every core, and FLAC is read quickly")
+        chooser.choose("data", "workers", 0, "training uses every core, and FLAC is fast to read")
     else:
         chooser.choose("data", "workers", max(1, min(8, cores // 2)), f"{cores} cores to feed the GPU")
     if chooser.recipe.train.precision == "fp16" and on_cpu:
@@ -190,3 +191,23 @@ def choose_batches(
     if chooser.recipe.train.precision == "auto":
         precision, why = choose_precision(device)
         chooser.choose("train", "precision", precision, why)
+
+
+def choose_distillation(chooser: Chooser, encoder: str, config: PreTrainedConfig, teacher: PreTrainedConfig) -> None:
+    """Choose what a student learns beside its teacher's posteriors.
+
+    Raises `GoamaError` if its hidden states are to be compared though its frames are longer or shorter.
+    """
+    ours, theirs = 1000 * frame_shift_s(config), 1000 * frame_shift_s(teacher)
+    frames = f"frames of {ours:.0f} ms, the teacher's {theirs:.0f} ms"
+    differ = abs(ours - theirs) > 1e-6
+    if differ and chooser.recipe.distil.hidden_weight not in (0, "auto"):
+        raise GoamaError(f"{encoder} has {frames}: hidden states cannot be compared; set distil.hidden_weight to 0")
+    resampled = f"{frames}: posteriors are resampled" if differ else f"{frames}: posteriors are taken as they are"
+    chooser.note("distil", "temperature", chooser.recipe.distil.temperature, resampled)
+    why = "transcripts correct the teacher's errors; at 0 they would not be used"
+    chooser.choose("distil", "ctc_weight", CTC_WEIGHT, why)
+    if differ:
+        chooser.choose("distil", "hidden_weight", 0.0, f"{frames}: hidden states cannot be compared")
+    else:
+        chooser.choose("distil", "hidden_weight", HIDDEN_WEIGHT, f"{frames}: hidden states can be compared")

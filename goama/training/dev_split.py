@@ -10,7 +10,7 @@ import torch
 
 from goama.evaluation.evaluate import score_batches
 from goama.evaluation.scores import ClipScore
-from goama.model.fsdp import own_part
+from goama.model.fsdp import local_part
 from goama.training.learner import Learner
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ def output_length(clips: Sequence[ClipScore]) -> float:
     return sum(len(clip.hypothesis) for clip in clips) / max(1, sum(len(clip.reference) for clip in clips))
 
 
-def is_sound(learner: Learner, clips: Sequence[ClipScore]) -> bool:
-    """Whether all weights are finite and no loss is NaN; an infinite loss is only a text too long for its sound."""
-    broken = sum(not bool(torch.isfinite(own_part(weights)).all()) for weights in learner.network.parameters())
-    is_finite = not learner.processes.sums(broken)[0]
-    return is_finite and not any(clip.loss is not None and math.isnan(clip.loss) for clip in clips)
+def has_finite_weights(learner: Learner) -> bool:
+    """Whether all weights of all processes are finite; every process must call."""
+    broken = sum(not bool(torch.isfinite(local_part(weights)).all()) for weights in learner.network.parameters())
+    return not learner.processes.sums(broken)[0]
+
+
+def has_nan_loss(clips: Sequence[ClipScore]) -> bool:
+    """Whether any loss is NaN; an infinite loss is only a text that is too long for its audio."""
+    return any(clip.loss is not None and math.isnan(clip.loss) for clip in clips)

@@ -13,12 +13,13 @@ from transformers import PreTrainedConfig
 
 from goama.data.batches import ordered_batches
 from goama.data.mixture import Mixture
-from goama.model.encoder import hears_waveforms
+from goama.model.encoder import takes_waveforms
 from goama.model.shipped import SCRATCH
 from goama.run.recipe import AugmentSection
 from goama.text.vocabulary import Vocabulary
 from goama.training.choices import AUGMENTATION
 from goama.training.plan import Plan
+from goama.training.schedule import total_steps
 
 MEASURED_CLIPS = 100
 """Clips of a split, evenly spread over it, whose level is measured."""
@@ -77,30 +78,23 @@ class Facts:
 
 
 def gather_facts(
-    corpora: Mixture,
-    vocabulary: Vocabulary,
-    plan: Plan,
-    config: PreTrainedConfig,
-    *,
-    encoder: str,
-    steps_per_epoch: float,
-    planned_steps: int | None,
+    corpora: Mixture, vocabulary: Vocabulary, plan: Plan, config: PreTrainedConfig, steps_per_epoch: float
 ) -> Facts:
-    """The facts; reads all texts and the sound of up to 100 clips a split. `config` is that of the trained network."""
+    """The facts; reads all texts and the audio of up to 100 clips a split. `config` is that of the trained network."""
     excluded = {clip.id for clip in plan.excluded}
     cuts = [cut for cut in corpora.cuts("train") if cut.id not in excluded]
     recipe = plan.recipe
     return Facts(
-        from_scratch=encoder == SCRATCH,
+        from_scratch=recipe.model.encoder == SCRATCH,
         learning_rate=float(recipe.train.learning_rate),
         head_learning_rate=float(recipe.train.head_learning_rate),
         adapter=bool(recipe.model.adapter),
-        takes_waveforms=hears_waveforms(config),
-        augmentation_off=() if hears_waveforms(config) else _left_at_0(recipe.augment),
+        takes_waveforms=takes_waveforms(config),
+        augmentation_off=() if takes_waveforms(config) else _left_at_0(recipe.augment),
         warmup=float(recipe.train.warmup),
         head_only=float(recipe.train.head_only),
         steps_per_epoch=steps_per_epoch,
-        planned_steps=planned_steps,
+        planned_steps=total_steps(recipe, steps_per_epoch),
         steps=recipe.train.steps,
         epochs=None if recipe.train.epochs == "auto" else float(recipe.train.epochs),
         minutes=recipe.train.minutes,

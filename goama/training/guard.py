@@ -12,9 +12,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
-import numpy as np
-
-from goama.data.batches import Batch
 from goama.run.state import WEIGHT_HISTORY_STEPS, GuardState
 
 RATE_CUT = 0.3
@@ -42,7 +39,7 @@ _RAMP_STEPS = 30  # over which the rate rises again after a roll-back
 _KNOWN_CER, _TEXT_CER = 0.85, 0.6  # below it the network writes text: before training, and later
 _COLLAPSED, _NEARLY_COLLAPSED = 0.15, 0.25  # output length / reference length of a collapsed network; on the plateau
 _WORSE = 1.1  # times its best CER
-_PLATEAU_CER = 0.95  # over this the network writes next to nothing, and patience does not count
+_PLATEAU_CER = 0.95  # over this the network outputs almost nothing, and patience does not count
 
 
 @dataclass(frozen=True)
@@ -54,13 +51,18 @@ class Trouble:
     usual: float | None = None
     now: float | None = None
 
+    @property
+    def rate_cut(self) -> float:
+        """The factor on the learning rate at a roll-back for this reason."""
+        return COLLAPSE_CUT if self.kind == "forgotten" else RATE_CUT
+
     def __str__(self) -> str:
         if self.kind == "spike":
             return f"the loss rose from {self.usual:.2f} to {self.now:.2f} in {self.steps} steps"
         if self.kind == "grown weights":
             return f"the weights grew to {self.now:.1f} times their size within {self.steps} steps"
         if self.kind == "forgotten":
-            return f"dev CER {100 * (self.usual or 0):.0f} % {self.steps} steps ago, and next to nothing is written now"
+            return f"dev CER {100 * (self.usual or 0):.0f} % {self.steps} steps ago, and almost nothing is written now"
         return f"{self.steps} steps in a row had no finite gradients"
 
 
@@ -86,7 +88,7 @@ def growth(guard: GuardState) -> float:
     return guard.scales[-1] / min(guard.scales) if guard.scales else 1.0
 
 
-def trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
+def find_trouble(guard: GuardState, *, scaled: bool = False) -> Trouble | None:
     """The reason to roll back, or None: a loss that rose and stays high, growing weights, collapse, or skipped steps.
 
     With an fp16 scaler (`scaled`), which finds its factor by skipping steps, more of them are allowed.
@@ -149,11 +151,6 @@ def _threshold(before: Sequence[float], least: float, deviations: float) -> floa
     return max(least, deviations * 1.4826 * median(abs(value - middle) for value in logs))
 
 
-def cut(found: Trouble) -> float:
-    """The factor on the learning rate that this trouble calls for."""
-    return COLLAPSE_CUT if found.kind == "forgotten" else RATE_CUT
-
-
 def after_rollback(guard: GuardState, restored: GuardState, step: int, cut: float = RATE_CUT) -> GuardState:
     """The state after a roll-back: the history of the restored weights, a lower rate, one more roll-back."""
     return replace(
@@ -173,11 +170,11 @@ def after_rollback(guard: GuardState, restored: GuardState, step: int, cut: floa
 def stopped(why: str, guard: GuardState) -> str:
     """The sentence that says why the guard ended the run."""
     tried = {0: "", 1: " after a roll-back"}.get(guard.rollbacks, f" after {guard.rollbacks} roll-backs")
-    cut = f" and at {guard.rate:.2g} of the planned learning rate" if guard.rollbacks else ""
-    return f"the guard stopped the training{tried}{cut}: {why}"
+    slower = f" and at {guard.rate:.2g} of the planned learning rate" if guard.rollbacks else ""
+    return f"the guard stopped the training{tried}{slower}: {why}"
 
 
-def rate(guard: GuardState, step: int) -> float:
+def rate_at(guard: GuardState, step: int) -> float:
     """The factor on the planned learning rate of a step; after a roll-back it rises over 30 steps."""
     if guard.rolled_back_at is None:
         return guard.rate
@@ -199,20 +196,7 @@ def after_recognition(guard: GuardState, step: int, *, cer: float, written: floa
 
 
 def after_evaluation(guard: GuardState, *, cer: float, is_best: bool) -> GuardState:
-    """The state after an evaluation; those at which the network writes next to nothing do not count for patience."""
+    """The state after an evaluation; those at which the network outputs almost nothing do not count for patience."""
     if is_best:
         return replace(guard, without_gain=0)
     return replace(guard, without_gain=guard.without_gain + (cer < _PLATEAU_CER and not guard.silent_for))
-
-
-def without_unsound(batch: Batch) -> tuple[Batch, tuple[str, ...]]:
-    """The batch without clips that have samples that are not finite, and the ids of those clips."""
-    sound = [bool(np.isfinite(waveform).all()) for waveform in batch.waveforms]
-    unsound = tuple(name for name, is_sound in zip(batch.ids, sound, strict=True) if not is_sound)
-    if not unsound:
-        return batch, ()
-    kept = [index for index, is_sound in enumerate(sound) if is_sound]
-    return (
-        Batch(*(tuple(getattr(batch, name)[index] for index in kept) for name in Batch.__dataclass_fields__)),
-        unsound,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,23 @@ from goama.errors import GoamaError
 from goama.model.default import default_encoder
 from goama.model.encoder import read_config
 from goama.model.loading import LoadedEncoder, load_for_training
+from goama.model.shipped import STARTER
 from goama.model.trainable import choose_trainable
-from goama.run.folder import RECIPE_FILE, open_run
+from goama.run.folder import RECIPE_FILE, STUDENT_FOLDER, TeacherFacts, open_run
 from goama.run.processes import Processes, fsdp_requested
 from goama.run.recipe import Recipe, read_recipe
 from goama.text.vocabulary import CharacterReport, Vocabulary
+from goama.training.distillation import PROJECTION, add_projection
 from goama.training.plan import Plan, make_plan
 from goama.training.schedule import total_steps
+from goama.training.student import is_configuration, student_from_config
+from goama.training.teacher import (
+    Teacher,
+    characters_for,
+    language_warning,
+    load_teacher,
+    require_same_teacher,
+)
 from goama.training.trackers import require_trackers
 
 if TYPE_CHECKING:
@@ -40,6 +50,8 @@ class Request:
     """Wins over the recipe's."""
     recipe: Recipe | None = None
     resume: bool = False
+    teacher: Path | None = None
+    """The model folder to distil; the encoder is then that of the student, or the JSON file of its configuration."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class Draft:
     characters: CharacterReport
     plan: Plan
     is_resumed: bool
+    teacher: Teacher | None
 
 
 @dataclass(frozen=True)
@@ -69,11 +82,9 @@ class Job:
     loaded: LoadedEncoder
     batches: TrainingBatches
     dev_cuts: CutSet
-    total_steps: int | None
-    """None if only minutes bound the run."""
-    known: float
-    """The share of the characters that the network can write before it is trained."""
     is_resumed: bool
+    teacher: Teacher | None
+    """What the network learns from in distillation."""
 
     @property
     def recipe(self) -> Recipe:
@@ -95,34 +106,79 @@ class Job:
         """Optimiser steps of the first epoch; later ones differ by a few."""
         return self.batches.in_first_epoch / self.parts
 
+    @property
+    def total_steps(self) -> int | None:
+        """Optimiser steps of the run; None if only minutes bound it."""
+        return total_steps(self.recipe, self.steps_per_epoch)
+
 
 def plan_run(request: Request, processes: Processes, say: Callable[[str], None]) -> Draft:
     """The plan of a new run, or that of the run to resume, which keeps its own encoder and recipe.
 
-    Raises `GoamaError` for a run folder that is taken, corpora that cannot be trained on, an encoder that is not
-    known, or a recipe that asks for what cannot be done.
+    Raises `GoamaError` for a run folder that is taken, corpora that cannot be trained on, an encoder or a teacher that
+    cannot be used, or a recipe that asks for what cannot be done.
     """
     corpora, run = request.corpora, request.run
-    sharded = fsdp_requested()
-    known = processes.on_main(lambda: open_run(run, corpora, request.resume))
+    is_sharded = fsdp_requested()  # first, as it refuses options of accelerate that goama does not support
+    begun = processes.on_main(lambda: open_run(run, corpora, request.resume))
+    teacher = _teacher(request, begun, say)
+    if teacher is not None:
+        corpora = replace(corpora, respelling=teacher.model.normaliser)
     recipe, encoder = request.recipe or Recipe(), request.encoder
-    if known is not None:
+    if begun is not None:
         written = processes.on_main(lambda: read_recipe(run / RECIPE_FILE))
-        if recipe not in (Recipe(), written) or encoder not in (None, known["encoder"]):
-            say(f"{run} goes on with its own encoder ({known['encoder']}) and recipe ({run / RECIPE_FILE})")
-        recipe, encoder = written, known["encoder"]
+        if recipe not in (Recipe(), written) or encoder not in (None, begun["encoder"]):
+            say(f"{run} goes on with its own encoder ({begun['encoder']}) and recipe ({run / RECIPE_FILE})")
+        recipe, encoder = written, begun["encoder"]
     elif request.resume:
         say(f"{run}: nothing to resume, a new run begins")
     encoder = encoder or recipe.model.encoder or _default_encoder(processes, say)
     processes.on_main(partial(require_trackers, recipe.train.trackers))
     processes.together(lambda: corpora.require_sound("train", "dev"))  # before the encoder is loaded
-    vocabulary, characters = _vocabulary(corpora, recipe)
-    config = read_config(encoder)
+    if teacher is None:
+        vocabulary, characters = _vocabulary(corpora, recipe)
+    else:
+        vocabulary, characters = teacher.model.vocabulary, characters_for(teacher, corpora)
+        encoder = processes.on_main(partial(_student, encoder, teacher, run, recipe.train.seed, say))
+    config, teacher_config = read_config(encoder), None if teacher is None else teacher.model.network.config
     wanted = recipe.with_values("model", encoder=encoder)
-    plan = processes.on_main(lambda: make_plan(wanted, corpora, vocabulary, encoder, config, processes.device))
-    if sharded and plan.recipe.train.precision == "fp16":
+    plan = processes.on_main(
+        lambda: make_plan(wanted, corpora, vocabulary, encoder, config, processes.device, teacher=teacher_config)
+    )
+    if is_sharded and plan.recipe.train.precision == "fp16":
         raise GoamaError("FSDP does not go with train.precision=fp16; use bf16 or no")
-    return Draft(run, corpora, encoder, config, vocabulary, characters, plan, known is not None)
+    return Draft(
+        run, corpora, encoder, config, vocabulary, characters, plan, is_resumed=begun is not None, teacher=teacher
+    )
+
+
+def _teacher(request: Request, begun: dict[str, Any] | None, say: Callable[[str], None]) -> Teacher | None:
+    """The teacher of a distillation. Raises `GoamaError` if it cannot be opened or is not that of the resumed run."""
+    teacher = None if request.teacher is None else load_teacher(request.teacher)
+    if begun is not None:
+        facts = begun.get("teacher")
+        require_same_teacher(request.run, None if facts is None else TeacherFacts(**facts), teacher)
+    if teacher is None:
+        return None
+    if fsdp_requested():
+        raise GoamaError("goama distil does not shard student and teacher; launch it without FSDP")
+    warning = language_warning(teacher, request.corpora)
+    if warning and begun is None:
+        say(warning)
+    return teacher
+
+
+def _student(encoder: str, teacher: Teacher, run: Path, seed: int, say: Callable[[str], None]) -> str:
+    """The encoder of a student. Raises `GoamaError` if it is the teacher, or no configuration where one is needed."""
+    if is_configuration(encoder):
+        say(student_from_config(Path(encoder), teacher, run / STUDENT_FOLDER, seed=seed))
+        return str(run / STUDENT_FOLDER)
+    if Path(encoder).exists() and Path(encoder).resolve() == Path(teacher.facts.folder).resolve():
+        raise GoamaError(
+            f"{encoder} is the teacher and the student; --student takes {STARTER}, another model folder, or a "
+            "configuration (docs/distil.md)"
+        )
+    return encoder
 
 
 def _default_encoder(processes: Processes, say: Callable[[str], None]) -> str:
@@ -147,10 +203,15 @@ def _vocabulary(corpora: Mixture, recipe: Recipe) -> tuple[Vocabulary, Character
 def load_network(draft: Draft, processes: Processes) -> LoadedEncoder:
     """The encoder under a CTC head, with the trained parameters chosen; one download a machine.
 
+    A student that learns its teacher's hidden states gets a projection to them.
+
     Raises `GoamaError` if it cannot be loaded, or has no adapter for `model.language`.
     """
     torch.manual_seed(draft.plan.recipe.train.seed)
     loaded = processes.in_turn(processes.is_main_here, lambda: _loaded(draft))
+    if draft.teacher is not None and draft.plan.recipe.distil.hidden_weight:
+        add_projection(loaded.network, draft.teacher.states_width)
+        loaded = replace(loaded, new_parameters=(*loaded.new_parameters, PROJECTION))
     if draft.plan.recipe.model.gradient_checkpointing:
         loaded.network.gradient_checkpointing_enable()
     return loaded
@@ -205,16 +266,15 @@ def _is_not_in(excluded: frozenset[str], cut: Any) -> bool:  # not a lambda: lho
 def make_job(draft: Draft, plan: Plan, loaded: LoadedEncoder, batches: TrainingBatches) -> Job:
     """The job of a complete plan; `batches` are parts of its steps."""
     return Job(
-        draft.run,
-        draft.corpora,
-        draft.encoder,
-        draft.vocabulary,
-        draft.characters,
-        plan,
-        loaded,
-        batches,
-        draft.corpora.cuts("dev").to_eager(),
-        total_steps(plan.recipe, batches.in_first_epoch / int(plan.recipe.data.accumulate)),
-        known_characters(loaded, draft.vocabulary),
-        draft.is_resumed,
+        run=draft.run,
+        corpora=draft.corpora,
+        encoder=draft.encoder,
+        vocabulary=draft.vocabulary,
+        characters=draft.characters,
+        plan=plan,
+        loaded=loaded,
+        batches=batches,
+        dev_cuts=draft.corpora.cuts("dev").to_eager(),
+        is_resumed=draft.is_resumed,
+        teacher=draft.teacher,
     )

@@ -9,13 +9,14 @@ from typing import cast
 from transformers import PreTrainedModel
 
 from goama.model.encoder import front_end
-from goama.model.fsdp import Shards
+from goama.model.fsdp import ShardedNetwork
 from goama.model.loading import LoadedEncoder
 from goama.model.precision import Precision
 from goama.run.processes import Processes, fsdp_requested
+from goama.training.distillation import Distillation
 from goama.training.job import Draft, Job, known_characters, make_job, training_batches
 from goama.training.learner import Learner
-from goama.training.memory import parts_that_fit, rehearse
+from goama.training.memory import parts_that_fit, try_longest_clips
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import Plan, complete_plan
 
@@ -27,7 +28,8 @@ def fit_to_machine(
 
     Raises `GoamaError` if not even the longest clip fits into the GPU's memory.
     """
-    parts = 1 if draft.plan.recipe.data.accumulate == "auto" else int(draft.plan.recipe.data.accumulate)
+    accumulate = draft.plan.recipe.data.accumulate
+    parts = 1 if accumulate == "auto" else accumulate
     batches = training_batches(draft, draft.plan, processes, parts=parts)
     plan = complete_plan(
         draft.plan,
@@ -37,9 +39,10 @@ def fit_to_machine(
         steps_per_epoch=batches.in_first_epoch / parts,
     )
     learner = _learner(draft, plan, loaded, processes, say)
-    if plan.recipe.data.accumulate == "auto":
-        plan = _with_parts(plan, learner)
-        batches = training_batches(draft, plan, processes, parts=int(plan.recipe.data.accumulate))
+    if accumulate == "auto":
+        parts, why = _parts_that_fit(plan, learner)
+        plan = plan.with_choice("data", "accumulate", parts, why)
+        batches = training_batches(draft, plan, processes, parts=parts)
     return make_job(draft, plan, loaded, batches), learner
 
 
@@ -47,8 +50,7 @@ def _learner(
     draft: Draft, plan: Plan, loaded: LoadedEncoder, processes: Processes, say: Callable[[str], None]
 ) -> Learner:
     network, train = loaded.network, plan.recipe.train
-    network.to(processes.device)  # type: ignore[arg-type]
-    shards = _sharded(network, processes, say) if fsdp_requested() else None
+    sharded = _sharded(network, processes, say) if fsdp_requested() else None
     optimiser = make_optimiser(
         network,
         learning_rate=float(train.learning_rate),
@@ -59,21 +61,34 @@ def _learner(
         weight_decay=train.weight_decay,
     )
     inputs, precision = front_end(draft.encoder, network.config), cast(Precision, train.precision)
-    return Learner(network.train(), optimiser, inputs, draft.vocabulary, precision=precision, shards=shards)
+    distillation = None
+    if draft.teacher is not None:
+        section, device = plan.recipe.distil, processes.device
+        distillation = Distillation(draft.teacher, network, inputs, section, device=device, precision=precision)
+    return Learner(
+        network.train(),
+        optimiser,
+        inputs,
+        draft.vocabulary,
+        precision=precision,
+        sharded=sharded,
+        distillation=distillation,
+    )
 
 
-def _sharded(network: PreTrainedModel, processes: Processes, say: Callable[[str], None]) -> Shards:
+def _sharded(network: PreTrainedModel, processes: Processes, say: Callable[[str], None]) -> ShardedNetwork:
+    network.to(processes.device)  # type: ignore[arg-type]
     processes.same_weights(network)
     say(f"network and optimiser are sharded over {processes.count} processes (FSDP)")
-    return Shards(network)
+    return ShardedNetwork(network)
 
 
-def _with_parts(plan: Plan, learner: Learner) -> Plan:
-    """The plan with the number of parts of a step that the GPUs' memory needs, found by trying."""
+def _parts_that_fit(plan: Plan, learner: Learner) -> tuple[int, str]:
+    """The number of parts of a step that the GPUs' memory needs, found by trying, and the reason."""
     recipe, processes = plan.recipe, learner.processes
     batch_s = float(recipe.data.batch_seconds) / processes.count
     try_seconds = partial(
-        rehearse,
+        try_longest_clips,
         learner,
         longest_s=plan.longest_s,
         tempo=float(recipe.augment.tempo),
@@ -81,5 +96,4 @@ def _with_parts(plan: Plan, learner: Learner) -> Plan:
     )
     fit = processes.together(lambda: parts_that_fit(try_seconds, batch_s, plan.longest_s))
     parts = max(processes.gathered([fit]))
-    why = f"this GPU holds {batch_s / parts:.0f} s of audio at once, tried out with the longest clips"
-    return plan.with_choice("data", "accumulate", parts, why)
+    return parts, f"this GPU holds {batch_s / parts:.0f} s of audio at once, tried out with the longest clips"

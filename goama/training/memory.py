@@ -1,7 +1,7 @@
-"""In how many parts a step must be computed to fit into a GPU's memory: tried out before training, not guessed.
+"""Number of gradient accumulation steps that fit into the GPU's memory, measured before training.
 
-The gradient of the same clips is the same in however many parts. Tried is the worst case, a batch of nothing but the
-longest clips, with room for what the optimiser will keep.
+The gradient does not depend on the number of parts. The worst case is measured: a batch of the longest clips only, with
+room for the optimiser's moments.
 """
 
 from __future__ import annotations
@@ -48,21 +48,23 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
-def rehearse(learner: Learner, seconds: float, longest_s: float, *, tempo: float = 0.0, views: int = 1) -> None:
+def try_longest_clips(
+    learner: Learner, seconds: float, longest_s: float, *, tempo: float = 0.0, views: int = 1
+) -> None:
     """Compute, and discard, the gradient of a batch of noise: clips of `longest_s`, together at most `seconds`.
 
-    Each is longer by the share `tempo`, as augmentation may make it.
+    Each is longer by the share `tempo`, as augmentation may make it. Raises `RuntimeError` when memory runs out.
     """
     kept = [
         torch.empty_like(parameter)
         for parameter in learner.network.parameters()
         if parameter.requires_grad
-        for _ in range(0 if learner.optimiser.state else 2)  # AdamW's averages, where it has none yet
+        for _ in range(0 if learner.optimiser.state else 2)  # AdamW's moments, if it has none yet
     ]
     generator = np.random.default_rng(0)
     count = max(1, int(seconds / longest_s))
     samples = generator.standard_normal((count, round((1.0 + tempo) * longest_s * SAMPLE_RATE))).astype(np.float32)
     labels = (tuple(learner.vocabulary.encode(learner.vocabulary.units[0])),) * count
     names = tuple(map(str, range(count)))
-    learner.rehearse(Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views)
+    learner.compute_without_update(Batch(names, tuple(samples), labels, ("",) * count, (None,) * count), views=views)
     del kept

@@ -72,7 +72,7 @@ def rate_factor(progress: float, warmup: float) -> float:
 
 @torch.no_grad()
 def weight_scale(matrices: Iterable[torch.Tensor]) -> float:
-    """The geometric mean of the matrices' root mean squares, each at least 0.001.
+    """The geometric mean of the root mean squares of matrices of any shape, each at least 0.001.
 
     So no matrix outweighs another, whatever its size and initial scale.
     """

@@ -15,7 +15,7 @@ from transformers import PreTrainedConfig
 from goama.data.balance import repeats
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import frame_shift_s, longest_s
+from goama.model.encoder import frame_shift_s, longest_s, with_adapter
 from goama.run.folder import Choice, ExcludedClip
 from goama.run.recipe import Recipe
 from goama.text.vocabulary import Vocabulary
@@ -24,6 +24,7 @@ from goama.training.choices import (
     choose_adapter,
     choose_augmentation,
     choose_batches,
+    choose_distillation,
     choose_masks,
     choose_trained_parameters,
 )
@@ -34,7 +35,7 @@ from goama.training.clip_lengths import (
     without_long_clips,
     without_unfit_clips,
 )
-from goama.training.schedule import Start, choose_beginning, choose_length, choose_patience, choose_rates
+from goama.training.schedule import Start, choose_first_steps, choose_length, choose_patience, choose_rates
 
 
 @dataclass(frozen=True)
@@ -76,24 +77,32 @@ def make_plan(
     encoder: str,
     config: PreTrainedConfig,
     device: torch.device,
+    *,
+    teacher: PreTrainedConfig | None = None,
 ) -> Plan:
     """The plan before the network is loaded; what is left `auto` is for `complete_plan` and the GPU's memory.
+
+    `teacher`: the configuration of the network to be distilled, if `encoder` is its student.
 
     Raises `GoamaError` when no training clip is left, or the recipe asks for what the encoder or the device cannot do.
     """
     chooser = Chooser(recipe)
     lengths = clip_lengths(corpora, vocabulary, config)
-    clips, too_long = without_long_clips(lengths, recipe.data.longest_s, longest_s(config))
+    limits = [limit for limit in map(longest_s, filter(None, (config, teacher))) if limit is not None]
+    clips, too_long = without_long_clips(lengths, recipe.data.longest_s, min(limits, default=None))
     if not clips:
         raise GoamaError(f"{corpora}: no training clip is short enough (the first: {too_long[0].reason})")
     # a clip with the text of another recording must not decide on the frames of the others
-    possible, _ = without_unfit_clips(clips, _with_adapter(config, False))
-    config = _with_adapter(config, choose_adapter(chooser, encoder, config, possible or clips))
-    clips, unfit = without_unfit_clips(clips, config)
+    possible, _ = without_unfit_clips(clips, with_adapter(config, False))
+    config = with_adapter(config, choose_adapter(chooser, encoder, config, possible or clips))
+    if teacher is not None:
+        choose_distillation(chooser, encoder, config, teacher)
+    reads_texts = teacher is None or chooser.recipe.distil.ctc_weight != 0
+    clips, unfit = without_unfit_clips(clips, config) if reads_texts else (clips, ())
     if not clips:
         raise GoamaError(
             f"{corpora}: no training clip has as many frames ({1000 * frame_shift_s(config):.0f} ms each) "
-            "as labels; do recordings and transcripts belong together?"
+            "as labels; check that the transcripts belong to the recordings"
         )
     hours = sum(clip.seconds for clip in clips) / 3600
     choose_trained_parameters(chooser, encoder, config)
@@ -124,12 +133,8 @@ def complete_plan(plan: Plan, *, encoder: str, config: PreTrainedConfig, known: 
     choose_rates(chooser, start)
     choose_length(chooser, start)
     choose_patience(chooser, start)
-    choose_beginning(chooser, start)
+    choose_first_steps(chooser, start)
     return replace(plan, recipe=chooser.recipe, choices=tuple(chooser.choices))
-
-
-def _with_adapter(config: PreTrainedConfig, adapter: bool) -> PreTrainedConfig:
-    return type(config).from_dict({**config.to_dict(), "add_adapter": adapter})
 
 
 def _balance(chooser: Chooser, clips: Sequence[ClipLength]) -> dict[str, float]:

@@ -32,6 +32,7 @@ def _card(job: Job, state: RunState) -> str:
         frame_shift_ms=1000 * frame_shift_s(config),
         recipe_toml=job.recipe.to_toml(),
         source=", ".join(_source(corpus) for corpus in job.corpora.corpora),
+        teacher=None if job.teacher is None else _name(Path(job.teacher.facts.folder)),
     )
 
 
@@ -39,3 +40,8 @@ def _source(corpus: Corpus) -> str:
     """The source of a corpus; of a folder only its name."""
     source = corpus.about["source"]
     return Path(source).name if Path(source).exists() else source
+
+
+def _name(folder: Path) -> str:
+    """The name of a model folder; of RUN/best, that of the run."""
+    return folder.resolve().parent.name if folder.name == "best" else folder.name

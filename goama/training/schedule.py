@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedConfig
 
-from goama.model.encoder import hears_waveforms, is_whisper
+from goama.model.encoder import is_whisper, takes_waveforms
 from goama.model.shipped import SCRATCH
 from goama.run.recipe import EVALUATIONS, Recipe
 from goama.training.choices import FEW_EPOCHS_H, Chooser, is_large, is_small, overfits
@@ -40,7 +40,7 @@ HEAD_ONLY_STEPS, HEAD_ONLY_OF_MINUTES = 120, 0.2
 WHISPER_HEAD_ONLY_STEPS, WHISPER_HEAD_ONLY_OF_MINUTES = 60, 0.08
 """The same for a Whisper encoder: without it a new head spent about 140 steps on the blank plateau, with it 75."""
 
-LONGEST_BEGINNING = 0.3
+LARGEST_FIRST_SHARE = 0.3
 """The largest share of training for warm-up, and for the head-only phase."""
 
 HEAD_IS_KNOWN = 0.5
@@ -95,7 +95,7 @@ def _rate(recipe: Recipe, start: Start) -> tuple[float, str]:
         return 1e-3, "only head and adapters, as the MMS recipe trains them"
     if start.is_fine_tuned:
         return FINE_TUNED_RATE, "its CTC head has every character: a fine-tuned model needs small steps only"
-    if hears_waveforms(config):
+    if takes_waveforms(config):
         return 1e-4, "a pretrained encoder of waveforms: between 3e-5 (fairseq) and 3e-4 (XLS-R recipes)"
     if is_small(config):
         if is_whisper(config):
@@ -149,7 +149,7 @@ def choose_patience(chooser: Chooser, start: Start) -> None:
         chooser.choose("train", "patience", 0, "no early stopping: the last gains come as the rate falls")
 
 
-def choose_beginning(chooser: Chooser, start: Start) -> None:
+def choose_first_steps(chooser: Chooser, start: Start) -> None:
     """Choose warm-up and head-only phase."""
     steps = total_steps(chooser.recipe, start.steps_per_epoch)
     fewest = LARGE_WARMUP_STEPS if is_large(start.encoder, start.config) else WARMUP_STEPS
@@ -181,7 +181,7 @@ def _head_only(recipe: Recipe, start: Start, steps: int | None) -> tuple[float, 
 
 
 def _share_of(part: int, steps: int) -> float:
-    return round(min(LONGEST_BEGINNING, part / steps), 3)
+    return round(min(LARGEST_FIRST_SHARE, part / steps), 3)
 
 
 def total_steps(recipe: Recipe, steps_per_epoch: float) -> int | None:

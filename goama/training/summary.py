@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from goama.run.folder import RUN_FILE
+from goama.sources.clip import count_of_clips
 from goama.training.job import Job
 
 _NAMED = 5  # clips named on the screen; run.json names all
@@ -18,6 +19,9 @@ def summary(job: Job) -> Iterator[str]:
         f"{job.corpora.seconds('dev') / 60:.1f} min dev; "
         f"{len(job.vocabulary.units)} characters; encoder {job.encoder}, {million:.1f} M parameters"
     )
+    if job.teacher is not None:
+        taught = sum(p.numel() for p in job.teacher.model.network.parameters()) / 1e6
+        yield f"teacher {job.teacher.facts.folder}, {taught:.1f} M parameters: its vocabulary and normaliser are used"
     yield from _characters(job)
     yield from _network(job, million)
     if not job.is_resumed:
@@ -31,24 +35,27 @@ def _characters(job: Job) -> Iterator[str]:
     if rare:
         named = ", ".join(f"{unit.unit!r} ({unit.count})" for unit in rare[:10])
         more = f" and {len(rare) - 10} more" if len(rare) > 10 else ""
-        yield f"characters seen fewer than {job.characters.min_count} times become [UNK]: {named}{more}"
+        which = f"seen fewer than {job.characters.min_count} times"
+        if job.teacher is not None:
+            which = "that the teacher does not write"
+        yield f"characters {which} become [UNK]: {named}{more}"
 
 
 def _network(job: Job, million: float) -> Iterator[str]:
     trained = sum(p.numel() for p in job.network.parameters() if p.requires_grad) / 1e6
     if trained < million:
         yield f"{trained:.1f} M of the parameters are trained, the others are frozen"
-    known = job.loaded.carried_over
-    if known.language:
-        yield f"attention adapters: those of {known.language} in {job.encoder}"
-    if known.renewed:
+    reused = job.loaded.carried_over
+    if reused.language:
+        yield f"attention adapters: those of {reused.language} in {job.encoder}"
+    if reused.renewed:
         languages = ", ".join(job.corpora.languages) or "this language"
         yield (
             f"attention adapters: new ones, {job.encoder} has none for {languages} "
             "(-s model.language=CODE takes another language's)"
         )
-    if known.characters:
-        yield f"{known.characters} characters keep the weights that they have in the encoder's own CTC head"
+    if reused.characters:
+        yield f"{reused.characters} characters keep the weights that they have in the encoder's own CTC head"
 
 
 def _excluded(job: Job) -> Iterator[str]:
@@ -58,11 +65,7 @@ def _excluded(job: Job) -> Iterator[str]:
     ):
         if clips:
             evidence = [f"{clip.id} ({clip.reason})" for clip in clips]
-            yield f"{_clips(len(clips))} left out, {why}: {_first(evidence)}"
-
-
-def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"
+            yield f"{count_of_clips(len(clips))} left out, {why}: {_first(evidence)}"
 
 
 def _first(named: Sequence[str]) -> str:

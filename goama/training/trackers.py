@@ -1,4 +1,4 @@
-"""Where a run's curves can be watched: TensorBoard, and Weights & Biases, MLflow or trackio where they are installed.
+"""Experiment trackers: TensorBoard, and Weights & Biases, MLflow or trackio if they are installed.
 
 accelerate knows how to speak to each of them.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from accelerate.tracking import GeneralTracker, MLflowTracker, TensorBoardTracker, TrackioTracker, WandBTracker
 
-from goama.errors import GoamaError
+from goama.errors import GoamaError, first_line
 from goama.run.recipe import Recipe
 
 PROJECT = "goama"
@@ -39,8 +39,7 @@ def start_trackers(recipe: Recipe, run: Path, run_id: str, from_step: int) -> li
             if name != "tensorboard":  # would open a second run beside the curves
                 tracker.store_init_configuration(settings)
         except Exception as error:  # each has its own kinds
-            first_line = (str(error) or type(error).__name__).splitlines()[0]
-            raise GoamaError(f"train.trackers: {name} does not start ({first_line})") from error
+            raise GoamaError(f"train.trackers: {name} does not start ({first_line(error)})") from error
         trackers.append(tracker)
     return trackers
 

@@ -37,7 +37,7 @@ class DevEvaluation:
     best: bool
     """Whether it becomes RUN/best."""
     sane: bool
-    """False if the training was out of order, so that it cannot become the best."""
+    """False if the training was diverging, so that it cannot become the best."""
 
 
 class Watcher:
@@ -81,34 +81,42 @@ class Watchers(Watcher):
         self.close()
 
     def said(self, sentence: str) -> None:
+        """Tell every watcher."""
         for watcher in self._watchers:
             watcher.said(sentence)
 
     def began(self, clips: Sequence[ClipScore], rates: ErrorRates) -> None:
+        """Tell every watcher."""
         for watcher in self._watchers:
             watcher.began(clips, rates)
 
     def progressed(self, progress: float, left_s: float | None, line: str) -> None:
+        """Tell every watcher."""
         for watcher in self._watchers:
             watcher.progressed(progress, left_s, line)
 
     def logged(self, step: int, values: dict[str, Any]) -> None:
+        """Tell every watcher."""
         for watcher in self._watchers:
             watcher.logged(step, values)
 
     def event(self, step: int, values: dict[str, Any]) -> None:
+        """Tell every watcher."""
         for watcher in self._watchers:
             watcher.event(step, values)
 
     def evaluated(self, evaluation: DevEvaluation) -> None:
+        """Tell every watcher."""
         for watcher in self._watchers:
             watcher.evaluated(evaluation)
 
     def ended(self, state: RunState) -> None:
+        """Tell every watcher."""
         for watcher in self._watchers:
             watcher.ended(state)
 
     def close(self) -> None:
+        """Close every watcher."""
         for watcher in self._watchers:
             watcher.close()
 
@@ -135,12 +143,15 @@ class Screen(Watcher):
         self._task = self._bar.add_task("", total=1.0)
 
     def said(self, sentence: str) -> None:
+        """Print the sentence."""
         self._console.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
     def began(self, clips: Sequence[ClipScore], rates: ErrorRates) -> None:
+        """Print the dev CER."""
         self.said(f"before training: dev CER {100 * rates.cer:.1f} %")
 
     def progressed(self, progress: float, left_s: float | None, line: str) -> None:
+        """Move the bar; without a terminal, print a line every 20 seconds."""
         self._bar.start()
         left = "" if left_s is None else f" · {clock(left_s)} left"
         self._bar.update(self._task, completed=progress, description=line + left)
@@ -150,10 +161,12 @@ class Screen(Watcher):
             self.said(f"{100 * progress:3.0f} %  {line}{left}")
 
     def logged(self, step: int, values: dict[str, Any]) -> None:
+        """Remember the speed, which the next evaluation shows."""
         self._pace = f"  {values['audio_s_per_s']:4.0f} audio-s/s, {100 * values['padding_share']:2.0f} % padding"
 
     def evaluated(self, evaluation: DevEvaluation) -> None:
-        note = "" if evaluation.sane else "  (not kept: the training is out of order)"
+        """Print error rates and speed."""
+        note = "" if evaluation.sane else "  (not kept: training is diverging)"
         rates = evaluation.rates
         self.said(
             f"step {evaluation.step:5d}  {clock(evaluation.elapsed_s):>7}  dev CER {100 * rates.cer:5.1f} %  "
@@ -161,6 +174,7 @@ class Screen(Watcher):
         )
 
     def close(self) -> None:
+        """Take the bar away."""
         self._bar.stop()
 
 
@@ -173,27 +187,32 @@ class MetricsFile(Watcher):
         forget_after(run, from_step)
 
     def began(self, clips: Sequence[ClipScore], rates: ErrorRates) -> None:
+        """Append the dev CER as an event of step 0."""
         self.event(0, {"event": "before training", "reason": f"dev CER {100 * rates.cer:.1f} %"})
 
     def logged(self, step: int, values: dict[str, Any]) -> None:
+        """Append the line."""
         append_metrics(self._run, step, values)
 
     def event(self, step: int, values: dict[str, Any]) -> None:
+        """Append the line."""
         append_metrics(self._run, step, values)
 
     def evaluated(self, evaluation: DevEvaluation) -> None:
+        """Append error rates, the worst and best clips, speakers and corpora."""
         best, sane = evaluation.best, evaluation.sane
-        line = evaluation_line(evaluation.clips, best=best, sane=sane, corpora=self._corpora)
+        line = evaluation_line(evaluation.clips, evaluation.rates, best=best, sane=sane, corpora=self._corpora)
         append_metrics(self._run, evaluation.step, line)
 
 
-class Curves(Watcher):
+class Trackers(Watcher):
     """Sends all numbers to trackers such as TensorBoard; one that fails is dropped, whatever its error."""
 
     def __init__(self, run: Path, trackers: Sequence[GeneralTracker], say: Callable[[str], None]):
         self._run, self._trackers, self._say = run, list(trackers), say
 
     def logged(self, step: int, values: dict[str, Any]) -> None:
+        """Send the numbers among the values."""
         numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
         for tracker in list(self._trackers):
             try:
@@ -202,14 +221,17 @@ class Curves(Watcher):
                 self._drop(tracker, error)
 
     def event(self, step: int, values: dict[str, Any]) -> None:
+        """Send the numbers among the values."""
         self.logged(step, values)
 
     def evaluated(self, evaluation: DevEvaluation) -> None:
+        """Send the error rates."""
         rates = evaluation.rates
         values = {"dev_cer": rates.cer, "dev_wer": rates.wer, "dev_loss": rates.loss, "dev_clips": rates.clips}
         self.logged(evaluation.step, values | {"best": evaluation.best, "sane": evaluation.sane})
 
     def close(self) -> None:
+        """Finish every tracker."""
         for tracker in list(self._trackers):
             try:
                 tracker.finish()
@@ -218,7 +240,7 @@ class Curves(Watcher):
 
     def _drop(self, tracker: GeneralTracker, error: Exception) -> None:
         self._trackers.remove(tracker)
-        self._say(f"{tracker.name} takes no more figures ({error}); {self._run / METRICS_FILE} goes on")
+        self._say(f"{tracker.name} stopped accepting metrics ({error}); {self._run / METRICS_FILE} goes on")
 
 
 class DevTexts(Watcher):
@@ -228,9 +250,11 @@ class DevTexts(Watcher):
         self._run, self._say = run, say
 
     def began(self, clips: Sequence[ClipScore], rates: ErrorRates) -> None:
+        """Append the hypotheses as those of step 0."""
         self._try(HYPOTHESES_FILE, lambda: append_hypotheses(self._run, 0, clips))
 
     def evaluated(self, evaluation: DevEvaluation) -> None:
+        """Append the hypotheses; replace the scores if it is the best evaluation."""
         step, clips = evaluation.step, evaluation.clips
         self._try(HYPOTHESES_FILE, lambda: append_hypotheses(self._run, step, clips))
         if evaluation.best:
@@ -250,11 +274,13 @@ class Diagnosing(Watcher):
         self._run, self._facts, self._say = run, facts, say
 
     def evaluated(self, evaluation: DevEvaluation) -> None:
+        """Diagnose the run so far, and say what is new."""
         found = diagnose(read_metrics(self._run), self._facts)
         for finding in save_diagnosis(self._run, found, finished=False, reason=""):
             self._say(str(finding))
 
     def ended(self, state: RunState) -> None:
+        """Diagnose the run; say everything if it has reached its end."""
         if not state.step:
             return
         found = diagnose(read_metrics(self._run), self._facts, at_end=state.finished)

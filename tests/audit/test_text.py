@@ -113,3 +113,39 @@ def test_any_text_at_all_can_be_checked(texts: list[str]) -> None:
     for finding in found.values():
         assert set(finding.clips) <= {str(number) for number in range(40 + len(texts))}
         finding.message.encode("utf-8")
+
+
+def test_letters_that_look_like_punctuation_are_named_with_the_option_that_keeps_them() -> None:
+    found = said("ȻEL,ÁL", "W̱S,ÁNEĆ", "SȾ,ÁL", language="mos")["text-letter-signs"]
+    assert found.clips == ("40", "41", "42") and "--letters ','" in found.remedy
+    assert "text-letter-signs" not in said("ȻEL,ÁL", "W̱S,ÁNEĆ", "SȾ,ÁL", language="str")
+
+
+def test_a_digit_that_may_be_a_letter_is_not_called_a_number() -> None:
+    found = said("skwxwú7mesh", "ha7lh", "ts7a")
+    assert "text-digits" not in found and "--letters '7'" in found["text-letter-signs"].remedy
+    assert {"text-digits", "text-letter-signs"}.isdisjoint(said("skwxwú7mesh", "7an", "ts7a", language="shs"))
+
+
+def test_burmese_in_an_old_encoding_is_an_error() -> None:
+    usual = "မြန်မာစကား"
+    assert said("\u1031က်ာင္း", language="my", usual="\u1031က်ာင္း သည္")["text-zawgyi"].severity == "error"
+    assert "text-zawgyi" not in said("ကျောင်း", language="my", usual=usual)
+
+
+def test_what_the_rules_mend_says_so() -> None:
+    found = said("(lacht) ja", "[unclear]", "ja (of")["text-annotations"]
+    assert found.severity == "warning" and found.details["40"].endswith("mended")
+    assert "in 2 more the spelling rules mend it" in found.message
+    assert said("(lacht) ja")["text-annotations"].severity == "info"
+
+
+def test_presentation_forms_and_other_code_points_are_reported() -> None:
+    found = said("de ﬁets", "ĳs en bĳ")
+    assert found["text-presentation-forms"].details == {"40": "ﬁ"}
+    assert found["text-code-points"].details == {"41": "ĳs is ijs"}
+
+
+def test_a_transcription_convention_is_named() -> None:
+    found = said("<the man> [//] the boy &=laughs", "ja")["text-conventions"]
+    assert found.clips == ("40",) and "CHAT" in found.message

@@ -16,6 +16,7 @@ from goama.corpus.prepare import prepare
 from goama.errors import GoamaError
 from goama.sources.source import SourceClip, read_source
 from goama.text.replacements import Replacement, read_replacements
+from goama.text.spelling import Spelling
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_each_language_of_the_source_is_shown_by_itself(clips: list[SourceClip])
 
 def test_a_table_is_tried_and_what_it_never_finds_is_named(clips: list[SourceClip]) -> None:
     table = [Replacement("12", "twaalf"), Replacement("koei", "koe"), Replacement("ŵ", "w", anywhere=True)]
-    text = shown(clips, language="nl", replacements=table)
+    text = shown(clips, language="nl", spelling=Spelling(tables=(tuple(table),)))
     assert "replace: changes 1 of 23 transcripts" in text
     assert "+ Dat zijn twaalf koeien, twaalf␣!" in text
     assert "numbers stay" not in text
@@ -183,7 +184,7 @@ def test_numbers_become_a_table_that_prepare_takes(clips: list[SourceClip], tmp_
     said = write_numbers(dry_run(clips, source="x", language="nl"), table)
     assert said.startswith(f"{table}: 1 number in words, 0 for you to choose or write; read it through")
     entries = read_replacements(table)
-    plan = dry_run(clips, source="x", language="nl", replacements=entries)
+    plan = dry_run(clips, source="x", language="nl", spelling=Spelling(tables=(entries,)))
     assert not plan.unused
     assert not any(changes.numbers for changes in plan.changes.values())
     none = tmp_path / "none.tsv"

@@ -23,6 +23,7 @@ from goama.sound.audio import read_audio
 from goama.sources.judge import LONGEST_S
 from goama.sources.source import SourceClip, read_source
 from goama.text.replacements import Replacement
+from goama.text.spelling import Spelling
 
 
 def metadata(corpus: Corpus) -> dict[str, dict[str, Any]]:
@@ -235,7 +236,7 @@ def test_a_table_of_replacements_changes_the_text_and_is_kept_with_the_corpus(
 ) -> None:
     clips = [replace(good[0], text="Het kost 10%."), *good[1:]]
     table = [Replacement("10", "tien"), Replacement("%", "procent")]
-    made = prepare(clips, tmp_path / "corpus", source="x", language="nl", replacements=table)
+    made = prepare(clips, tmp_path / "corpus", source="x", language="nl", spelling=Spelling(tables=(tuple(table),)))
     assert metadata(made.corpus)[good[0].id]["text"] == "het kost tien procent"
     assert metadata(made.corpus)[good[0].id]["original_text"] == "Het kost 10%."
     assert Corpus.open(tmp_path / "corpus").normaliser("20 en 10 %") == "20 en tien procent"

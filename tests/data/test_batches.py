@@ -4,11 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.data.batches import DataPlace, TrainingBatches, ordered_batches, split_over_ranks
+from goama.data.batches import Batch, DataPlace, TrainingBatches, ordered_batches, split_over_ranks
 from goama.data.mixture import Mixture
 from goama.sound.audio import SAMPLE_RATE
 from goama.text import Vocabulary
@@ -137,3 +138,13 @@ def test_evaluation_batches_are_distributed_whole(corpus, vocabulary):
     for rank in range(3):
         share = ordered_batches(corpus.cuts("train"), vocabulary, batch_s=12.0, rank=rank, world_size=3)
         assert [batch.ids for batch in share] == alone[rank::3]
+
+
+def test_clips_that_are_not_finite_leave_their_batch():
+    good, bad = np.ones(160, np.float32), np.full(160, np.nan, np.float32)
+    batch = Batch(("a", "b"), (good, bad), ((3,), (4,)), ("x", "y"), (None, None))
+    kept, dropped = batch.without_non_finite()
+    assert (kept.ids, kept.texts, dropped) == (("a",), ("x",), ("b",))
+    alone = Batch(("b",), (bad,), ((4,),), ("y",), (None,))
+    nothing, dropped = alone.without_non_finite()
+    assert nothing == Batch((), (), (), (), ()) and dropped == ("b",)

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,26 +18,9 @@ from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import RawWaveforms
 from goama.text import Vocabulary
+from tests.model.clean_process import open_without_goama
 
 FAMILIES = ["wav2vec2-base", "xls-r", "hubert-base", "hubert-large", "wavlm-base", "wavlm-large", "mms"]
-
-WITHOUT_GOAMA = """
-import json, sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "goama":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Refuse())
-import numpy as np
-from transformers import AutoModelForCTC, AutoProcessor, pipeline
-waves, heard = np.load(sys.argv[1]), {}
-for folder in sys.argv[2:]:
-    recognise = pipeline("automatic-speech-recognition", model=folder)
-    texts = [recognise({"raw": waves[name], "sampling_rate": 16000})["text"] for name in sorted(waves)]
-    heard[folder] = [type(AutoModelForCTC.from_pretrained(folder)).__name__,
-                     type(AutoProcessor.from_pretrained(folder)).__name__, [" ".join(text.split()) for text in texts]]
-print(json.dumps(heard))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -125,21 +106,13 @@ def test_logits_are_those_of_transformers_own_network_and_feature_extractor(mode
 
 
 def test_transformers_alone_opens_every_folder_and_hears_the_same(models, saved, waveforms, tmp_path):
-    np.savez(tmp_path / "waves.npz", **{f"{number:02d}": wave for number, wave in enumerate(waveforms[:4])})
-    folders = [str(saved / name) for name in FAMILIES]
-    answer = subprocess.run(
-        [sys.executable, "-c", WITHOUT_GOAMA, str(tmp_path / "waves.npz"), *folders],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    heard = json.loads(answer.stdout.strip().splitlines()[-1])
+    heard = open_without_goama([saved / name for name in FAMILIES], waveforms[:4], tmp_path)
     classes = {"wav2vec2": "Wav2Vec2ForCTC", "hubert": "HubertForCTC", "wavlm": "WavLMForCTC"}
-    for name, folder in zip(FAMILIES, folders, strict=True):
-        network, processor, texts = heard[folder]
-        assert network == classes[models[name].network.config.model_type]
-        assert processor == "Wav2Vec2Processor"
-        assert texts == Recogniser.load(folder).texts(waveforms[:4]), name
+    for name in FAMILIES:
+        opened = heard[saved / name]
+        assert opened.network == classes[models[name].network.config.model_type]
+        assert opened.processor == "Wav2Vec2Processor"
+        assert opened.texts == Recogniser.load(saved / name).texts(waveforms[:4]), name
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -198,9 +198,9 @@ def test_a_run_without_any_metrics_has_a_page(run: Path) -> None:
 @pytest.mark.parametrize(
     ("cer", "wer", "meaning"),
     [
-        (0.95, 1.0, "next to nothing"),
-        (0.6, 0.99, "nobody can use"),
-        (0.2, 0.6, "typing it anew is quicker"),
+        (0.95, 1.0, "almost no correct text"),
+        (0.6, 0.99, "not usable"),
+        (0.2, 0.6, "typing the text is faster"),
         (0.05, 0.2, "correcting such transcripts is quicker"),
     ],
 )

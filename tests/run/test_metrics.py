@@ -6,7 +6,7 @@ import json
 import math
 from pathlib import Path
 
-from goama.evaluation.scores import score_clip
+from goama.evaluation.scores import error_rates, score_clip
 from goama.run.metrics import METRICS_FILE, append_metrics, evaluation_line, forget_after, read_metrics
 
 
@@ -47,10 +47,10 @@ def test_the_line_of_an_evaluation_counts_errors_by_speaker_and_by_corpus() -> N
         score_clip("nl/b", "ja", "ja", seconds=1.0, speaker="Musa"),
         score_clip("fy/c", "it wetter", "", seconds=2.0, speaker="Musa"),
     ]
-    line = evaluation_line(clips, best=True, sane=True, corpora=("nl", "fy"))
+    line = evaluation_line(clips, error_rates(clips), best=True, sane=True, corpora=("nl", "fy"))
     assert line["speakers"] == {"Awa": [1, 6, 1], "Musa": [9, 11, 2]}
     assert line["corpora"] == {"fy": [9, 9, 1], "nl": [1, 8, 2]}
     assert [clip["id"] for clip in line["worst_clips"]] == ["fy/c", "nl/a", "nl/b"]
     assert line["best_clips"][0]["id"] == "nl/b" and json.loads(json.dumps(line)) == line
-    alone = evaluation_line(clips[:1], best=False, sane=True)
+    alone = evaluation_line(clips[:1], error_rates(clips[:1]), best=False, sane=True)
     assert "speakers" not in alone and "corpora" not in alone

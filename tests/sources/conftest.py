@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,25 @@ import numpy as np
 import pytest
 import soundfile
 
+from goama.errors import GoamaError
 from goama.sound.audio import SAMPLE_RATE, read_audio
 from goama.sources.clip import SourceClip
 
 SILENCE_S = 0.5
+
+
+def assert_refused_cheaply(read: Callable[[Path], object], path: Path, sentence: str) -> None:
+    """Reading the file raises one sentence that names it, in little time and memory."""
+    tracemalloc.start()
+    started = time.process_time()
+    try:
+        with pytest.raises(GoamaError, match=sentence) as refused:
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(refused.value) and str(path) in str(refused.value)
+    assert time.process_time() - started < 10
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from goama.data.batches import DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.evaluation import evaluate
 from goama.model.encoder import front_end
-from goama.model.fsdp import Shards
+from goama.model.fsdp import ShardedNetwork
 from goama.model.loading import load_for_training
 from goama.model.trainable import choose_trainable
 from goama.run.processes import Processes
@@ -80,6 +80,7 @@ def make_learner(
     encoder: Path,
     *,
     plain_descent: bool = False,
+    adapter: bool = False,
     checkpointing: bool = False,
     lora: int = 0,
     sharded: bool = False,
@@ -88,12 +89,12 @@ def make_learner(
     Processes()
     torch.manual_seed(0)
     vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
-    loaded = load_for_training(str(encoder), vocabulary, adapter=False)
+    loaded = load_for_training(str(encoder), vocabulary, adapter=adapter)
     learning = {"freeze_feature_encoder": True, "freeze_encoder": False, "lora": lora}
     choose_trainable(loaded.network, loaded.new_parameters, **learning)
     if checkpointing:
         loaded.network.gradient_checkpointing_enable()
-    shards = Shards(loaded.network) if sharded else None
+    by_fsdp = ShardedNetwork(loaded.network) if sharded else None
     optimiser: torch.optim.Optimizer = make_optimiser(
         loaded.network,
         learning_rate=1e-3,
@@ -104,8 +105,8 @@ def make_learner(
     )
     if plain_descent:
         optimiser = torch.optim.SGD(loaded.network.parameters(), lr=1.0)
-    hears = front_end(str(encoder), loaded.network.config)
-    return Learner(loaded.network.train(), optimiser, hears, vocabulary, shards=shards)
+    inputs = front_end(str(encoder), loaded.network.config)
+    return Learner(loaded.network.train(), optimiser, inputs, vocabulary, sharded=by_fsdp)
 
 
 def learn(corpus: Corpus, encoder: Path, batch_s: float, steps: int = 20, **settings: Any) -> Any:

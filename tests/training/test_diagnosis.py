@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from goama.audit.findings import Finding
+from goama.audit.pairs import TIGHT_FRAMES_PER_LABEL
 from goama.run.diagnosis import read_diagnosis, save_diagnosis
 from goama.run.metrics import Metrics
-from goama.training.choices import TIGHTEST_WITH_ADAPTER
 from goama.training.diagnosis import diagnose
 from goama.training.facts import Facts, SplitFacts, Spread, gather_facts
 
@@ -307,7 +307,7 @@ def test_the_real_run_with_odd_batches_is_no_drift():
 def test_too_few_frames_are_told_from_enough():
     tight = only(HEALTHY, replace(FACTS, frames_per_label=(1.1, 1.6), adapter=True))
     assert tight.name == "too-few-frames-per-label" and "model.adapter=false" in tight.remedy
-    just_enough = replace(FACTS, frames_per_label=(TIGHTEST_WITH_ADAPTER, 1.6), adapter=True)
+    just_enough = replace(FACTS, frames_per_label=(TIGHT_FRAMES_PER_LABEL, 1.6), adapter=True)
     assert names(HEALTHY, just_enough) == [], "the plan takes the adapter where they suffice"
     unfit = only(HEALTHY, replace(FACTS, unfit=("c1", "c2", "c3", "c4", "c5", "c6")))
     assert "6 clips of 506 left out" in unfit.message and unfit.clips[0] == "c1"
@@ -347,7 +347,7 @@ def test_a_corpus_whose_texts_are_of_another_language_is_named():
     """The counts of the starter's second training, in which `drascula-it` was English speech under Italian texts."""
     heard = {"asterisk-it": [101, 382, 12], "drascula-es": [352, 905, 19], "drascula-it": [891, 1177, 26]}
     found = only([*HEALTHY, evaluated(600, 0.44, 0.9, corpora=heard)])
-    assert found.name == "one-corpus-much-worse" and "The corpus drascula-it is" in found.message
+    assert found.name == "one-corpus-much-worse" and "The corpus drascula-it has" in found.message
     assert "75.7 % over 26 clips, the others 35.2 %" in found.evidence
     heard["drascula-it"][0] = 500
     assert names([*HEALTHY, evaluated(600, 0.4, 0.9, corpora=heard)]) == []
@@ -402,7 +402,7 @@ def facts_of(mixture, corpus, encoder, *settings: str) -> Facts:
     config = read_config(str(encoder))
     plan = make_plan(read_recipe(None, settings), mixture, vocabulary, str(encoder), config, torch.device("cpu"))
     plan = complete_plan(plan, encoder=str(encoder), config=config, known=1.0, steps_per_epoch=8)
-    return gather_facts(mixture, vocabulary, plan, config, encoder=str(encoder), steps_per_epoch=8, planned_steps=80)
+    return gather_facts(mixture, vocabulary, plan, config, steps_per_epoch=8)
 
 
 def test_the_facts_of_a_real_corpus(mixture, corpus, tiny_encoder):

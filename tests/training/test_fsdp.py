@@ -68,6 +68,13 @@ def test_steps_of_encoders_that_hear_waveforms_are_those_of_one_process(corpus, 
         np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
 
 
+def test_steps_of_a_whisper_encoder_are_those_of_one_process(corpus, whisper_encoder):
+    ((alone, _),) = in_processes(1, lambda: learn(corpus, whisper_encoder, 4.0, 3))
+    for steps, _ in in_processes(2, lambda: learn(corpus, whisper_encoder, 4.0, 3, sharded=True)):
+        np.testing.assert_allclose(steps[:, 0], alone[:, 0], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
+
+
 def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder):
     def held() -> Any:
         learner = make_learner(corpus, tiny_encoder, sharded=True)
@@ -84,14 +91,11 @@ def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder
     assert 0 < first_moments <= first and 0 < second_moments <= second
 
 
-HALF_FROZEN = [*STEPS, "train.head_only=0.5"]
-
-
 @pytest.fixture(scope="module")
 def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
-    """Eight steps of one process; the encoder is frozen in the first four."""
+    """Eight steps of one process."""
     folder = tmp_path_factory.mktemp("runs") / "alone"
-    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder, HALF_FROZEN)))
+    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder)))
     return folder
 
 
@@ -99,7 +103,7 @@ def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
 def sharded_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
     """The same of two processes that share the network."""
     folder = tmp_path_factory.mktemp("runs") / "sharded"
-    results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder, HALF_FROZEN))))
+    results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder))))
     assert results[0] == results[1] and results[0][:2] == (8, False)
     return folder
 
@@ -119,6 +123,15 @@ def assert_same_weights(one: Path, other: Path, *, rtol: float, atol: float) -> 
     assert expected.keys() == found.keys()
     for key, value in expected.items():
         torch.testing.assert_close(found[key], value, rtol=rtol, atol=atol)  # the type of the numbers too
+
+
+def test_a_head_only_phase_is_that_of_one_process(corpus, tiny_encoder, tmp_path):
+    """Layers that are frozen for four steps get no gradient, and then learn as those of one process."""
+    runs, overrides = [tmp_path / "alone", tmp_path / "sharded"], [*STEPS, "train.head_only=0.5"]
+    for count, run, launched in zip((1, 2), runs, (lambda work: work, sharded), strict=True):
+        in_processes(count, launched(in_small_batches(run_training(corpus, tiny_encoder, run, overrides))))
+    assert len(metrics(runs[0])) == 10
+    assert_same_run(*map(metrics, runs))
 
 
 @pytest.mark.parametrize("before", ["sharded", "whole"])

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from goama.errors import GoamaError
-from goama.training.memory import parts_that_fit, rehearse
+from goama.training.memory import parts_that_fit, try_longest_clips
 
-from .test_train import make_learner
+from .several import make_learner
 
 
 @pytest.mark.parametrize(("holds", "parts"), [(300.0, 1), (240.0, 1), (239.0, 2), (61.0, 4), (30.0, 8)])
@@ -40,15 +40,15 @@ def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
 
 
 def test_trying_a_part_out_changes_nothing(tiny_encoder, corpus) -> None:
-    learner = make_learner(tiny_encoder, corpus)
+    learner = make_learner(corpus, tiny_encoder)
     before = copy.deepcopy(learner.network.state_dict())
     heard = []
     learner.network.register_forward_pre_hook(
         lambda _, __, given: heard.append(tuple(given["attention_mask"].shape)), with_kwargs=True
     )
-    rehearse(learner, 10.0, 2.5, views=2)
-    rehearse(learner, 1.0, 2.5)
-    rehearse(learner, 10.0, 2.5, tempo=0.5)
+    try_longest_clips(learner, 10.0, 2.5, views=2)
+    try_longest_clips(learner, 1.0, 2.5)
+    try_longest_clips(learner, 10.0, 2.5, tempo=0.5)
     assert [clips for clips, _ in heard] == [8, 1, 4]
     assert heard[2][1] == pytest.approx(1.5 * heard[0][1], rel=0.02)
     assert all(torch.equal(before[name], value) for name, value in learner.network.state_dict().items())

@@ -149,7 +149,7 @@ def test_a_corpus_where_nothing_fits_is_refused(corpus, tiny_encoder, tmp_path):
         for c in corpus.cuts(s)
     ]
     hopeless = prepare(clips, tmp_path / "hopeless", source="test").corpus
-    with pytest.raises(GoamaError, match="belong together"):
+    with pytest.raises(GoamaError, match="transcripts belong to the recordings"):
         plan(hopeless, str(tiny_encoder))
 
 

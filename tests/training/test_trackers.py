@@ -12,13 +12,13 @@ from goama.errors import GoamaError
 from goama.run.recipe import read_recipe
 from goama.training.trackers import require_trackers, start_trackers
 from goama.training.train import train
-from goama.training.watchers import Curves, MetricsFile, Watchers
+from goama.training.watchers import MetricsFile, Trackers, Watchers
 
 ABSENT = [name for name in ("wandb", "mlflow", "trackio") if importlib.util.find_spec(name) is None]
 
 
 def looking_on(run, trackers, from_step=0) -> Watchers:
-    return Watchers([MetricsFile(run, from_step), Curves(run, trackers, print)])
+    return Watchers([MetricsFile(run, from_step), Trackers(run, trackers, print)])
 
 
 def test_tensorboard_shows_each_logged_step_once_also_after_a_resumed_one(tmp_path):
@@ -65,7 +65,7 @@ def test_a_tracker_that_fails_on_the_way_is_dropped_and_training_goes_on(tmp_pat
     with looking_on(tmp_path, [Failing()]) as watchers:
         watchers.logged(1, {"loss": 1.0})
         watchers.logged(2, {"loss": 0.5})
-    assert capsys.readouterr().out.count("failing takes no more figures (the server is gone)") == 1
+    assert capsys.readouterr().out.count("failing stopped accepting metrics (the server is gone)") == 1
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2]
 
 
@@ -82,7 +82,7 @@ class GoneAtTheEnd(Failing):
 def test_a_tracker_that_fails_at_the_end_leaves_the_run_finished(tmp_path, capsys):
     with looking_on(tmp_path, [GoneAtTheEnd()]) as watchers:
         watchers.logged(1, {"loss": 1.0})
-    assert capsys.readouterr().out.count("failing takes no more figures (the server is gone)") == 1
+    assert capsys.readouterr().out.count("failing stopped accepting metrics (the server is gone)") == 1
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow", "trackio"])
@@ -95,7 +95,7 @@ def test_each_tracker_takes_the_recipe_and_the_curves(tmp_path, monkeypatch, nam
     recipe = read_recipe(None, [f'train.trackers=["{name}"]'])
     require_trackers(recipe.train.trackers)
     trackers = start_trackers(recipe, tmp_path, "0123456789ab", 0)
-    curves = Curves(tmp_path, trackers, print)
+    curves = Trackers(tmp_path, trackers, print)
     with Watchers([curves]) as watchers:
         watchers.logged(10, {"loss": 1.5, "best": True})
         assert curves._trackers, "it took the figures"

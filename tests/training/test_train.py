@@ -22,40 +22,19 @@ from goama.data.batches import Batch, DataPlace, TrainingBatches
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
 from goama.model.encoder import output_frames
-from goama.model.loading import load_for_training
 from goama.recognition.recogniser import Recogniser
 from goama.run.checkpoint import list_checkpoints, load_newest, save_checkpoint
 from goama.run.metrics import read_metrics
+from goama.run.processes import Processes
 from goama.run.recipe import AugmentSection, read_recipe
 from goama.run.state import RunState
 from goama.sound.augmentation import change_tempo, generators
-from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
 from goama.training.inputs import InputMaker
-from goama.training.learner import Learner
-from goama.training.optimiser import make_optimiser
 from goama.training.train import train
 from goama.training.watchers import Watcher
 
-from .several import in_processes
-
-
-def make_learner(encoder, corpus, *, plain_descent: bool = False, adapter: bool = False) -> Learner:
-    """With plain descent at rate 1, the change of the weights is the gradient."""
-    torch.manual_seed(0)
-    vocabulary = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))[0]
-    loaded = load_for_training(str(encoder), vocabulary, adapter=adapter)
-    optimiser = make_optimiser(
-        loaded.network,
-        learning_rate=1e-3,
-        head_learning_rate=1e-3,
-        new_parameters=loaded.new_parameters,
-        betas=(0.9, 0.98),
-        weight_decay=0.0,
-    )
-    if plain_descent:
-        optimiser = torch.optim.SGD(loaded.network.parameters(), lr=1.0)
-    return Learner(loaded.network.train(), optimiser, LogMel(2), vocabulary)
+from .several import in_processes, make_learner
 
 
 def clips(corpus: Corpus, vocabulary: Vocabulary) -> list[Batch]:
@@ -75,7 +54,7 @@ def joined(batches: list[Batch]) -> Batch:
 
 def gradient_of_a_step(tiny_encoder, corpus, size: int, **options):
     """32 clips in parts of `size`: the step's outcome and its gradient."""
-    learner = make_learner(tiny_encoder, corpus, plain_descent=True)
+    learner = make_learner(corpus, tiny_encoder, plain_descent=True)
     singles = clips(corpus, learner.vocabulary)
     before = torch.cat([p.detach().flatten() for p in learner.network.parameters()])
     parts = [joined(singles[start : start + size]) for start in range(0, 32, size)]
@@ -105,7 +84,7 @@ def test_one_batch_of_32_and_four_of_8_and_32_of_1_are_the_same_step(tiny_encode
 
 
 def test_two_views_are_augmented_independently_and_learn_to_agree(tiny_encoder, corpus):
-    learner = make_learner(tiny_encoder, corpus)
+    learner = make_learner(corpus, tiny_encoder)
     batch = joined(clips(corpus, learner.vocabulary)[:2])
     unlike = AugmentSection(
         tempo=0, vocal_tract=0.2, reverb=0, time_masks_per_s=0.5, frequency_masks=2, longest_time_mask_s=0.8
@@ -124,7 +103,7 @@ def test_two_views_are_augmented_independently_and_learn_to_agree(tiny_encoder, 
 
 
 def test_a_step_without_finite_gradients_changes_nothing(tiny_encoder, corpus):
-    learner = make_learner(tiny_encoder, corpus)
+    learner = make_learner(corpus, tiny_encoder)
     (clip,) = clips(corpus, learner.vocabulary)[:1]
     before = {n: p.detach().clone() for n, p in learner.network.named_parameters()}
     broken = Batch(clip.ids, (clip.waveforms[0] * float("nan"),), clip.labels, clip.texts, clip.speakers)
@@ -134,7 +113,7 @@ def test_a_step_without_finite_gradients_changes_nothing(tiny_encoder, corpus):
 
 def test_four_sentences_are_overfitted(tiny_encoder, corpus):
     """Features, labels, loss, optimiser and decoding fit together."""
-    learner = make_learner(tiny_encoder, corpus)
+    learner = make_learner(corpus, tiny_encoder)
     four = joined(clips(corpus, learner.vocabulary)[:4])
     for step in range(150):
         learner.step([four], seed=step, clip=1.0)
@@ -149,7 +128,7 @@ def test_four_sentences_are_overfitted(tiny_encoder, corpus):
 
 
 def test_in_the_head_only_phase_the_encoder_gets_no_gradient_and_no_graph_is_kept(tiny_encoder, corpus):
-    learner = make_learner(tiny_encoder, corpus)
+    learner = make_learner(corpus, tiny_encoder)
     batch = joined(clips(corpus, learner.vocabulary)[:4])
     names = {parameter: name for name, parameter in learner.network.named_parameters()}
     before = {name: parameter.detach().clone() for parameter, name in names.items()}
@@ -172,14 +151,14 @@ def test_in_the_head_only_phase_the_encoder_gets_no_gradient_and_no_graph_is_kep
 
 def test_a_roll_back_from_after_the_head_only_phase_into_it_is_exact(tiny_encoder, corpus, tmp_path):
     """The checkpoint has no moments of the encoder; those from later steps must not survive."""
-    learner, fresh = make_learner(tiny_encoder, corpus), make_learner(tiny_encoder, corpus)
+    learner, fresh = make_learner(corpus, tiny_encoder), make_learner(corpus, tiny_encoder)
     batch = joined(clips(corpus, learner.vocabulary)[:4])
     learner.step([batch], seed=0, clip=1.0, head_only=True)
-    save_checkpoint(tmp_path, RunState(step=1), learner.network, learner.optimiser, keep=1)
+    save_checkpoint(Processes(), tmp_path, RunState(step=1), learner.network, learner.optimiser, keep=1)
     for seed in (1, 2):
         learner.step([batch], seed=seed, clip=1.0)
     for one in (learner, fresh):
-        load_newest(tmp_path, one.network, one.optimiser)
+        load_newest(Processes(), tmp_path, one.network, one.optimiser)
         one.step([batch], seed=3, clip=1.0)
     weights = zip(learner.network.parameters(), fresh.network.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in weights)
@@ -267,7 +246,7 @@ def test_a_run_whose_last_checkpoint_is_damaged_resumes_from_the_one_before(
     )
     assert train(mixture, run, resume=True).outcome.state.step == 8
     printed = capsys.readouterr().out
-    assert "checkpoint-8 is damaged and was passed over" in printed and "resuming at step 6" in printed
+    assert "checkpoint-8 is damaged and was skipped" in printed and "resuming at step 6" in printed
     assert_same_weights(finished_run, run)
 
 
@@ -521,10 +500,11 @@ def test_killed_between_the_best_model_and_its_checkpoint_a_run_keeps_both_in_st
     (newest,) = [folder for folder in list_checkpoints(run) if folder == list_checkpoints(run)[-1]]
     state = json.loads((newest / "state.json").read_text())
     assert (newest.name, state["best_step"]) == (("checkpoint-4", 4) if moment == "best" else ("checkpoint-2", None))
-    resumed = train(mixture, run, resume=True).outcome.state
-    assert resumed.best_step == 4 and "(step 4)" in (run / "best" / "README.md").read_text()
-    train(mixture, tmp_path / "whole", encoder=str(tiny_encoder), recipe=recipe)
-    assert_same_weights(tmp_path / "whole", run)
+    best_steps = in_processes(1, lambda: train(mixture, run, resume=True).outcome.state.best_step)
+    assert best_steps == [4] and "(step 4)" in (run / "best" / "README.md").read_text()
+    whole = tmp_path / "whole"
+    in_processes(1, lambda: train(mixture, whole, encoder=str(tiny_encoder), recipe=recipe).outcome.interrupted)
+    assert_same_weights(whole, run)
 
 
 def test_two_runs_of_one_process_may_have_two_precisions_and_leave_the_environment_alone(
@@ -633,7 +613,7 @@ def test_no_clip_that_is_short_enough_is_a_sentence(mixture, tiny_encoder, tmp_p
 def test_a_faster_tempo_leaves_every_clip_the_frames_its_labels_need(tiny_encoder, corpus):
     """With the adapter, whose frames are not simply proportional."""
     for adapter in (False, True):
-        learner = make_learner(tiny_encoder, corpus, adapter=adapter)
+        learner = make_learner(corpus, tiny_encoder, adapter=adapter)
         batch = joined(clips(corpus, learner.vocabulary)[:6])
         text = batch.labels[0]
         while learner.vocabulary.required_frames(text + text[:2]) <= int(

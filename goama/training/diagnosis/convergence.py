@@ -11,7 +11,7 @@ from goama.audit.findings import Finding
 from goama.training.choices import AUGMENTATION
 from goama.training.diagnosis.history import History, clip_count, counted, ids_of, percent, some_of
 from goama.training.facts import Facts
-from goama.training.schedule import LONGEST_BEGINNING, WARMUP_STEPS
+from goama.training.schedule import LARGEST_FIRST_SHARE, WARMUP_STEPS
 
 _NORMAL_PLATEAU_STEPS = {"scratch": 1000, "pretrained": 300}
 """Until when CTC's blank plateau is normal; ours ended after 340 steps from scratch, 90 with a pretrained encoder."""
@@ -52,7 +52,7 @@ def not_finite(history: History) -> Iterable[Finding]:
     if skipped:
         named = ids_of(skipped)
         reasons = Counter(clip["why"] for line in skipped for clip in line["clips"])
-        why = "; ".join(reason for reason, _ in reasons.most_common(2)) or "no single clip explains it"
+        why = "; ".join(reason for reason, _ in reasons.most_common(2)) or "no single clip is the cause"
         yield Finding(
             "steps-skipped",
             "warning",
@@ -134,12 +134,12 @@ def _longer_warmup(history: History) -> str:
     if total is None:
         return f"Let the rate rise over {WARMUP_STEPS} steps, a larger share of the run (train.warmup)."
     share = math.ceil(1000 * WARMUP_STEPS / total) / 1000
-    if share <= LONGEST_BEGINNING:
+    if share <= LARGEST_FIRST_SHARE:
         return f"Let the rate rise over {WARMUP_STEPS} of the {total} steps (-s train.warmup={share:g})."
-    enough = math.ceil(WARMUP_STEPS / LONGEST_BEGINNING)
+    enough = math.ceil(WARMUP_STEPS / LARGEST_FIRST_SHARE)
     return (
         f"{total} steps have no room for a warm-up of {WARMUP_STEPS}: train for {enough} or more "
-        f"({_to_reach(history, enough)} -s train.warmup={LONGEST_BEGINNING}), or lower the learning rate "
+        f"({_to_reach(history, enough)} -s train.warmup={LARGEST_FIRST_SHARE}), or lower the learning rate "
         f"({_lower(history.facts, 3)})."
     )
 
@@ -178,7 +178,7 @@ def _still_improves(history: History) -> bool:
 
 
 def blank_plateau(history: History) -> Iterable[Finding]:
-    """A finding while, or because, the network writes next to nothing but blanks."""
+    """A finding while, or because, the network outputs almost only blanks."""
     if not history.on_plateau or history.least_blank is None:
         return
     facts = history.facts
@@ -191,7 +191,7 @@ def blank_plateau(history: History) -> Iterable[Finding]:
             "blank-plateau",
             "info",
             (),
-            f"At step {history.step} the network writes next to nothing: CTC's blank plateau, "
+            f"At step {history.step} the network outputs almost only blanks (the blank plateau of CTC), which is "
             f"normal until about step {normal_until}.",
             _PLATEAU,
             "Wait.",
@@ -212,7 +212,7 @@ def blank_plateau(history: History) -> Iterable[Finding]:
             "stuck-on-the-blank-plateau",
             "warning",
             (),
-            f"At step {history.step} the network still writes next to nothing; CTC's blank plateau is normal "
+            f"At step {history.step} the network still outputs almost nothing; CTC's blank plateau is normal "
             f"until about step {normal_until}.",
             _PLATEAU,
             "Train from a pretrained encoder (--encoder)."
@@ -274,7 +274,7 @@ def undertraining(history: History) -> Iterable[Finding]:
     then, now = _loss_around(history, earlier[-1]["step"]), _loss_around(history, last["step"])
     if fall < 0.05 or then is None or now is None or now > 0.97 * then:
         return
-    times, longer = (2.0, "twice as long") if fall >= 0.1 else (1.5, "half as long again")
+    times, longer = (2.0, "twice as long") if fall >= 0.1 else (1.5, "1.5 times as long")
     name = "dev loss" if key == "dev_loss" else "dev CER"
     yield Finding(
         "under-training",

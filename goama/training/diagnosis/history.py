@@ -11,7 +11,7 @@ from goama.training.facts import Facts
 NAMED = 5
 """Clips named in a sentence."""
 
-_BLANK_SHARE, _NOTHING_CER = 0.95, 0.9  # from these on the network writes next to nothing
+_BLANK_SHARE, _NOTHING_CER = 0.95, 0.9  # from these on the network outputs almost nothing
 _PLATEAU_LINES, _FEWEST_LINES = 5, 3  # of ten steps each
 
 
@@ -74,7 +74,7 @@ class History:
 
     @property
     def on_plateau(self) -> bool:
-        """Whether the last fifty steps were nearly all blank and the last evaluation had next to nothing right."""
+        """Whether the last fifty steps were nearly all blank and the last evaluation had almost nothing right."""
         is_blank = self.least_blank is not None and self.least_blank >= _BLANK_SHARE
         return is_blank and bool(self.evaluations) and self.evaluations[-1]["dev_cer"] >= _NOTHING_CER
 

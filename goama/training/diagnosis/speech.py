@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from goama.audit.findings import Finding
-from goama.training.choices import TIGHTEST_WITH_ADAPTER
+from goama.audit.pairs import TIGHT_FRAMES_PER_LABEL
 from goama.training.diagnosis.history import NAMED, History, clip_count, counted, percent, some_of
 from goama.training.facts import Spread
 
@@ -19,7 +19,7 @@ def frames(history: History) -> Iterable[Finding]:
     facts = history.facts
     unfit, all_clips = len(facts.unfit), len(facts.unfit) + facts.train.clips
     tightest, middle = facts.frames_per_label
-    if unfit < max(1, 0.01 * all_clips) and tightest >= TIGHTEST_WITH_ADAPTER:
+    if unfit < max(1, 0.01 * all_clips) and tightest >= TIGHT_FRAMES_PER_LABEL:
         return
     remedy = "Check whether these texts belong to these sounds."
     if facts.adapter:
@@ -91,7 +91,7 @@ def corpora(history: History) -> Iterable[Finding]:
             "one-corpus-much-worse",
             "warning",
             (),
-            f"The corpus {name} is recognised much worse than the others: perhaps its texts are not what is said.",
+            f"The corpus {name} has a much higher CER than the others; its transcripts may not match its audio.",
             "Texts that are not what is said teach wrong letters, in the other corpora too.",
             "Listen to some of its clips and read along; `goama check --report report.html` has some.",
             evidence=evidence,
@@ -106,7 +106,7 @@ def speakers(history: History) -> Iterable[Finding]:
             "one-speaker-much-worse",
             "warning",
             (),
-            f"{name} is recognised much worse than the others.",
+            f"{name} has a much higher CER than the other speakers.",
             "The error rate of all clips hides that the model does not work for this voice.",
             "Listen to these clips; more training speech of this speaker, or of similar speakers, helps most.",
             evidence=evidence,
