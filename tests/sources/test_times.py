@@ -244,7 +244,7 @@ def test_a_clip_with_samples_that_are_not_finite_is_left_out_by_name_or_mended_b
     grid = tape_with_nan(tmp_path / "source", tape)
     found = audit(read_source(str(grid)), source="x")
     (finding,) = [finding for finding in found.findings if finding.name == "audio-not-finite"]
-    assert finding.severity == "error" and len(finding.clips) == 1 and "--damaged mend" in finding.remedy
+    assert len(finding.clips) == 1 and "--damaged mend" in finding.remedy
     made = prepare(read_source(str(grid)), tmp_path / "out", source="x")
     (left_out,) = made.left_out
     assert "not finite numbers at 0:00:00.500" in left_out.reason and "--damaged mend" in left_out.reason
