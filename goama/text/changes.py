@@ -91,9 +91,11 @@ def text_changes(normaliser: Normaliser, texts: Iterable[str]) -> TextChanges:
     for text in texts:
         count += 1
         before.update(text)
+        counted: set[str] = set()  # a rule that is applied again changes the same transcript
         for name, changed in normaliser.steps(text):
-            if changed != text:
+            if changed != text and name not in counted:
                 rules[name].add(text, changed)
+                counted.add(name)
             text = changed
         after.update(text)
         found = numbers_in(text, normaliser.tables.letter_digits)

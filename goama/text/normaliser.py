@@ -11,11 +11,13 @@ import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.text.languages import LetterRule, Orthography, orthography
+from goama.text.languages import KEPT_BY_SCRIPT, LetterRule, Orthography, orthography
+from goama.text.notes import only_letters
 from goama.text.replacements import Replacement
 from goama.text.rules import RULES
 
@@ -47,12 +49,20 @@ STANDARD_RULES = (
 
 _AFTER_TABLES = ("remove-transcription-marks", REMOVE_NOTES, "remove-lone-marks", "remove-punctuation")
 
+_RULES_SINCE_2 = ("unify-code-points", "remove-transcription-marks", REMOVE_NOTES, "remove-lone-marks")
+"""Rules that an earlier or later rule may give more to do: `'%uh` is `%uh` once the apostrophe is gone."""
+
+_MOST_PASSES = 10  # three were enough for every text that was tried
+
 _TABLES_SINCE_2 = ("further_replacements", "letter_signs", "variants", "without_lower_case", "lone_marks")
 
 
 @dataclass(frozen=True)
 class Normaliser:
-    """An ordered list of named rules and the character tables they use. It is idempotent.
+    """An ordered list of named rules and the character tables they use.
+
+    It is idempotent: where a rule may have given an earlier one more to do, all rules are applied again. Normalisers
+    of goama 0.1, whose rules never do that, apply theirs once.
 
     Diacritics are never removed, nor are characters that are read out (% & + = € ° § @ №, digits): they stay in the
     text, where the audit and the vocabulary's report show them. Text is NFC after every rule, so composed and
@@ -119,12 +129,25 @@ class Normaliser:
 
     def __call__(self, text: str) -> str:
         """The normalised text."""
-        for name in self.rules:
-            text = self._apply(name, text)
-        return text
+        steps = self.steps(text)
+        return steps[-1][1] if steps else text
 
     def steps(self, text: str) -> list[tuple[str, str]]:
-        """(rule name, text after the rule) for each rule in order."""
+        """(rule name, text after the rule) for each rule in order; more than once where another pass changes it."""
+        steps = self._pass(text)
+        if not any(name in _RULES_SINCE_2 for name in self.rules):
+            return steps
+        latest = steps
+        for _ in range(_MOST_PASSES):
+            if _is_final(latest):
+                break
+            again = self._pass(latest[-1][1])
+            if again[-1][1] == latest[-1][1]:
+                break
+            steps, latest = steps + again, again
+        return steps
+
+    def _pass(self, text: str) -> list[tuple[str, str]]:
         after: list[tuple[str, str]] = []
         for name in self.rules:
             text = self._apply(name, text)
@@ -206,6 +229,16 @@ class Normaliser:
         except ValueError as error:
             raise GoamaError(f"{path} is not valid JSON ({error}); copy it from the model again.") from error
         return cls.from_dict(data, source=str(path))
+
+
+def _is_final(steps: Sequence[tuple[str, str]]) -> bool:
+    """Whether the text after these steps needs no other pass: it has no signs, and no rule has joined its letters."""
+    joined = any(name in _RULES_SINCE_2 and after != before for (_, before), (name, after) in pairwise(steps))
+    parted = any("_" in text for _, text in steps)  # a letter to the user's tables, and then a space
+    return not joined and not parted and only_letters(steps[-1][1], _WITHIN_WORDS)
+
+
+_WITHIN_WORDS = " '\u200c\u200d" + KEPT_BY_SCRIPT
 
 
 def _frozen(value: Any) -> Any:

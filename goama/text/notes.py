@@ -42,7 +42,12 @@ def remove_notes(text: str) -> str:
 
 
 def _says_nothing(text: str) -> bool:
-    return len(text) < 10 and re.sub(r"^[\W_]+|[\W_]+$", "", text).lower() in NOTHING_SAID
+    return _nothing_said().fullmatch(text) is not None
+
+
+@cache
+def _nothing_said() -> re.Pattern[str]:
+    return re.compile(rf"[\W_]*(?:{'|'.join(NOTHING_SAID)})[\W_]*", re.IGNORECASE)
 
 
 def notes_in(text: str) -> list[str]:
@@ -84,6 +89,16 @@ def lone_signs_in(text: str) -> list[str]:
 
 
 _LONE = re.compile(r"(?<!\S)(?<!\d )([#=%+*@~^/|])\1*(?!\S)(?! \d)")
+
+
+def only_letters(text: str, others: str) -> bool:
+    """Whether the text consists of letters, digits, marks and these other characters."""
+    return _letters_and(others).fullmatch(text) is not None
+
+
+@cache
+def _letters_and(others: str) -> re.Pattern[str]:
+    return re.compile(f"[{_letter()}{character_ranges(others)}]*")
 
 
 @cache
@@ -135,8 +150,8 @@ def _stage_direction() -> re.Pattern[str]:
 @cache
 def _untranscribed() -> re.Pattern[str]:
     """xxx and yyy stand for speech that nobody could write down."""
-    letter = _letter()
-    return re.compile(rf"(?<![{letter}])(?:xxx|yyy)(?![{letter}])", re.IGNORECASE)
+    letter = rf"(?!_)[{_letter()}]"  # an underscore becomes a space later
+    return re.compile(rf"(?<!{letter})(?:xxx|yyy)(?!{letter})", re.IGNORECASE)
 
 
 @cache

@@ -326,7 +326,7 @@ def test_a_sheet_or_a_delimiter_is_refused_where_there_is_none(workbook: Path) -
 
 
 def test_an_option_that_would_change_nothing_is_refused(tmp_path: Path, speech: Path) -> None:
-    with pytest.raises(GoamaError, match="read as audiofolder, where --tier means nothing"):
+    with pytest.raises(GoamaError, match="read as audiofolder, which does not use --tier; remove it"):
         read(speech, tiers=("tx",))
     with pytest.raises(GoamaError, match="--format elan, but there is no .eaf file in this folder"):
         read(speech, format="elan")

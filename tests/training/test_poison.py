@@ -110,7 +110,7 @@ def test_a_sound_that_is_not_a_number_costs_that_clip_alone(spoken, tiny_encoder
     trained = train(mixture, tmp_path / "run", encoder=str(tiny_encoder), recipe=recipe(steps=20))
     assert trained.outcome.state.skipped_steps == 0
     assert diagnosed(trained.run)["sound-not-finite"]["clips"] == [spoken[WRONG].id]
-    assert capsys.readouterr().out.count("some samples of their sound are not finite") == 1
+    assert capsys.readouterr().out.count("their audio has samples that are not finite") == 1
     assert_best_is_sane(trained)
 
 
