@@ -201,8 +201,25 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("outside", "audio-outside-recording", _copy(offset=99.0, duration=1.0)),
     ("no-number", "row-faulty", _copy(offset="soon")),
     *((f"narrow-made-wide-{n}", "audio-band-limited", _sound(_narrow_as_wide)) for n in range(6)),
+    ("narrow-alone", "audio-band-limited", _sound(lambda x: encoded(_narrowed(x, 6000)))),
+    ("not-a-number", "audio-not-finite", _sound(lambda x: encoded(_with_nan(x), encoding="FLOAT"))),
+    ("damaged-mp3", "audio-damaged", _sound(lambda x: _damaged_mp3(x), "mp3")),
+    ("integers-as-float", "audio-scaled", _sound(lambda x: encoded(np.round(32767 * x), encoding="FLOAT"))),
     ("louder-than-full-scale", "audio-over-full-scale", _sound(lambda x: encoded(_over(x), encoding="FLOAT"))),
 )  # fmt: skip
+
+
+def _with_nan(samples: np.ndarray) -> np.ndarray:
+    broken = samples.copy()
+    broken[len(broken) // 2] = np.nan
+    return broken
+
+
+def _damaged_mp3(samples: np.ndarray) -> bytes:
+    """Zeros over the header of one frame in the middle."""
+    whole = encoded(samples, container="MP3")
+    frame = whole.index(b"\xff\xf3", len(whole) // 2)
+    return whole[:frame] + bytes(40) + whole[frame + 40 :]
 
 
 def _hours_of_silence() -> bytes:

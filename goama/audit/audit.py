@@ -16,6 +16,7 @@ from goama.audit.encoder_frames import EncoderFrames, encoder_frames
 from goama.audit.findings import SEVERITIES, Audit, ClipFacts, Finding
 from goama.audit.language import check_language
 from goama.audit.measure import Sound, measure
+from goama.audit.remarks import check_remarks
 from goama.audit.sound_checks import AuditedClip, check_sound
 from goama.audit.source_says import check_what_source_says
 from goama.audit.spelling import alphabet, check_spelling
@@ -25,7 +26,7 @@ from goama.errors import GoamaError
 from goama.files import readable
 from goama.sound.audio import Audio
 from goama.sources.clip import SourceClip
-from goama.sources.judge import ROW_FAULTY, SILENT, Fault, judge_sound
+from goama.sources.judge import SILENT, Fault, judge_sound
 from goama.sources.language import language_of
 from goama.sources.reading import examine_clips
 from goama.text.codes import require_registered
@@ -126,6 +127,7 @@ def check(
     twice = check_duplicates(audited, mute)
     return [
         *of_sound,
+        *check_remarks(audited),
         *twice,
         *check_language(facts, given),
         *check_text(facts, normaliser),
@@ -183,7 +185,7 @@ def _read(
         yield from examine_clips(clips, measured, keep_native=True, progress=progress)
         return
     for number, clip in enumerate(clips, start=1):
-        yield clip, Fault(ROW_FAULTY, clip.fault) if clip.fault else None
+        yield clip, Fault(clip.fault_kind, clip.fault) if clip.fault else None
         if progress:
             progress(number)
 
@@ -212,7 +214,7 @@ def _audited(
         fault=sound.reason if isinstance(sound, Fault) else None,
     )
     if not isinstance(sound, Sound):
-        return AuditedClip(facts, None, sound.kind if sound else None)
+        return AuditedClip(facts, None, sound.kind if sound else None, clip.remarks)
     facts = replace(
         facts,
         seconds=round(sound.seconds, 4),
@@ -228,7 +230,7 @@ def _audited(
         trailing_silence_s=round(sound.trailing_silence_s, 2),
         bandwidth_hz=round(sound.bandwidth_hz),
     )
-    return AuditedClip(facts, sound)
+    return AuditedClip(facts, sound, remarks=clip.remarks)
 
 
 def _summary(audited: Sequence[AuditedClip], frames: EncoderFrames) -> dict[str, Any]:

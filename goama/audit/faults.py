@@ -9,8 +9,11 @@ from itertools import zip_longest
 
 from goama.audit.findings import Finding, finding_if, of
 from goama.sources.judge import (
+    DAMAGED,
     LONGEST_S,
+    NOT_FINITE,
     OUTSIDE_RECORDING,
+    OVERLAPPING,
     ROW_FAULTY,
     SHORTEST_S,
     TOO_LONG,
@@ -20,6 +23,8 @@ from goama.sources.judge import (
 )
 
 _LEFT_OUT = "`goama prepare` leaves such a clip out."
+
+_WARNINGS = frozenset({OVERLAPPING})  # left out by a choice that has a switch, not for a mistake
 
 KINDS = {
     ROW_FAULTY: (
@@ -36,6 +41,22 @@ KINDS = {
         "whose sound file is cut off",
         f"The end of the sentence is missing; {_LEFT_OUT}",
         "Copy the file again from its origin.",
+    ),
+    DAMAGED: (
+        "some of whose sound cannot be decoded",
+        f"Words of the text may be missing in the sound; {_LEFT_OUT}",
+        "Copy the file again from its origin; --damaged mend takes such clips, with silence where sound is lost.",
+    ),
+    NOT_FINITE: (
+        "with samples that are not finite numbers (NaN or infinity)",
+        f"A program that made these files divided by zero or read memory that it had not filled; {_LEFT_OUT}",
+        "Make these files again; --damaged mend takes such clips, with silence in place of these samples.",
+    ),
+    OVERLAPPING: (
+        "whose annotation overlaps another one in time",
+        f"Two voices, or words of the neighbour, are in the sound and not in the text; {_LEFT_OUT}",
+        "Correct the borders; or choose: --overlaps trim cuts both at the middle of the overlap, --overlaps keep takes "
+        "them as they are.",
     ),
     OUTSIDE_RECORDING: (
         "cut at times that do not lie within their recording",
@@ -79,4 +100,5 @@ def _faults(kind: str, faults: Mapping[str, str], total: int) -> Finding | None:
             details[first] += f"; {len(others)} more for a reason like this"
     what, why, remedy = KINDS[kind]
     reasons = f", for {len(groups)} different reasons" if len(groups) > 1 else ""
-    return finding_if(kind, "error", details, f"{of(len(details), total)} {what}{reasons}", why, remedy)
+    severity = "warning" if kind in _WARNINGS else "error"
+    return finding_if(kind, severity, details, f"{of(len(details), total)} {what}{reasons}", why, remedy)

@@ -16,6 +16,7 @@ from goama.audit.findings import ClipFacts
 from goama.audit.fingerprint import Fingerprint, fingerprint
 from goama.sound.activity import FLOOR_DB, FRAME_SAMPLES, SPEECH_BELOW_LOUD_DB, decibels, frame_levels, speech_frames
 from goama.sound.audio import SAMPLE_RATE, Audio
+from goama.sound.repairs import Repair
 
 _FLAT_RUN = 3
 """Shortest flat top (samples): an unclipped speech wave has at most two samples within one step of its peak."""
@@ -39,6 +40,7 @@ class Sound:
     over_share, over_runs:  of samples beyond full scale after averaging channels and resampling to 16 kHz
     edge:           where its spectrum ends abruptly, if it does
     channel_layout: `mono`, `same`, `one-silent`, `cancel`, `two-speakers` or `different`
+    repairs:        what was mended while the sound was decoded
     digest:         equal for clips with the same samples at 16 kHz
     """
 
@@ -61,6 +63,7 @@ class Sound:
     channel_layout: str
     digest: bytes
     fingerprint: Fingerprint
+    repairs: tuple[Repair, ...] = ()
 
     @property
     def speech_s(self) -> float:
@@ -76,7 +79,7 @@ def measure(audio: Audio) -> Sound:
     """The facts of a clip that was read with `keep_native`."""
     assert audio.native is not None
     mono, rate = audio.samples, audio.native_rate
-    samples = np.nan_to_num(audio.native, nan=0.0, posinf=1.0, neginf=-1.0)
+    samples = audio.native
     levels = frame_levels(mono)
     loud, quiet = (float(np.percentile(levels, share)) for share in (95, 5))
     speech = speech_frames(levels)
@@ -106,6 +109,7 @@ def measure(audio: Audio) -> Sound:
         channel_layout=_channel_layout(samples, rate),
         digest=hashlib.blake2b((mono * 32767).astype(np.int16).tobytes(), digest_size=16).digest(),
         fingerprint=fingerprint(mono),
+        repairs=audio.repairs,
     )
 
 

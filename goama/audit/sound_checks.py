@@ -12,6 +12,8 @@ from goama.audit.faults import check_faults
 from goama.audit.findings import ClipFacts, Finding, finding_if, of
 from goama.audit.measure import MeasuredClips, Sound
 from goama.audit.narrow import check_bandwidth
+from goama.audit.repaired import check_repairs
+from goama.sources.clip import Remark
 
 SILENT_DB = -60.0
 SILENT_MODULATION_DB = 10.0
@@ -53,6 +55,7 @@ class AuditedClip:
     facts: ClipFacts
     sound: Sound | None = None
     fault_kind: str | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 def check_sound(clips: Sequence[AuditedClip]) -> list[Finding]:
@@ -102,6 +105,7 @@ def check_sound(clips: Sequence[AuditedClip]) -> list[Finding]:
         _one_channel(audible, total),
         *check_bandwidth(audible, total),
         _mixed_rates(measured),
+        *check_repairs(measured),
         _loudness(audible, total),
         _noisy(audible, total),
         _long_silence(audible, total),

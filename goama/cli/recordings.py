@@ -72,6 +72,8 @@ def transcribe(
                 failed += 1
                 err.print(f"goama: {error}", markup=False)
                 continue
+            for sentence in transcript.repairs:
+                err.print(f"{job.recording}: {sentence}", markup=False)
             content = WRITERS[to](transcript)
             if job.target:
                 job.target.parent.mkdir(parents=True, exist_ok=True)

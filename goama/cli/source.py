@@ -41,6 +41,23 @@ _OPTIONS: dict[str, Any] = {
     "recording": Annotated[
         str | None, typer.Option(help="ELAN: which of several linked recordings to take; a name or a pattern.")
     ],
+    "overlaps": Annotated[
+        str | None,
+        typer.Option(
+            help="ELAN, Praat, subtitles: annotations that overlap in time: leave-out, trim (cut at the middle) or "
+            "keep. [default: leave-out]"
+        ),
+    ],
+    "speaker_labels": Annotated[
+        str | None,
+        typer.Option(
+            help="Subtitles: names before a colon: take as the speaker, or keep as text. [default: take clear ones]"
+        ),
+    ],
+    "damaged": Annotated[
+        str | None,
+        typer.Option(help="Clips with lost sound: leave-out, or mend with silence. [default: leave-out]"),
+    ],
     "delimiter": Annotated[str | None, typer.Option(help="CSV: tab, comma, semicolon, pipe or a character.")],
     "sheet": Annotated[str | None, typer.Option(help="XLSX, XLS, ODS: sheet to take.")],
     "audio_folder": Annotated[Path | None, typer.Option(help="Folder of the audio files, if it is not the source.")],
@@ -74,6 +91,9 @@ class WantedSource:
             given["audio_folder"],
             given["recording"],
             where=given["where"],
+            overlaps=given["overlaps"],
+            speaker_labels=given["speaker_labels"],
+            damaged=given["damaged"],
         )
         with Spinner() as status:
             status("reading the source")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -13,7 +13,9 @@ from goama.corpus.split import assign_splits
 from goama.corpus.unsplit import Unsplit
 from goama.errors import GoamaError
 from goama.sound.audio import SAMPLE_RATE, Audio
-from goama.sources.clip import SourceClip, count_of_clips
+from goama.sound.repairs import Repair
+from goama.sources import remarks
+from goama.sources.clip import Remark, SourceClip, count_of_clips
 from goama.sources.judge import Fault, judge, judge_sound
 from goama.sources.language import language_of
 from goama.sources.reading import read_clips
@@ -45,6 +47,7 @@ class StoredSound:
     native_rate: int
     native_channels: int
     file: str
+    repairs: tuple[Repair, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -100,7 +103,8 @@ def select_clips(
         fault = judge_sound(clip, audio)
         stored = None
         if isinstance(audio, Audio) and not fault and clip.text.strip():
-            stored = StoredSound(len(audio.samples), audio.native_rate, audio.native_channels, store(clip, audio))
+            file = store(clip, audio)
+            stored = StoredSound(len(audio.samples), audio.native_rate, audio.native_channels, file, audio.repairs)
         read.append((clip, fault, stored))
     language, notes = language_of((clip for clip, _, _ in read), options.language)
     texts = [clip.text for clip, _, _ in read if clip.text.strip() and not clip.fault]
@@ -136,6 +140,20 @@ def select_clips(
     return Selection(language, normaliser, tuple(clip for clip, _, _ in read), kept, tuple(left_out), how, notes)
 
 
+def _notes_on_repairs(kept: Sequence[Kept]) -> Iterator[str]:
+    """What was mended in the sound of clips that are used, and what their reader decided: how many, and the first."""
+    first: dict[str, tuple[str, str]] = {}
+    counts: Counter[str] = Counter()
+    for one in kept:
+        said: tuple[Repair | Remark, ...] = (*one.sound.repairs, *one.clip.remarks)
+        for kind, sentence in {each.kind: each.sentence for each in said}.items():
+            counts[kind] += 1
+            first.setdefault(kind, (one.clip.id, sentence))
+    for kind, count in counts.items():
+        what = remarks.IN_WORDS.get(kind) or "the sound was mended as it was read"
+        yield f"{count_of_clips(count)}: {what} ({first[kind][0]}: {first[kind][1]})"
+
+
 def _unsplit(clip: SourceClip, text: str, sound: StoredSound) -> Unsplit:
     recording = str(clip.audio) if isinstance(clip.audio, Path) else None
     return Unsplit(text, clip.speaker, sound.seconds, clip.split, recording)
@@ -151,6 +169,7 @@ def _notes(kept: Sequence[Kept], normaliser: Normaliser) -> list[str]:
     mixed = sum(k.sound.native_channels > 1 for k in kept)
     if mixed:
         notes.append(f"{count_of_clips(mixed)} had more than one channel; the channels were averaged")
+    notes += _notes_on_repairs(kept)
     with_numbers = [numbers for k in kept if (numbers := numbers_in(k.text, normaliser.tables.letter_digits))]
     if with_numbers:
         frequent = ", ".join(number for number, _ in Counter(chain.from_iterable(with_numbers)).most_common(5))

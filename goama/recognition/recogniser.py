@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from goama.recognition.emission import emission_stream, emissions, emissions_by_
 from goama.recognition.greedy import BestPath, best_path, greedy_segments, greedy_text
 from goama.recognition.transcript import Transcript
 from goama.sound.audio import SAMPLE_RATE, stream_audio
+from goama.sound.repairs import Repair
 from goama.sound.waveform import as_waveform
 
 
@@ -64,8 +66,9 @@ class Recogniser:
     def transcribe(self, audio: Path | str, progress: Callable[[float], None] | None = None) -> Transcript:
         """The transcript of a recording of any length, read and recognised block by block.
 
+        A recording that is damaged is read on, and its transcript's `repairs` say how many seconds were lost.
         `progress` is called with the seconds read so far. Samples go to `transcribe_waveforms`.
-        Raises `GoamaError` when the recording cannot be read.
+        Raises `GoamaError` when the recording cannot be read, or less than half of it is left.
         """
         if not isinstance(audio, (str, os.PathLike)):
             raise GoamaError(
@@ -73,17 +76,19 @@ class Recogniser:
                 "transcribe_waveforms([samples])"
             )
         samples = 0
+        repairs: list[Repair] = []
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal samples
-            for block in stream_audio(audio):
+            for block in stream_audio(audio, repairs=repairs):
                 samples += len(block)
                 if progress:
                     progress(samples / SAMPLE_RATE)
                 yield block
 
         path = best_path(emission_stream(self.network, self.front_end, counted(), precision=self.precision))
-        return self._transcript(readable(str(audio)), samples, path)
+        transcript = self._transcript(readable(str(audio)), samples, path)
+        return replace(transcript, repairs=tuple(repair.sentence for repair in repairs))
 
     def transcribe_waveforms(
         self, waveforms: Sequence[np.ndarray], names: Sequence[str] | None = None

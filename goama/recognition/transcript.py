@@ -41,11 +41,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """The words of one recording; `audio` names it, `duration` is its length in seconds."""
+    """The words of one recording; `audio` names it, `duration` is its length in seconds.
+
+    `repairs`: sentences on what was mended as it was read, such as seconds that were lost.
+    """
 
     audio: str
     duration: float
     segments: tuple[Segment, ...]
+    repairs: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Transcript({self.audio!r}, {self.duration:.1f} s, {len(self.words)} words: {self.text[:60]!r})"

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goama.errors import GoamaError
-from goama.sound.decode import decode
+from goama.sound.decode import Decoded, decode
 from goama.sound.piece import Piece
+from goama.sound.repairs import NOT_FINITE, Repair
 from goama.sound.resample import SAMPLE_RATE, to_16_khz_mono
 
 if TYPE_CHECKING:
@@ -26,17 +27,22 @@ MAX_SECONDS = 12 * 3600
 """A recording longer than this is refused before it is decoded: it would not fit in memory."""
 
 
+_MOST_RUNS = 1000  # of samples that are not finite, noted in one block
+
+
 @dataclass(frozen=True)
 class Audio:
     """Decoded sound: `samples` (N,) float32 at 16 kHz, full scale is 1, and what the file was before.
 
     `native`: (M, native_channels) float32 at `native_rate`, the sound as stored; None unless it was asked for.
+    `repairs`: what was mended while it was decoded.
     """
 
     samples: np.ndarray
     native_rate: int
     native_channels: int
     native: np.ndarray | None = None
+    repairs: tuple[Repair, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -69,7 +75,8 @@ def read_audio(
     native: list[np.ndarray] = []
     with _readable(name):
         decoded = decode(_path_or_bytes(source), _piece(name, offset, duration, longest_s))
-        blocks = _kept(decoded.blocks, native) if keep_native else decoded.blocks
+        finite = _finite(decoded, offset)
+        blocks = _kept(finite, native) if keep_native else finite
         for block in to_16_khz_mono(blocks, decoded.rate):
             samples += block.data
     if not samples:
@@ -79,24 +86,32 @@ def read_audio(
         decoded.rate,
         decoded.channels,
         (native[0] if len(native) == 1 else np.concatenate(native)) if keep_native else None,
+        decoded.repairs.within(offset, math.inf if duration is None else offset + duration),
     )
 
 
 def stream_audio(
-    source: Path | str | bytes, *, longest_s: float = MAX_SECONDS, name: str | None = None
+    source: Path | str | bytes,
+    *,
+    longest_s: float = MAX_SECONDS,
+    name: str | None = None,
+    repairs: list[Repair] | None = None,
 ) -> Iterator[np.ndarray]:
     """A whole sound file as blocks (N,) float32 at 16 kHz mono: joined, what `read_audio` gives as `samples`.
 
-    The blocks are of any length, as the file is coded. Raises `GoamaError` as `read_audio` does: at the first block
-    where that can be known, else at the block where the sound breaks off.
+    The blocks are of any length, as the file is coded. A recording of which a part is missing or damaged is read as
+    far as it goes, if that is at least half; `repairs` is filled at its end. Raises `GoamaError` as `read_audio` does
+    otherwise: at the first block where that can be known, else at the end.
     """
     name = name or _name_of(source)
     read = 0
     with _readable(name):
-        decoded = decode(_path_or_bytes(source), _piece(name, 0.0, None, longest_s))
-        for block in to_16_khz_mono(decoded.blocks, decoded.rate):
+        decoded = decode(_path_or_bytes(source), _piece(name, 0.0, None, longest_s), past_damage=True)
+        for block in to_16_khz_mono(_finite(decoded, 0.0), decoded.rate):
             read += len(block)
             yield block
+        if repairs is not None:
+            repairs += decoded.repairs.within(0.0, math.inf)
     if not read:
         raise GoamaError(f"{name}: the recording holds no samples; remove this clip or record it again")
 
@@ -113,6 +128,21 @@ def _piece(name: str, offset: float, duration: float | None, longest_s: float) -
     if not (math.isfinite(offset) and offset >= 0) or not (duration is None or 0 < duration < math.inf):
         raise GoamaError(f"{name}: a clip from {offset} s that lasts {duration} s is not possible")
     return Piece(name, offset, duration, longest_s)
+
+
+def _finite(decoded: Decoded, offset: float) -> Iterator[np.ndarray]:
+    """The blocks with 0 in place of samples that are not finite numbers, which are noted."""
+    import numpy as np
+
+    at = offset
+    for block in decoded.blocks:
+        broken = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if len(broken):
+            for run in np.split(broken, np.flatnonzero(np.diff(broken) > 1) + 1)[:_MOST_RUNS]:
+                decoded.repairs.silence(NOT_FINITE, at + run[0] / decoded.rate, len(run) / decoded.rate)
+            block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+        at += len(block) / decoded.rate
+        yield block
 
 
 def _kept(blocks: Iterator[np.ndarray], kept: list[np.ndarray]) -> Iterator[np.ndarray]:

@@ -18,7 +18,7 @@ SAMPLE_RATE = 16_000
 def to_16_khz_mono(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
     """(M,) float32 at 16 kHz for each block (N, channels) float32 at `rate`; channels are averaged.
 
-    NaN becomes 0, infinity full scale. A block of the result may be empty: the resampler's filter needs some samples
+    The samples are finite. A block of the result may be empty: the resampler's filter needs some samples
     ahead, which come with a last block.
     """
     import numpy as np
@@ -35,7 +35,4 @@ def to_16_khz_mono(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarr
 
 
 def _mono(block: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    mono = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
-    return mono if np.isfinite(mono).all() else np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0)
+    return block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]

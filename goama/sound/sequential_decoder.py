@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goama.sound.repairs import Repairs
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -19,12 +21,13 @@ if TYPE_CHECKING:
 class SequentialDecoder:
     """Reads pieces of a recording from its blocks (N, channels) at `rate`, which begin with its first sample.
 
-    `total`: frames of the recording, known once it has been read to its end.
+    `total`: frames of the recording, known once it has been read to its end. `repairs`: what was mended so far.
     """
 
-    def __init__(self, blocks: Iterator[np.ndarray], rate: int, channels: int) -> None:
+    def __init__(self, blocks: Iterator[np.ndarray], rate: int, channels: int, repairs: Repairs | None = None) -> None:
         self.rate = rate
         self.channels = channels
+        self.repairs = Repairs() if repairs is None else repairs
         self.total: int | None = None
         self._blocks = blocks
         self._kept: deque[np.ndarray] = deque()

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import os
 import struct
+from dataclasses import dataclass
 from typing import BinaryIO
 
+from goama.sound.unknown_size import is_unknown
+
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255
-_UNKNOWN_SIZE = 0xFFFFFF00  # at or above it: written by a recorder that could not go back to fill it in
 _MP3_TOLERANCE = 0.02  # encoders disagree on whether the header's own frame counts
 _CHUNK_TOLERANCE = 320  # bytes; 10 ms of 16 kHz PCM: careless recorders miscount by a few
 
 
-def truncation(file: BinaryIO) -> str | None:
-    """What shows that the file was cut off, as the end of a sentence; None where nothing does."""
+@dataclass(frozen=True)
+class Truncation:
+    """What shows that a file was cut off, as the end of a sentence; `share` of it is missing, if that is known."""
+
+    sentence: str
+    share: float = 0.0
+
+
+def truncation(file: BinaryIO) -> Truncation | None:
+    """What shows that the file was cut off; None where nothing does."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(12)
@@ -33,7 +43,7 @@ def truncation(file: BinaryIO) -> str | None:
     return None
 
 
-def _cut_chunk(file: BinaryIO, size: int, endian: str, sound: bytes) -> str | None:
+def _cut_chunk(file: BinaryIO, size: int, endian: str, sound: bytes) -> Truncation | None:
     """RIFF and IFF are chunks: name, size, content padded to an even number of bytes."""
     position = 12
     while position + 8 <= size:
@@ -41,13 +51,13 @@ def _cut_chunk(file: BinaryIO, size: int, endian: str, sound: bytes) -> str | No
         chunk, promised = struct.unpack(f"{endian}4sI", file.read(8))
         if chunk == sound:
             there = size - position - 8
-            known = 0 < promised < _UNKNOWN_SIZE
-            return _missing(there, promised) if known and there < promised - _CHUNK_TOLERANCE else None
+            cut = not is_unknown(promised, there) and there < promised - _CHUNK_TOLERANCE
+            return _missing(there, promised) if cut else None
         position += 8 + promised + (promised & 1)
     return None
 
 
-def _cut_ogg(file: BinaryIO, size: int) -> str | None:
+def _cut_ogg(file: BinaryIO, size: int) -> Truncation | None:
     """The last page must be whole (RFC 3533, section 6): a table of segment sizes, then that many bytes."""
     file.seek(max(0, size - _LARGEST_OGG_PAGE))
     tail = file.read()
@@ -56,10 +66,10 @@ def _cut_ogg(file: BinaryIO, size: int) -> str | None:
         return None
     segments = tail[page + 27 : page + 27 + tail[page + 26]] if len(tail) >= page + 27 else b""
     whole = segments and len(segments) == tail[page + 26] and len(tail) >= page + 27 + len(segments) + sum(segments)
-    return None if whole else "its last Ogg page is cut off"
+    return None if whole else Truncation("its last Ogg page is cut off")
 
 
-def _cut_mp3(file: BinaryIO, size: int) -> str | None:
+def _cut_mp3(file: BinaryIO, size: int) -> Truncation | None:
     """The first frame of most files is a Xing or Info header: flags, [frames], [bytes of the whole stream]."""
     file.seek(0)
     head = file.read(10)
@@ -78,6 +88,6 @@ def _cut_mp3(file: BinaryIO, size: int) -> str | None:
     return None
 
 
-def _missing(there: int, promised: int) -> str:
-    share = max(1, round(100 * (1 - there / promised)))
-    return f"{share} % of the sound that its header promises is missing"
+def _missing(there: int, promised: int) -> Truncation:
+    share = 1 - there / promised
+    return Truncation(f"{max(1, round(100 * share))} % of the sound that its header promises is missing", share)

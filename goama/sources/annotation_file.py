@@ -14,6 +14,8 @@ class Annotation:
     end: float | None
     text: str
     speaker: str | None = None
+    interpolated: bool = False
+    """Whether the file gives no time and it was put evenly between its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,12 @@ class LinkedRecording:
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """The tiers of a file and the recordings it links to; with no links, the recording has the file's own name."""
+    """The tiers of a file and the recordings it links to; with no links, the recording has the file's own name.
+
+    `span`: the times of its start and end (s), where the file states them; `notes`: sentences on what was decided.
+    """
 
     tiers: Sequence[Tier]
     recordings: Sequence[LinkedRecording] = ()
+    span: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()

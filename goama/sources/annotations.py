@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from goama.errors import GoamaError
+from goama.sources import remarks
 from goama.sources.annotation_file import Annotation, AnnotationFile, LinkedRecording, Tier
-from goama.sources.clip import Choices, Source, SourceClip
+from goama.sources.clip import Choices, Remark, Source, SourceClip
+from goama.sources.judge import OVERLAPPING, ROW_FAULTY
+from goama.sources.lengths import Fit, fit
 from goama.sources.linked_recordings import FoundRecording, find_recording, notes_on_recordings, recordings_named
+from goama.sources.overlaps import Span, mark_overlaps
 from goama.sources.sound_cell import stem_of
 from goama.sources.sound_files import SoundFiles
 from goama.sources.tiers import (
@@ -22,7 +26,8 @@ from goama.sources.tiers import (
     summary_of,
 )
 
-_TOUCHING_S = 0.05  # annotations that overlap by less are neighbours whose border was drawn twice
+_TAKES_IT = "--overlaps trim cuts both at the middle where that can be, --overlaps keep takes both as they are"
+_NOTES_SHOWN = 12
 
 Parse = Callable[[Path], AnnotationFile]
 
@@ -56,9 +61,9 @@ def read_annotations(
                 continue
             annotated = parse(file)
             recording = find_recording(file, annotated.recordings, wanted.get(file, ()), sounds)
-            for tier in annotated.tiers:
-                if tier.name in taken[file]:
-                    yield from _clips_of_tier(file, stem, tier, recording, several_tiers)
+            tiers = [tier for tier in annotated.tiers if tier.name in taken[file]]
+            place = fit(file, annotated.span, recording.audio)
+            yield from _clips_of_tiers(_Place(file, stem, recording, place, several_tiers), tiers, choices.overlaps)
 
     return Source(
         f"{kind}: {len(files)} file{'s' if len(files) != 1 else ''}{describe_choice(survey.tiers, taken)}",
@@ -66,6 +71,8 @@ def read_annotations(
         (
             *notes_on_tiers(survey.tiers, taken, bool(choices.tiers)),
             *notes_on_recordings(survey.recordings, wanted, choices.recording, sounds),
+            *_few(survey.notes),
+            *_few(_notes_on_lengths(survey, wanted, sounds)),
         ),
         count=count_texts(survey.tiers, taken) + len(survey.faults),
     )
@@ -73,11 +80,14 @@ def read_annotations(
 
 @dataclass(frozen=True)
 class _Survey:
-    """What the first pass found, by file: tiers, names of likely transcription tiers, links, and read errors."""
+    """What the first pass found, by file: tiers, names of likely transcription tiers, links, spans and read errors;
+    and what the files' readers noted."""
 
     tiers: dict[Path, list[TierSummary]] = field(default_factory=dict)
     guessed: dict[Path, list[str]] = field(default_factory=dict)
     recordings: dict[Path, Sequence[LinkedRecording]] = field(default_factory=dict)
+    spans: dict[Path, tuple[float, float] | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     faults: dict[Path, str] = field(default_factory=dict)
 
 
@@ -94,32 +104,88 @@ def _survey(files: Sequence[Path], folder: Path | None, parse: Parse) -> _Survey
         survey.tiers[file] = [summary_of(tier) for tier in annotated.tiers]
         survey.guessed[file] = guess_transcription(annotated.tiers)
         survey.recordings[file] = annotated.recordings
+        survey.spans[file] = annotated.span
+        survey.notes.extend(annotated.notes)
     return survey
 
 
-def _clips_of_tier(
-    file: Path, stem: str, tier: Tier, recording: FoundRecording, several_tiers: bool
-) -> Iterator[SourceClip]:
-    annotations = tier.with_text
-    overlapping = _overlaps(annotations, "in the same tier" if tier.name else "in the same file")
-    speaker = tier.speaker or tier.name.partition("@")[2].strip() or (tier.name if several_tiers else None)
-    id_start = f"{stem}__{tier.name}" if several_tiers else stem
-    place = f"{file}, tier {tier.name!r}" if tier.name else str(file)
-    for number, annotation in enumerate(annotations):
-        start, end = annotation.start, annotation.end
-        fault = recording.fault or _fault(start, end) or overlapping.get(number)
-        span = None if fault or start is None or end is None else (start + recording.shift_s, end - start)
-        yield SourceClip(
-            id=f"{id_start}__{start:.2f}" if start is not None else f"{id_start}__{number + 1}",
-            audio=recording.audio or b"",
-            text=annotation.text.strip(),
-            where=f"{place}, {_clock(start)}",
-            offset=span[0] if span else None,
-            duration=span[1] if span else None,
-            speaker=annotation.speaker or speaker or None,
-            id_given=False,
-            fault=fault,
-        )
+def _notes_on_lengths(
+    survey: _Survey, wanted: Mapping[Path, Sequence[LinkedRecording]], sounds: SoundFiles
+) -> list[str]:
+    """Sentences on files whose times do not begin at 0, or whose length is not that of their recording."""
+    notes = []
+    for file, span in survey.spans.items():
+        if span is not None:
+            audio = find_recording(file, survey.recordings[file], wanted.get(file, ()), sounds).audio
+            found = fit(file, span, audio)
+            notes += [note for note in (found.mismatch, found.note) if note]
+    return notes
+
+
+def _few(notes: Sequence[str]) -> list[str]:
+    """The first notes, and how many more there are."""
+    more = len(notes) - _NOTES_SHOWN
+    return [*notes[:_NOTES_SHOWN], *([f"… and {more} more notes like these on other files"] if more > 0 else [])]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the clips of a file come from."""
+
+    file: Path
+    stem: str
+    recording: FoundRecording
+    fit: Fit
+    several_tiers: bool
+
+
+def _clips_of_tiers(place: _Place, tiers: Sequence[Tier], overlaps: str | None) -> Iterator[SourceClip]:
+    """The clips of the taken tiers of a file, tier by tier."""
+    spans: dict[tuple[int, int], Span] = {}
+    for tier_number, tier in enumerate(tiers):
+        for number, annotation in enumerate(tier.with_text):
+            if not _fault(annotation.start, annotation.end):
+                assert annotation.start is not None and annotation.end is not None
+                spans[tier_number, number] = Span(annotation.start, annotation.end, tier_number)
+    mark_overlaps(list(spans.values()), [tier.name for tier in tiers], trim=overlaps == "trim")
+    for tier_number, tier in enumerate(tiers):
+        for number, annotation in enumerate(tier.with_text):
+            yield _clip(place, tier, number, annotation, spans.get((tier_number, number)), overlaps)
+
+
+def _clip(
+    place: _Place, tier: Tier, number: int, annotation: Annotation, span: Span | None, overlaps: str | None
+) -> SourceClip:
+    speaker = tier.speaker or tier.name.partition("@")[2].strip() or (tier.name if place.several_tiers else None)
+    id_start = f"{place.stem}__{tier.name}" if place.several_tiers else place.stem
+    where = f"{place.file}, tier {tier.name!r}" if tier.name else str(place.file)
+    start, recording = annotation.start, place.recording
+    overlap = span.overlap if span else ""
+    fault = recording.fault or _fault(start, annotation.end)
+    left_out = bool(overlap) and overlaps != "keep" and not (span and span.trimmed)
+    usable = span if not fault and not left_out else None
+    return SourceClip(
+        id=f"{id_start}__{start:.2f}" if start is not None else f"{id_start}__{number + 1}",
+        audio=recording.audio or b"",
+        text=annotation.text.strip(),
+        where=f"{where}, {_clock(start)}",
+        offset=usable.start + recording.shift_s + place.fit.shift_s if usable else None,
+        duration=usable.end - usable.start if usable else None,
+        speaker=annotation.speaker or speaker or None,
+        id_given=False,
+        fault=fault or (f"{overlap}; {_TAKES_IT}" if left_out else None),
+        fault_kind=OVERLAPPING if left_out and not fault else ROW_FAULTY,
+        remarks=tuple(_remarks(place, annotation, span)),
+    )
+
+
+def _remarks(place: _Place, annotation: Annotation, span: Span | None) -> Iterator[Remark]:
+    if span and span.overlap:
+        yield Remark(remarks.TRIMMED if span.trimmed else remarks.KEPT, span.overlap)
+    if annotation.interpolated and span:
+        yield Remark(remarks.INTERPOLATED, f"from {_clock(span.start)} to {_clock(span.end)}")
+    if place.fit.mismatch:
+        yield Remark(remarks.LENGTH, place.fit.mismatch)
 
 
 def _fault(start: float | None, end: float | None) -> str | None:
@@ -132,24 +198,6 @@ def _fault(start: float | None, end: float | None) -> str | None:
     if end < start:
         return f"this annotation ends ({end:.2f} s) before it starts ({start:.2f} s)"
     return None
-
-
-def _overlaps(annotations: Sequence[Annotation], place: str) -> dict[int, str]:
-    """Faults of the annotations that share sound with another, by index; `place`: "in the same tier" or "… file"."""
-    faults: dict[int, str] = {}
-    timed = sorted(
-        (a.start, a.end, number)
-        for number, a in enumerate(annotations)
-        if a.start is not None and a.end is not None and a.start < a.end
-    )
-    last: tuple[float, float, int] | None = None  # the annotation with the latest end so far
-    for start, end, number in timed:
-        if last and last[1] - start > _TOUCHING_S:
-            for one, (other_start, other_end) in ((number, last[:2]), (last[2], (start, end))):
-                faults.setdefault(one, f"overlaps the annotation from {other_start:.2f} s to {other_end:.2f} s {place}")
-        if last is None or end > last[1]:
-            last = (start, end, number)
-    return faults
 
 
 def _clock(seconds: float | None) -> str:

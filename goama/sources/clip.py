@@ -11,6 +11,14 @@ from goama.files import is_readable, readable
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What a reader decided about a clip that people should know; `kind` is the name of the audit's finding."""
+
+    kind: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceClip:
     """One clip as its source gives it: text not normalised, audio not decoded."""
 
@@ -30,6 +38,11 @@ class SourceClip:
     """What is wrong with the row itself; such a clip is left out."""
     tags: tuple[str, ...] = ()
     """What its source says of its quality, such as `background-noise`."""
+    fault_kind: str = "row-faulty"
+    """The finding that the fault belongs to, one of the constants in `goama.sources.judge`."""
+    remarks: tuple[Remark, ...] = ()
+    mend: bool = False
+    """Whether the clip is used although some of its sound is lost: silence stands there."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,17 @@ class Choices:
     audio_folder: Path | None = None
     recording: str | None = None
     where: str | None = None
+    overlaps: str | None = None
+    """What to do with annotations that overlap in time: one of `OVERLAPS`; None: leave-out."""
+    speaker_labels: str | None = None
+    """Names before a colon in subtitles: `take` as the speaker or `keep` as text; None: take those that are clear."""
+    damaged: str | None = None
+    """Clips some of whose sound is lost: `leave-out` or `mend`, which puts silence there; None: leave-out."""
+
+
+OVERLAPS = ("leave-out", "trim", "keep")
+SPEAKER_LABELS = ("take", "keep")
+DAMAGED = ("leave-out", "mend")
 
 
 @dataclass(frozen=True)
@@ -85,7 +109,7 @@ def count_of_clips(count: int) -> str:
 
 def _readable(clip: SourceClip) -> SourceClip:
     """The clip with names that every file and screen takes; the path of its sound stays as it is."""
-    texts = (clip.id, clip.where, clip.fault or "", clip.speaker or "")
+    texts = (clip.id, clip.where, clip.fault or "", clip.speaker or "", *(remark.sentence for remark in clip.remarks))
     if all(is_readable(text) for text in texts):
         return clip
     return replace(
@@ -94,6 +118,7 @@ def _readable(clip: SourceClip) -> SourceClip:
         where=readable(clip.where),
         fault=clip.fault and readable(clip.fault),
         speaker=clip.speaker and readable(clip.speaker),
+        remarks=tuple(replace(remark, sentence=readable(remark.sentence)) for remark in clip.remarks),
     )
 
 

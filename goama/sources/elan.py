@@ -1,9 +1,13 @@
-"""An ELAN file (.eaf) becomes tiers; an annotation without times of its own gets those of its parent."""
+"""An ELAN file (.eaf) becomes tiers; an annotation without times of its own gets those of its parent.
+
+Time slots without a time lie evenly between their neighbours on the tier, as ELAN shows them.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -116,6 +120,9 @@ def read_elan(path: Path) -> AnnotationFile:
         raise GoamaError(f"{path}: damaged: an element has no {error.args[0]}; open and save it in ELAN") from error
     except OSError as error:
         raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
+    by_tier = _annotations_by_tier(document)
+    spread = sum(annotation.interpolated for annotations in by_tier for annotation in annotations)
+    note = f"{path.name}: annotations without times in the file lie evenly between their neighbours: {spread}"
     tiers = [
         Tier(
             name=attributes.get("TIER_ID", ""),
@@ -123,34 +130,74 @@ def read_elan(path: Path) -> AnnotationFile:
             kind=attributes.get("LINGUISTIC_TYPE_REF", ""),
             speaker=attributes.get("PARTICIPANT", "").strip() or None,
         )
-        for attributes, annotations in zip(document.tiers, _annotations_by_tier(document), strict=True)
+        for attributes, annotations in zip(document.tiers, by_tier, strict=True)
     ]
-    return AnnotationFile(tiers, sorted(document.recordings, key=_is_video))
+    return AnnotationFile(tiers, sorted(document.recordings, key=_is_video), notes=(note,) if spread else ())
 
 
 def _annotations_by_tier(document: _Document) -> list[list[Annotation]]:
     by_tier: list[list[Annotation]] = [[] for _ in document.tiers]
     children: dict[tuple[int, str], dict[str, _Annotation]] = defaultdict(dict)  # by tier and parent
+    spread = _times_between(document)
     for identity, annotation in document.annotations.items():
         if annotation.tier < 0:
             raise GoamaError(
                 f"{document.path}: damaged: the annotation {identity!r} is in no tier; open and save it in ELAN"
             )
         if annotation.slots:
-            by_tier[annotation.tier].append(Annotation(*_times(document, annotation.slots), annotation.text))
+            by_tier[annotation.tier].append(_timed(document, spread, annotation, annotation.text))
         else:
             children[annotation.tier, annotation.parent][identity] = annotation
     joined: dict[tuple[int, str], list[str]] = defaultdict(list)
     for (tier, parent), siblings in children.items():
         joined[tier, _ancestor_with_times(document, parent)].extend(s.text for s in _in_order(siblings))
     for (tier, ancestor), texts in joined.items():
-        times = _times(document, document.annotations[ancestor].slots or ("", ""))
-        by_tier[tier].append(Annotation(*times, " ".join(text.strip() for text in texts if text.strip())))
+        text = " ".join(text.strip() for text in texts if text.strip())
+        by_tier[tier].append(_timed(document, spread, document.annotations[ancestor], text))
     return by_tier
 
 
-def _times(document: _Document, slots: tuple[str, str]) -> tuple[float | None, float | None]:
-    return document.slots.get(slots[0]), document.slots.get(slots[1])
+def _timed(document: _Document, spread: dict[tuple[int, str], float], parent: _Annotation, text: str) -> Annotation:
+    """The text with the times of `parent`, which has slots."""
+    times, interpolated = [], False
+    for slot in parent.slots or ("", ""):
+        stored = document.slots.get(slot)
+        between = spread.get((parent.tier, slot)) if stored is None else None
+        interpolated |= between is not None
+        times.append(stored if stored is not None else between)
+    return Annotation(times[0], times[1], text, interpolated=interpolated)
+
+
+def _times_between(document: _Document) -> dict[tuple[int, str], float]:
+    """(tier, slot) -> time for slots without one that lie between two with one on their tier, in the file's order."""
+    order = {slot: place for place, slot in enumerate(document.slots)}
+    of_tier: dict[int, set[str]] = defaultdict(set)
+    for annotation in document.annotations.values():
+        if annotation.slots:
+            of_tier[annotation.tier].update(slot for slot in annotation.slots if slot in order)
+    everywhere = _spread(document.slots, document.slots)
+    spread: dict[tuple[int, str], float] = {}
+    for tier, used in of_tier.items():
+        on_tier = _spread(document.slots, sorted(used, key=order.__getitem__))
+        spread.update({(tier, slot): time for slot, time in {**everywhere, **on_tier}.items() if slot in used})
+    return spread
+
+
+def _spread(times: Mapping[str, float | None], slots: Iterable[str]) -> dict[str, float]:
+    """Times for the slots that have none, evenly between the slots before and after them that have one."""
+    spread: dict[str, float] = {}
+    waiting: list[str] = []
+    before: float | None = None
+    for slot in slots:
+        time = times[slot]
+        if time is None:
+            waiting.append(slot)
+            continue
+        if before is not None and before <= time:
+            step = (time - before) / (len(waiting) + 1)
+            spread.update({name: before + step * number for number, name in enumerate(waiting, start=1)})
+        before, waiting = time, []
+    return spread
 
 
 def _ancestor_with_times(document: _Document, identity: str) -> str:

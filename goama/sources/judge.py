@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goama.errors import GoamaError
+from goama.sound import repairs
 from goama.sound.piece import OutsideRecordingError, TooLongSoundError, TruncatedSoundError
+from goama.sound.repairs import loss
 from goama.sources.clip import SourceClip
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ TRUNCATED = "audio-truncated"
 OUTSIDE_RECORDING = "audio-outside-recording"
 TOO_LONG = "audio-too-long"
 TOO_SHORT = "audio-too-short"
+DAMAGED = "audio-damaged"
+NOT_FINITE = "audio-not-finite"
+OVERLAPPING = "overlapping"
 SILENT = "audio-silent"
 TEXT_EMPTY = "text-empty"
 TEXT_UNSPOKEN = "text-unspoken"
@@ -44,7 +49,7 @@ def judge(clip: SourceClip, sound_fault: Fault | None, normalised: str) -> Fault
     `sound_fault`: what `judge_sound` said. `normalised`: the clip's text as training will see it.
     """
     if clip.fault:
-        return Fault(ROW_FAULTY, clip.fault)
+        return Fault(clip.fault_kind, clip.fault)
     if not clip.text.strip():
         return Fault(TEXT_EMPTY, "the transcript is empty")
     if not normalised:
@@ -59,6 +64,10 @@ def judge_sound(clip: SourceClip, sound: Audio | Fault) -> Fault | None:
     seconds = sound.seconds
     if seconds < SHORTEST_S:
         return Fault(TOO_SHORT, f"{seconds:.3f} s of sound: too short to hold speech (at least {SHORTEST_S} s)")
+    lost = None if clip.mend else loss(sound.repairs)
+    if lost:
+        kind = NOT_FINITE if lost.kind == repairs.NOT_FINITE else DAMAGED
+        return Fault(kind, f"{lost.sentence.partition(';')[0]}; --damaged mend takes the clip with silence there")
     if abs(sound.samples).max() < SILENT_PEAK:
         return Fault(SILENT, "silent: there is nothing to hear; is it the right recording?")
     if clip.offset is None and clip.duration and seconds < clip.duration - _MISSING_S:

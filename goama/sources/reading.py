@@ -19,7 +19,7 @@ from goama.errors import GoamaError
 from goama.interrupt import stop_requests
 from goama.sound.audio import Audio, read_audio
 from goama.sources.clip import SourceClip
-from goama.sources.judge import LONGEST_S, ROW_FAULTY, Fault, reading_fault
+from goama.sources.judge import LONGEST_S, Fault, reading_fault
 
 _MOST_CLIPS = 32  # decoded ahead, or waiting for a thread
 _MOST_SECONDS = 300.0  # of sound at 16 kHz, decoded ahead: 19 MB
@@ -104,7 +104,7 @@ def _is_cut_from_a_stream(clip: SourceClip) -> bool:
 
 def _sound_of(clip: SourceClip, keep_native: bool) -> Audio | Fault:
     if clip.fault:
-        return Fault(ROW_FAULTY, clip.fault)
+        return Fault(clip.fault_kind, clip.fault)
     try:
         return read_audio(
             clip.audio,

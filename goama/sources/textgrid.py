@@ -1,14 +1,19 @@
-"""A Praat TextGrid, in the long or the short format, in UTF-8 or UTF-16, becomes tiers."""
+"""A Praat TextGrid, in the long or the short format, in UTF-8 or UTF-16, becomes tiers.
+
+Praat's codes for special symbols (`\\ng` for ŋ) are decoded.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from goama.errors import GoamaError
 from goama.sources.annotation_file import Annotation, AnnotationFile, Tier
+from goama.sources.praat_symbols import decoded
 
 _LARGEST = 128 << 20  # bytes; ten hours with a tier of phones need half of that
 _LONGEST_LINE = 1_000_000  # characters
@@ -34,7 +39,10 @@ def read_textgrid(path: Path) -> AnnotationFile:
             tokens = _Tokens(path, file)
             if tokens.text("its type") != "ooTextFile" or tokens.text("its class") != "TextGrid":
                 raise GoamaError(f"{path}: not a TextGrid; save it in Praat as a text file")
-            return AnnotationFile(_tiers(tokens))
+            span = tokens.number("the start"), tokens.number("the end")
+            unknown: Counter[str] = Counter()
+            tiers, symbols = _tiers(tokens, unknown)
+            return AnnotationFile(tiers, span=span, notes=tuple(_notes(path.name, symbols, unknown)))
     except OSError as error:
         raise GoamaError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeError as error:
@@ -55,11 +63,22 @@ def _encoding(path: Path) -> str:
     return "utf-8-sig"
 
 
-def _tiers(tokens: _Tokens) -> list[Tier]:
-    tokens.number("the start"), tokens.number("the end")
+def _notes(name: str, symbols: int, unknown: Counter[str]) -> Iterator[str]:
+    if symbols:
+        yield f"{name}: {symbols} special symbols that Praat writes with a backslash are read as it shows them"
+    if unknown:
+        shown = ", ".join(f"{code} {count}" for code, count in unknown.most_common(8))
+        yield (
+            f"{name}: backslash codes that Praat does not know stay as they are ({shown}); correct them in Praat, or "
+            "with --replace"
+        )
+
+
+def _tiers(tokens: _Tokens, unknown: Counter[str]) -> tuple[list[Tier], int]:
+    """The tiers, and how many special symbols were decoded."""
     if tokens.next("whether it has tiers") != "<exists>":
-        return []
-    tiers, intervals = [], 0
+        return [], 0
+    tiers, intervals, symbols = [], 0, 0
     for _ in range(tokens.count("the number of tiers")):
         kind, name = tokens.text("the class of a tier"), tokens.text("the name of a tier")
         tokens.number("the start of a tier"), tokens.number("the end of a tier")
@@ -71,9 +90,11 @@ def _tiers(tokens: _Tokens) -> list[Tier]:
         for _ in range(count):
             start = tokens.number("the start of an interval")
             end = tokens.number("the end of an interval") if kind == "IntervalTier" else start
-            annotations.append(Annotation(start, end, tokens.text("the text of an interval")))
+            text, count = decoded(tokens.text("the text of an interval"), unknown)
+            symbols += count
+            annotations.append(Annotation(start, end, text))
         tiers.append(Tier(name, annotations, marks_points=kind != "IntervalTier"))
-    return tiers
+    return tiers, symbols
 
 
 class _Tokens:

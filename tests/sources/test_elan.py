@@ -316,7 +316,7 @@ def annotation(number: int, start: str, end: str, text: str = "ja") -> str:
 @pytest.mark.parametrize(
     ("places", "fault"),
     [
-        (["ab", "cd"], "overlaps the annotation from 1.00 s to 2.50 s in the same tier"),
+        (["ab", "cd"], "overlaps the annotation from 0:00:01.000 to 0:00:02.500 in the same tier"),
         (["aa"], "this annotation lasts 0 s"),
         (["ba"], "this annotation ends (0.50 s) before it starts (1.50 s)"),
         (["a none", "bd"], "this annotation has no time of its own"),
