@@ -14,6 +14,7 @@ from pathlib import Path
 from goama.sound.paths import SOUND_SUFFIXES
 from goama.sources.clip import Columns
 from goama.sources.columns import USUAL_NAMES, column_key
+from goama.sources.json_table import MOST_COLUMNS
 from goama.sources.row import Row
 from goama.sources.sound_files import SoundFiles
 from goama.sources.table import Table
@@ -30,7 +31,11 @@ def first_row_is_a_clip(path: Path, sounds: SoundFiles, columns: Columns) -> Cal
     }
 
     def is_clip(cells: Sequence[str]) -> bool:
-        if len(cells) < 2 or named & set(cells) or any(column_key(cell) in _HEADER_NAMES for cell in cells):
+        if (
+            not 2 <= len(cells) <= MOST_COLUMNS
+            or named & set(cells)
+            or any(column_key(cell) in _HEADER_NAMES for cell in cells)
+        ):
             return False
         return bool(_WITHOUT_HEADER.fullmatch(path.stem)) or any(_is_sound(cell, sounds) for cell in cells)
 
