@@ -400,3 +400,8 @@ def test_a_process_of_its_own_answers_alike(speech: Path, tmp_path: Path) -> Non
     done = command("prepare", speech, "-o", tmp_path / "corpus", "--language", "nl")
     assert (done.status, done.err) == (0, "")
     assert command("prepare").status == 2  # typer's own words
+
+
+def test_names_are_shown_as_they_are_typed(goama: Command, tmp_path: Path) -> None:
+    outcome = goama("train", tmp_path / "root:x:0", "-o", tmp_path / "run")
+    assert "root:x:0" in one_sentence(outcome)  # and not with an emoji for `:x:`

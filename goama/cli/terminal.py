@@ -13,8 +13,8 @@ from rich.console import Console
 
 from goama.errors import GoamaError
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def next_command(*command: object) -> None:

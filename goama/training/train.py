@@ -67,7 +67,7 @@ def train(
     that cannot be written.
     """
     processes = Processes()
-    screen = Screen(console or Console()) if processes.is_main else Screen(Console(quiet=True))
+    screen = Screen(console or Console(emoji=False)) if processes.is_main else Screen(Console(quiet=True))
     taught_by = None if teacher is None else Path(teacher)
     draft = plan_run(Request(corpora, Path(run), encoder, recipe, resume, taught_by), processes, screen.said)
     loaded = load_network(draft, processes)
