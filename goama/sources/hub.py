@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,9 +60,11 @@ class Request:
 
 def _arrow_files(folder: Path) -> dict[str, list[str]]:
     """The arrow files by split where caches of `map` lie beside them (cache-*.arrow), which hold the rows again."""
-    files = sorted(file for file in folder.rglob("*.arrow") if file.is_file())
+    # os.walk passes over folders that vanish meanwhile or may not be read; Path.rglob raises for them
+    found = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    files = sorted(file for file in found if file.suffix == ".arrow" and file.is_file())
     caches = [file for file in files if file.name.startswith(("cache-", "tmp"))]
-    if not caches or any(folder.rglob("*.parquet")):
+    if not caches or any(file.suffix == ".parquet" for file in found):
         return {}
     by_split: dict[str, list[str]] = {}
     for file in files:
