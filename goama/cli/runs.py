@@ -24,9 +24,19 @@ _UNUSABLE = 0.5  # dev CER above which a person is told so
 STOPPED_BY_GUARD = 3  # the exit status
 
 
+# Options that `train` and `distil` share
+Corpora = Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")]
+RunFolder = Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")]
+RecipeFile = Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")]
+
+
 def train(
-    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
+    corpora: Corpora,
+    output: RunFolder,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -34,11 +44,9 @@ def train(
             "facebook/w2v-bert-2.0 on a GPU of 14 GB, if the Hub can be reached, and the starter elsewhere]"
         ),
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
+    recipe: RecipeFile = None,
+    set_: Overrides = None,
+    resume: Resume = False,
 ) -> None:
     """Fine-tune an encoder on a corpus, or on several together; the best model ends up in RUN/best."""
     again = ["goama", "train", *map(str, corpora), "-o", str(output), "--resume"]
@@ -47,8 +55,8 @@ def train(
 
 def distil(
     teacher: Annotated[Path, typer.Argument(help="Model folder to learn from, such as RUN/best.")],
-    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus folders made by `goama prepare`.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make, or to resume.")],
+    corpora: Corpora,
+    output: RunFolder,
     student: Annotated[
         str,
         typer.Option(
@@ -59,11 +67,9 @@ def distil(
     ignore_text: Annotated[
         bool, typer.Option("--ignore-text", help="Learn from the teacher alone (distil.ctc_weight=0).")
     ] = False,
-    recipe: Annotated[Path | None, typer.Option(help="TOML recipe; a run's own is RUN/recipe.toml.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("-s", "--set", help="Override a recipe key, e.g. -s train.minutes=10.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint.")] = False,
+    recipe: RecipeFile = None,
+    set_: Overrides = None,
+    resume: Resume = False,
 ) -> None:
     """Teach a small network what a larger model has learnt; the best student ends up in RUN/best."""
     overrides = [*(set_ or []), *(["distil.ctc_weight=0"] if ignore_text else [])]

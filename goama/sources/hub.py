@@ -61,7 +61,8 @@ class Request:
 def _arrow_files(folder: Path) -> dict[str, list[str]]:
     """The arrow files by split where caches of `map` lie beside them (cache-*.arrow), which hold the rows again."""
     # os.walk passes over folders that vanish meanwhile or may not be read; Path.rglob raises for them
-    found = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    named = ((parent, name) for parent, _, names in os.walk(folder) for name in names)
+    found = [Path(parent, name) for parent, name in named if name.endswith((".arrow", ".parquet"))]
     files = sorted(file for file in found if file.suffix == ".arrow" and file.is_file())
     caches = [file for file in files if file.name.startswith(("cache-", "tmp"))]
     if not caches or any(file.suffix == ".parquet" for file in found):
