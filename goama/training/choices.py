@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -35,6 +36,10 @@ CTC_WEIGHT, HIDDEN_WEIGHT = 0.5, 1.0
 AUGMENTATION = {"tempo": 0.1, "vocal_tract": 0.1, "reverb": 0.3}
 """Augmentation besides SpecAugment (docs/recipe.md: what each setting is worth)."""
 
+AUGMENTED_EPOCHS = 4.5
+"""From so many epochs on augmentation pays for a Whisper encoder: on an hour of Dutch both were equal there."""
+
+_WHISPER_SPEED = 25.0  # seconds of speech that the starter is trained on in a second of one core
 _SMALL_ENCODER = 100e6  # parameters; larger pretrained encoders need a low learning rate
 _CPU_BATCH_S, _GPU_BATCH_S, _SMALL_STEP_S, _WHISPER_STEP_S = 60.0, 240.0, 20.0, 24.0
 
@@ -144,19 +149,28 @@ def choose_masks(chooser: Chooser, encoder: str, config: PreTrainedConfig, hours
     chooser.choose("augment", "frequency_masks", 0, why)
 
 
-def choose_augmentation(chooser: Chooser, encoder: str, config: PreTrainedConfig, hours: float) -> None:
+def choose_augmentation(
+    chooser: Chooser, encoder: str, config: PreTrainedConfig, device: torch.device, hours: float
+) -> None:
     """Choose tempo, vocal tract and reverberation."""
     is_used, why = False, "not measured with such an encoder"
     if encoder == SCRATCH:
         why = "a new network has enough to learn without it"
-    elif is_whisper(config) and chooser.recipe.train.minutes is not None:
-        why = "a budget of minutes is few epochs: there a Whisper encoder learns more from clips as they are"
+    elif is_whisper(config) and (epochs := epochs_in_minutes(chooser.recipe, device, hours)) < AUGMENTED_EPOCHS:
+        why = f"about {epochs:.1f} epochs in these minutes: a Whisper encoder learns more from clips as they are"
     elif overfits(encoder, config, hours):
         is_used, why = True, "a small pretrained encoder overfits little speech: clips that differ each time help"
     elif is_small_pretrained(encoder, config):
         why = f"over {LITTLE_SPEECH_H:g} h of speech"
     for key, value in AUGMENTATION.items():
         chooser.choose("augment", key, value if is_used else 0.0, why)
+
+
+def epochs_in_minutes(recipe: Recipe, device: torch.device, hours: float) -> float:
+    """About how often a CPU hears all clips in `train.minutes`; infinite on a GPU and where no minutes are set."""
+    if recipe.train.minutes is None or device.type != "cpu":
+        return math.inf
+    return 60 * recipe.train.minutes * torch.get_num_threads() * _WHISPER_SPEED / (3600 * hours)
 
 
 def choose_batches(

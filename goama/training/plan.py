@@ -107,7 +107,7 @@ def make_plan(
     hours = sum(clip.seconds for clip in clips) / 3600
     choose_trained_parameters(chooser, encoder, config)
     choose_masks(chooser, encoder, config, hours)
-    choose_augmentation(chooser, encoder, config, hours)
+    choose_augmentation(chooser, encoder, config, device, hours)
     choose_batches(chooser, encoder, config, device, hours)
     by_language = _balance(chooser, clips)
     return Plan(

@@ -122,6 +122,18 @@ def test_a_new_head_has_a_head_only_phase_and_one_that_has_most_characters_has_n
     assert head_only("train.head_only=0.05") == 0.05
 
 
+def test_a_whisper_encoder_is_augmented_unless_its_minutes_are_few_epochs(corpus, whisper_encoder):
+    def tempo(*settings: str) -> tuple[float, str]:
+        made = plan(corpus, str(whisper_encoder), read_recipe(None, settings))
+        (reason,) = [choice.reason for choice in made.choices if choice.key == "augment.tempo"]
+        return made.recipe.augment.tempo, reason
+
+    epoch = corpus.seconds("train") / 25 / torch.get_num_threads() / 60  # minutes
+    assert tempo()[0] == tempo(f"train.minutes={5 * epoch}")[0] == AUGMENTATION["tempo"]
+    value, reason = tempo(f"train.minutes={2 * epoch}")
+    assert value == 0 and reason.startswith("about 2.0 epochs in these minutes")
+
+
 def test_little_speech_is_augmented_for_a_small_pretrained_encoder(corpus, tiny_encoder):
     def used(encoder: str, *settings: str) -> list[float]:
         augment = plan(corpus, encoder, read_recipe(None, settings)).recipe.augment
