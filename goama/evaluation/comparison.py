@@ -13,10 +13,15 @@ import numpy as np
 
 from goama.errors import GoamaError
 from goama.evaluation.evaluate import Evaluation
-from goama.evaluation.scores import BOOTSTRAP_SAMPLES, ClipScore, bootstrap_sums, by_speaker, score, score_clip
-
-FEW_SPEAKERS = 10
-"""With fewer, the interval over speakers is only a rough one."""
+from goama.evaluation.scores import (
+    BOOTSTRAP_SAMPLES,
+    FEWEST_SPEAKERS,
+    ClipScore,
+    bootstrap_sums,
+    by_speaker,
+    score,
+    score_clip,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Changed:
 class Comparison:
     """Two models on the same clips. `left_out`: (id, reason) of clips that only one has, or whose references differ.
 
-    by_clip, by_speaker:  differences of `wer` and `cer`; by_speaker is None with fewer than two speakers
+    by_clip, by_speaker:  differences of `wer` and `cer`; by_speaker is None with fewer than five speakers
     renormalised:         whether the references differed, so that all texts were normalised alike
     """
 
@@ -77,7 +82,7 @@ class Comparison:
 
     @property
     def holds_for_other_speakers(self) -> bool | None:
-        """Whether resampling speakers tells the same; None with fewer than two speakers."""
+        """Whether resampling speakers tells the same; None with fewer than five speakers."""
         if self.by_speaker is None:
             return None
         return any(self.by_speaker[rate].is_real and self.by_clip[rate].is_real for rate in ("wer", "cer"))
@@ -109,7 +114,7 @@ def compare(a: Evaluation, b: Evaluation, normalise: Callable[[str], str]) -> Co
         _with_clips(b, [changed.b for changed in clips]),
         clips,
         difference_of(clips),
-        difference_of(clips, speakers=True) if len(speakers) > 1 else None,
+        difference_of(clips, speakers=True) if len(speakers) >= FEWEST_SPEAKERS else None,
         tuple(left_out),
         renormalised,
     )

@@ -13,6 +13,9 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 BOOTSTRAP_SAMPLES = 10_000
+FEWEST_SPEAKERS, FEW_SPEAKERS = 5, 10
+"""With fewer than 5 speakers, resampling them tells nothing of other speakers; with fewer than 10 it is rough."""
+
 _MAX_CELLS = 20_000_000  # drawn at once: limits the memory of the bootstrap
 
 

@@ -13,6 +13,7 @@ Columns = Mapping[str, Mapping[str, str]]
 """Column to clip id to value."""
 
 _LENGTH_EDGES_S = (2.0, 4.0, 8.0, 15.0, 30.0)
+_NOISE_EDGES_DB = (10.0, 20.0, 30.0, 40.0, 60.0)
 _BANDWIDTH_EDGES_KHZ = (4.1, 5.6, 7.0)
 
 
@@ -57,8 +58,14 @@ def _of_sound(
     yield "Length", "length", "", lengths, False
     hint = "The level of the speech; 0 dB is the loudest a file can hold."
     yield "Loudness", "loudness", hint, numbered_groups(clips, loudness, "dB"), False
-    hint = "How far the speech is above the noise; below 10 dB the noise is nearly as loud."
-    yield "Noise", "distance", hint, numbered_groups(clips, noise, "dB"), False
+    hint = "Below 10 dB the noise is nearly as loud as the voice."
+    yield (
+        "Speech above the noise",
+        "above it by",
+        hint,
+        numbered_groups(clips, noise, "dB", edges=_NOISE_EDGES_DB),
+        False,
+    )
     hint = "The highest frequency heard. Telephone speech ends at 4 kHz; so may a clip without s, f and sh."
     yield "Bandwidth", "up to", hint, numbered_groups(clips, highest, "kHz", edges=_BANDWIDTH_EDGES_KHZ), False
 

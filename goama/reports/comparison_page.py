@@ -9,9 +9,9 @@ from pathlib import Path
 
 from goama import __version__
 from goama.corpus.corpus import Corpus
-from goama.evaluation.comparison import FEW_SPEAKERS, Changed, Comparison, Difference, difference_of
+from goama.evaluation.comparison import Changed, Comparison, Difference, difference_of
 from goama.evaluation.confusions import Confusions, confusions
-from goama.evaluation.scores import BOOTSTRAP_SAMPLES
+from goama.evaluation.scores import BOOTSTRAP_SAMPLES, FEW_SPEAKERS, FEWEST_SPEAKERS
 from goama.files import write_beside
 from goama.reports.clip_properties import Property, about_clip, clip_properties
 from goama.reports.clip_sounds import clip_sounds
@@ -144,7 +144,9 @@ def verdict(comparison: Comparison) -> Verdict:
     holds = comparison.holds_for_other_speakers
     if holds is None:
         return Verdict(
-            "good", judgement, f"{figures} Whether it is so for other speakers, the clips of one speaker cannot tell."
+            "good",
+            judgement,
+            f"{figures} For other speakers it may differ: to tell, clips of at least {FEWEST_SPEAKERS} are needed.",
         )
     if not holds:
         return Verdict(

@@ -22,12 +22,20 @@ from goama.evaluation.correction import (
     correction_time,
 )
 from goama.evaluation.evaluate import Evaluation
-from goama.evaluation.scores import BOOTSTRAP_SAMPLES, ClipScore, bootstrap_interval, by_speaker, most_errors_first
+from goama.evaluation.scores import (
+    BOOTSTRAP_SAMPLES,
+    FEW_SPEAKERS,
+    FEWEST_SPEAKERS,
+    ClipScore,
+    bootstrap_interval,
+    by_speaker,
+    most_errors_first,
+)
 from goama.evaluation.seen import Seen, seen_in_training, words_by_novelty
 from goama.evaluation.slices import Slice, slice_of
 from goama.files import write_beside
 from goama.recognition.recogniser import Recogniser
-from goama.reports.charts import histogram
+from goama.reports.charts import Histogram, histogram
 from goama.reports.clip_properties import Property, about_clip, clip_properties
 from goama.reports.clip_sounds import clip_sounds
 from goama.reports.error_lists import confusion_matrix, tallies
@@ -39,7 +47,6 @@ from goama.reports.run_summary import out_of_100
 from goama.run.files import corpora_of_model
 
 _UNUSABLE_CER = 0.5
-_FEW_SPEAKERS = 10
 _EXAMPLES = 6
 
 _SORTS = (
@@ -98,7 +105,7 @@ def write_evaluation_report(
     columns = corpus.columns(split)
     correction = correction_time(clips)
     found = confusions(clips)
-    words = found_words(evaluation)
+    words = _word_parts(found, evaluation.score.words)
     page = render(
         "evaluation.html.jinja",
         evaluation=evaluation,
@@ -146,20 +153,15 @@ def _verdict(evaluation: Evaluation, correction: CorrectionTime | None) -> Verdi
         return Verdict("error", judgement, f"{meaning} Such transcripts are not usable yet.")
     if correction is None:
         return Verdict("info", judgement, meaning)
-    severity = "good" if correction.answer == "yes" else "warning"
+    severity = "good" if correction.saves_time else "warning"
     return Verdict(severity, judgement, f"{meaning} {_answer(correction)}")
 
 
 def _answer(correction: CorrectionTime) -> str:
-    both = (
-        f"about {hours(correction.correcting_min)} for an hour of speech, typing it {hours(correction.typing_min)} "
-        "(an estimate)"
-    )
-    if correction.answer == "yes":
-        return f"Yes, correcting should save time: it takes {both}."
-    if correction.answer == "no":
-        return f"No, typing should be quicker: correcting takes {both}."
-    return f"Hardly: correcting takes {both}."
+    times = f"{hours(correction.correcting_min)} against {hours(correction.typing_min)} for an hour of speech"
+    if correction.saves_time:
+        return f"Correcting should save time: {times}, by an estimate."
+    return f"Correcting hardly saves time yet: {times}, by an estimate."
 
 
 def exposure(seen: Seen, corpus: Corpus, trained_on: Sequence[Mapping[str, Any]] | None) -> Verdict:
@@ -194,7 +196,7 @@ def exposure(seen: Seen, corpus: Corpus, trained_on: Sequence[Mapping[str, Any]]
             f"{seen.unnamed:,} clips name no speaker. If the same people speak in the training split, expect more "
             f"errors from a new speaker.{also}",
         )
-    few = " With so few, another speaker may fare quite differently." if len(seen.speakers) < _FEW_SPEAKERS else ""
+    few = " With so few, another speaker may fare quite differently." if len(seen.speakers) < FEW_SPEAKERS else ""
     return Verdict(
         "good",
         f"Speaker-disjoint: none of {speakers} is in the training split",
@@ -219,7 +221,7 @@ def _rates(evaluation: Evaluation) -> dict[str, Any]:
     clips, score = evaluation.clips, evaluation.score
     speakers = {clip.speaker for clip in clips if clip.speaker}
     intervals = {}
-    if len(speakers) > 1:
+    if len(speakers) >= FEWEST_SPEAKERS:
         intervals = {
             "CER": bootstrap_interval(by_speaker(clips, _counts(clips, "character_errors", "characters"))),
             "WER": bootstrap_interval(by_speaker(clips, _counts(clips, "word_errors", "words"))),
@@ -229,7 +231,8 @@ def _rates(evaluation: Evaluation) -> dict[str, Any]:
         "rates": rates,
         "rate_scale": max(1.0, *(interval[1] for *_, interval in rates)),
         "speaker_intervals": intervals,
-        "few_speakers": len(speakers) < _FEW_SPEAKERS,
+        "few_speakers": len(speakers) < FEW_SPEAKERS,
+        "fewest_speakers": FEWEST_SPEAKERS,
         "word_errors": score.substitutions + score.deletions + score.insertions,
     }
 
@@ -238,22 +241,27 @@ def _counts(clips: Sequence[ClipScore], errors: str, total: str) -> np.ndarray:
     return np.array([(getattr(clip, errors), getattr(clip, total)) for clip in clips])
 
 
-def found_words(evaluation: Evaluation) -> list[_Part]:
+def _word_parts(found: Confusions, total: int) -> list[_Part]:
     """The words that are right, wrong, missing and added; the first three are all words of the references."""
-    score = evaluation.score
-    right = score.words - score.substitutions - score.deletions
+    wrong = sum(count for pair, count in found.words.items() if None not in pair)
+    missing = sum(count for (_, written), count in found.words.items() if written is None)
+    added = sum(count for (said, _), count in found.words.items() if said is None)
     return [
-        _Part("right", "right", right),
-        _Part("confused", "wrong", score.substitutions),
-        _Part("missing", "missing", score.deletions),
-        _Part("added", "added", score.insertions),
+        _Part("right", "right", total - wrong - missing),
+        _Part("confused", "wrong", wrong),
+        _Part("missing", "missing", missing),
+        _Part("added", "added", added),
     ]
 
 
-def _charts(clips: Sequence[ClipScore]) -> list[Any]:
+def _charts(clips: Sequence[ClipScore]) -> list[Histogram]:
     rates = [min(100.0, 100 * clip.cer) for clip in clips if clip.characters]
-    chart = histogram("CER of a clip", rates, "%", "To the left the clips that need little or no correction.")
-    return [chart] if chart and len(clips) > 1 else []
+    made = [
+        histogram("CER of a clip", rates, "%", "To the left the clips that need little correction."),
+        histogram("Wrong words in a clip", [clip.word_errors for clip in clips], "words", ""),
+        histogram("Length of a clip", [clip.seconds for clip in clips], "s", ""),
+    ]
+    return [chart for chart in made if chart] if len(clips) > 1 else []
 
 
 def _slight(found: Confusions, evaluation: Evaluation) -> dict[str, Any]:
@@ -274,13 +282,19 @@ def _time(correction: CorrectionTime | None) -> dict[str, Any]:
     if correction is None:
         return {"correction": None}
     low, high = correction.saved_interval
-    saved = correction.saved_min
     return {
         "correction": correction,
         "answer": _answer(correction),
         "time_scale": max(correction.typing_min, correction.correcting_min),
-        "saved": f"{hours(abs(saved))} {'saved' if saved >= 0 else 'lost'}",
+        "saved": _signed(correction.saved_min),
         "saved_between": f"{_signed(low)} to {_signed(high)}",
+        "total": {
+            "seconds": sum(work.seconds for work in correction.clips),
+            "characters": sum(work.characters for work in correction.clips),
+            "places": sum(work.places for work in correction.clips),
+            "keystrokes": sum(work.keystrokes for work in correction.clips),
+        },
+        "works": [(round(work.seconds, 2), work.characters, work.places, work.keystrokes) for work in correction.clips],
         "seconds_per_character": SECONDS_PER_CHARACTER,
         "seconds_per_place": SECONDS_PER_PLACE,
         "listening": LISTENING,

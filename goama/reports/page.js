@@ -107,7 +107,8 @@
   if (saving) {
     const form = saving.querySelector("form");
     const { speed, place, listening } = form.elements;
-    const work = saving.dataset;
+    const works = JSON.parse(saving.dataset.works);  // seconds, characters, wrong words, keystrokes
+    const seconds = works.reduce((sum, work) => sum + work[0], 0);
     const hours = (minutes) => {
       const whole = Math.round(minutes);
       return whole < 60 ? `${whole} min` : `${Math.floor(whole / 60)} h` + (whole % 60 ? ` ${whole % 60} min` : "");
@@ -120,19 +121,20 @@
       const own = [speed, place, listening].some((input) => input.value !== input.defaultValue);
       const key = speed.value === speed.defaultValue ? standardKey : 60 / Math.max(1, speed.value);
       const find = place.value === place.defaultValue ? standardPlace : Number(place.value);
-      const heard = listening.value * work.seconds;
-      const typing = 60 * (heard + key * work.characters) / work.seconds;
-      const correcting = 60 * (heard + find * work.places + key * work.keystrokes) / work.seconds;
+      const heard = 60 * listening.value;
+      const minutes_of = (cost) => heard + 60 * works.reduce((sum, work) => sum + cost(...work), 0) / seconds;
+      const typing = minutes_of((_, characters) => key * characters);
+      const correcting = minutes_of((_, characters, places, keys) =>
+        Math.min(find * places + key * keys, find + key * characters));
       for (const [name, minutes] of Object.entries({ typing, correcting })) {
         saving.querySelector(`[data-minutes=${name}]`).textContent = hours(minutes);
         saving.querySelector(`[data-bar=${name}]`).style.width = 100 * minutes / Math.max(typing, correcting, 1) + "%";
       }
       interval.hidden = own;
-      const both = `correcting takes about ${hours(correcting)} for an hour of speech, typing it ${hours(typing)}.`;
-      const saved = typing - correcting;
       answer.textContent = !own ? standard
-        : (saved > 0.05 * typing ? "Yes, with your figures " : saved < -0.05 * typing ? "No, with your figures "
-          : "Hardly: with your figures ") + both;
+        : (typing - correcting >= 0.05 * typing ? "With your figures, correcting should save time: "
+          : "With your figures, correcting hardly saves time yet: ")
+          + `${hours(correcting)} against ${hours(typing)} for an hour of speech.`;
     };
     form.hidden = false;
     form.addEventListener("input", update);
