@@ -17,7 +17,6 @@ from goama.text.vocabulary import segment
 SPACE = "␣"
 """A space among characters."""
 
-_WIDEST = 4  # words in which a slight error is looked for: `in de na acht` against `inde nacht`
 _BASE_CLASSES = (0, 9, 103, 118)
 """Combining classes of marks that are letters: vowel signs of Indian scripts, virama, Thai and Lao vowels."""
 
@@ -93,32 +92,43 @@ def slight_errors(pairs: Sequence[WordPair]) -> list[tuple[str, str, str, int]]:
     found = []
     at = 0
     while at < len(pairs):
-        taken = 1
-        for width in range(1, min(_WIDEST, len(pairs) - at) + 1):
+        width = _width_of_slight_error(pairs[at:])
+        if width:
             window = pairs[at : at + width]
-            if window[-1].is_right:
-                break
             reference = " ".join(pair.reference for pair in window if pair.reference is not None)
             hypothesis = " ".join(pair.hypothesis for pair in window if pair.hypothesis is not None)
             kind = kind_of_slight_error(reference, hypothesis)
             if kind:
                 found.append((kind, reference, hypothesis, width))
-                taken = width
-                break
-        at += taken
+        at += width or 1
     return found
+
+
+def _width_of_slight_error(pairs: Sequence[WordPair]) -> int:
+    """How many wrong pairs from the first on have the same letters on both sides; 0: none."""
+    reference = hypothesis = ""
+    for width, pair in enumerate(pairs, start=1):
+        if pair.is_right:
+            return 0
+        reference, hypothesis = reference + _letters(pair.reference or ""), hypothesis + _letters(pair.hypothesis or "")
+        if not reference.startswith(hypothesis) and not hypothesis.startswith(reference):
+            return 0
+        if reference == hypothesis:
+            return width if reference else 0
+    return 0
 
 
 def kind_of_slight_error(reference: str, hypothesis: str) -> str | None:
     """The one thing in which two texts differ: case, marks, punctuation, spaces, or several of these; None: letters."""
-    if not reference or not hypothesis:
+    if not _letters(reference) or _letters(reference) != _letters(hypothesis):
         return None
-    for kind, fold in _FOLDS.items():
-        if fold(reference) == fold(hypothesis):
-            return kind
+    return next((kind for kind, fold in _FOLDS.items() if fold(reference) == fold(hypothesis)), TOGETHER)
+
+
+def _letters(text: str) -> str:
     for fold in _FOLDS.values():
-        reference, hypothesis = fold(reference), fold(hypothesis)
-    return TOGETHER if reference and reference == hypothesis else None
+        text = fold(text)
+    return text
 
 
 def _without_marks(text: str) -> str:

@@ -49,12 +49,13 @@ def clip_sounds(
     15 s of each clip. `progress` is called with the number of clips done.
     """
     cuts = {cut.id: cut for cut in corpus.cuts(split)}
-    wanted = [id for id in ids if id in cuts]
+    asked = list(ids)
+    wanted = [id for id in asked if id in cuts]
     lengths = [cuts[id].duration for id in wanted]
     encoding = next((one for one in _ENCODINGS if _characters(one, lengths) <= SOUND_LIMIT), _ENCODINGS[-1])
     sounds: dict[str, EmbeddedSound] = {}
     measured: dict[str, Measured] = {}
-    reasons: dict[str, str] = {}
+    reasons = {id: "the corpus no longer holds it" for id in asked if id not in cuts}
     size = 0
     for done, id in enumerate(wanted, start=1):
         try:

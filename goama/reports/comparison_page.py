@@ -11,7 +11,7 @@ from goama import __version__
 from goama.corpus.corpus import Corpus
 from goama.evaluation.comparison import Changed, Comparison, Difference, difference_of
 from goama.evaluation.confusions import Confusions, confusions
-from goama.evaluation.scores import BOOTSTRAP_SAMPLES, FEW_SPEAKERS, FEWEST_SPEAKERS
+from goama.evaluation.scores import BOOTSTRAP_SAMPLES, FEW_SPEAKERS, FEWEST_SPEAKERS, ClipScore
 from goama.files import write_beside
 from goama.reports.clip_properties import Property, about_clip, clip_properties
 from goama.reports.clip_sounds import clip_sounds
@@ -44,7 +44,7 @@ _SHOWS = (
 class ChangedEntry:
     """A clip with what both models wrote; `kinds` are those that the page filters by."""
 
-    clip: object
+    clip: ClipScore
     a: Entry
     b: Entry
     change: int
@@ -105,7 +105,7 @@ def write_comparison_report(
         more=more,
         properties=_compared(clip_properties(clips, sound.measured, columns, None), comparison.clips),
         entries=[_entry(changed, about_clip(changed.a, sound.measured, columns)) for changed in ranked],
-        loop_index={changed.a.id: place for place, changed in enumerate(comparison.clips)},
+        places={id: place for place, id in enumerate(sorted(clip.id for clip in clips))},
         sounds=sound.sounds,
         not_embedded=sound.reasons,
         coarse=sound.encoding.quality is COARSE,
@@ -143,11 +143,8 @@ def verdict(comparison: Comparison) -> Verdict:
     judgement = f"{better.upper()} makes fewer errors"
     holds = comparison.holds_for_other_speakers
     if holds is None:
-        return Verdict(
-            "good",
-            judgement,
-            f"{figures} For other speakers it may differ: to tell, clips of at least {FEWEST_SPEAKERS} are needed.",
-        )
+        alone = f"For other speakers it may differ: to tell, clips of at least {FEWEST_SPEAKERS} speakers are needed."
+        return Verdict("good", judgement, f"{figures} {alone}")
     if not holds:
         return Verdict(
             "warning",

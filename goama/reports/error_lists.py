@@ -14,7 +14,7 @@ NOTHING = "∅"
 
 _MATRIX = 18  # characters
 _LISTED = 12
-_RED, _GREEN = 60.0, 40.0  # percent of the colour in the fullest cell: dark text stays readable on it
+_RED, _GREEN = 45.0, 40.0  # percent of the colour in the fullest cell: text stays readable on it, also when dark
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,20 @@ def confusion_matrix(found: Confusions) -> Matrix | None:
         return None
     letters = sorted((character for character, _ in involved.most_common(_MATRIX)), key=lambda c: (c == SPACE, c))
     rows = {letter: _row_counts(found, letter, letters) for letter in [*letters, None]}
-    totals = {letter: found.occurrences.get(letter, 0) for letter in letters}
-    totals_or_added: dict[str | None, int] = {**totals, None: sum(rows[None].values())}
+    totals: dict[str | None, int] = {letter: found.occurrences.get(letter, 0) for letter in letters}
+    totals[None] = sum(rows[None].values())
     largest = max(
         (
-            count / totals_or_added[said]
+            count / totals[said]
             for said, counts in rows.items()
             for written, count in counts.items()
-            if written != said and said is not None and totals_or_added[said] > 0
+            if written != said and said is not None and totals[said] > 0
         ),
         default=1.0,
     )
 
     def cell(said: str | None, written: str | None, name: str) -> MatrixCell:
-        count, total = rows[said].get(written, 0), totals_or_added[said]
+        count, total = rows[said].get(written, 0), totals[said]
         share = count / total if total else 0.0
         right = said == written and said is not None
         shade = _GREEN * share if right else _RED * math.sqrt(min(1.0, share / largest)) if largest else 0.0
@@ -95,7 +95,7 @@ def confusion_matrix(found: Confusions) -> Matrix | None:
         cells = [cell(said, letter, letter) for letter in letters]
         cells += [cell(said, None, "missing") if said is not None else MatrixCell(0, 0.0, False, "", "missing")]
         cells += [cell(said, _OTHERS, "others")]
-        return MatrixRow(said or "added", said is not None, tuple(cells), totals_or_added[said])
+        return MatrixRow(said or "added", said is not None, tuple(cells), totals[said])
 
     return Matrix(tuple(letters), tuple(row(letter) for letter in [*letters, None]))
 

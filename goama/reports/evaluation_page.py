@@ -121,7 +121,7 @@ def write_evaluation_report(
         novelty=words_by_novelty(clips, seen.words) if seen.words and split != "train" else None,
         dimensions=_dimensions(clip_properties(clips, sound.measured, columns, seen.sentences), seen),
         entries=[entry(clip, about_clip(clip, sound.measured, columns)) for clip in ranked],
-        loop_index={clip.id: place for place, clip in enumerate(clips)},
+        places={id: place for place, id in enumerate(sorted(clip.id for clip in clips))},
         lists=tallies(found),
         matrix=confusion_matrix(found),
         coarse=sound.encoding.quality is COARSE,

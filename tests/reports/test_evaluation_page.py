@@ -127,6 +127,13 @@ def test_the_assumptions_of_the_time_saved_are_on_the_page(page: Path) -> None:
         assert words_ in text
 
 
+def test_a_model_without_errors_has_a_page(corpus: Corpus, recogniser: Recogniser, tmp_path: Path) -> None:
+    write_evaluation_report(evaluation_of(corpus, "m", lambda text, _: text), corpus, tmp_path / "a.html", recogniser)
+    text = words(tmp_path / "a.html")
+    assert "CER 0.0 %, WER 0.0 %" in text and "None: every word is right." in text
+    assert "Correcting should save time" in text
+
+
 def test_columns_of_the_corpus_are_slices(
     evaluation: Evaluation, corpus: Corpus, recogniser: Recogniser, tmp_path: Path
 ) -> None:
