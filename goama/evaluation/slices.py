@@ -11,7 +11,7 @@ import numpy as np
 
 from goama.evaluation.scores import ClipScore, bootstrap_interval, error_rates
 
-FEW_CLIPS = 5  # groups with fewer clips are counted together: their error rates are unreliable
+FEW_CLIPS = 5  # groups with fewer clips have unreliable rates: no intervals, and by name they are counted together
 MOST_GROUPS = 30
 _RANGES = 4
 _SAMPLES = 2_000
@@ -23,7 +23,7 @@ Group = tuple[str, Sequence[ClipScore]]
 
 @dataclass(frozen=True)
 class Slice:
-    """Error rates, as fractions, of the clips of a group; intervals are None where they were not asked for."""
+    """Error rates, as fractions, of the clips of a group; intervals are None with few clips or if not asked for."""
 
     name: str
     clips: int
@@ -90,11 +90,11 @@ def column_groups(clips: Sequence[ClipScore], values: Mapping[str, str]) -> list
 
 
 def slice_of(group: Group, *, intervals: bool = False) -> Slice:
-    """The error rates of a group, with their 95 % intervals over clips if they are asked for."""
+    """The error rates of a group, with their 95 % intervals over clips if they are asked for and there are enough."""
     name, clips = group
     rates = error_rates(clips)
     seconds = sum(clip.seconds for clip in clips)
-    if not intervals:
+    if not intervals or len(clips) < FEW_CLIPS:
         return Slice(name, rates.clips, seconds, rates.wer, rates.cer)
     words = np.array([(clip.word_errors, clip.words) for clip in clips])
     characters = np.array([(clip.character_errors, clip.characters) for clip in clips])

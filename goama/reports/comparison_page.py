@@ -12,6 +12,7 @@ from goama.corpus.corpus import Corpus
 from goama.evaluation.comparison import Changed, Comparison, Difference, difference_of
 from goama.evaluation.confusions import Confusions, confusions
 from goama.evaluation.scores import BOOTSTRAP_SAMPLES, FEW_SPEAKERS, FEWEST_SPEAKERS, ClipScore
+from goama.evaluation.slices import FEW_CLIPS
 from goama.files import write_beside
 from goama.reports.clip_properties import Property, about_clip, clip_properties
 from goama.reports.clip_sounds import clip_sounds
@@ -113,6 +114,7 @@ def write_comparison_report(
         shows=_SHOWS,
         facts=_facts(comparison, corpus),
         few_speakers=comparison.by_speaker is not None and comparison.by_speaker["cer"].units < FEW_SPEAKERS,
+        few_clips=FEW_CLIPS,
         most_left_out=_MOST_LEFT_OUT,
         language_attribute=language_attribute(corpus.language),
         percent=percent,

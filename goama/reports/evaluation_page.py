@@ -161,6 +161,8 @@ def _answer(correction: CorrectionTime) -> str:
     times = f"{hours(correction.correcting_min)} against {hours(correction.typing_min)} for an hour of speech"
     if correction.saves_time:
         return f"Correcting should save time: {times}, by an estimate."
+    if correction.saved_interval[1] < 0:
+        return f"Typing should still be quicker than correcting: correcting takes {times}, by an estimate."
     return f"Correcting hardly saves time yet: {times}, by an estimate."
 
 

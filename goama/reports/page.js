@@ -133,7 +133,8 @@
       interval.hidden = own;
       answer.textContent = !own ? standard
         : (typing - correcting >= 0.05 * typing ? "With your figures, correcting should save time: "
-          : "With your figures, correcting hardly saves time yet: ")
+          : correcting > typing ? "With your figures, typing should still be quicker: correcting takes "
+            : "With your figures, correcting hardly saves time yet: ")
           + `${hours(correcting)} against ${hours(typing)} for an hour of speech.`;
     };
     form.hidden = false;

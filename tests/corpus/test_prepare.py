@@ -57,7 +57,8 @@ def test_further_columns_are_in_every_row_and_are_told_by_split(good: list[Sourc
     clips = [replace(good[0], columns=(("dialect", "north"),)), replace(good[1], columns=(("age", "41"),)), *good[2:]]
     made = prepare(clips, tmp_path / "corpus", source="test", language="nl")
     rows = metadata(made.corpus)
-    assert [(row["dialect"], row["age"]) for row in rows.values()] == [("north", ""), ("", "41"), ("", ""), ("", "")]
+    values = [(rows[clip.id]["dialect"], rows[clip.id]["age"]) for clip in good]
+    assert values == [("north", ""), ("", "41"), ("", ""), ("", "")]
     assert made.corpus.columns("train") == {"age": {good[1].id: "41"}, "dialect": {good[0].id: "north"}}
 
 

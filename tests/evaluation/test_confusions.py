@@ -34,7 +34,7 @@ def test_a_slight_error_is_named(reference, hypothesis, kind):
 
 
 def test_words_written_together_are_one_slight_error_of_two_words():
-    found = slight_errors(align_words("hij denkt alsof het kan", "hij denkt als of hetkan"))
+    found = slight_errors(align_words("hij denkt alsof dat het kan", "hij denkt als of dat hetkan"))
     assert found == [("spaces", "alsof", "als of", 2), ("spaces", "het kan", "hetkan", 2)]
 
 

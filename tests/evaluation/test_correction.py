@@ -11,7 +11,7 @@ texts = st.lists(st.text(alphabet="abc", min_size=1, max_size=5), min_size=1, ma
 
 
 def test_a_wrong_word_costs_its_place_and_its_letters():
-    work = work_of(score_clip("a", "de lamp brandt nu", "de lump brandt nu uit", seconds=2.0))
+    work = work_of(score_clip("a", "de lamp brandt nu al heel lang", "de lump brandt nu al heel lang uit", seconds=2.0))
     assert (work.places, work.keystrokes) == (2, len("lamp") + 1)
     assert work.correcting_s == pytest.approx(2.0 + 2 * SECONDS_PER_PLACE + 5 * SECONDS_PER_CHARACTER)
 
