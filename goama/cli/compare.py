@@ -25,7 +25,9 @@ def compare(
         Path | None,
         typer.Option(help="Corpus folder made by `goama prepare`. [default: that of the --json files]"),
     ] = None,
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="train, dev or test. [default: that of the --json files, else test]")
+    ] = None,
     report_file: Annotated[Path, typer.Option("--report", help="Write the page to this file.")] = Path(
         "comparison.html"
     ),
@@ -33,7 +35,7 @@ def compare(
     """Say whether one of two models makes fewer errors (paired bootstrap); write a page with the clips that changed."""
     from goama.corpus.corpus import SPLITS, Corpus
 
-    if split not in SPLITS:
+    if split is not None and split not in SPLITS:
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
     require_writable("--report", report_file)
     quiet_libraries()
@@ -47,6 +49,7 @@ def compare(
             raise GoamaError("--corpus is needed to evaluate models; only files of `goama evaluate --json` name theirs")
         corpus = Path(next(iter(read.values())).corpus)
     opened = Corpus.open(corpus)
+    split = split or next((evaluation.split for evaluation in read.values()), "test")
     first, second = (read.get(path) or _evaluate(path, opened, split) for path in (a, b))
     if first.split != second.split:
         raise GoamaError(f"{a} was evaluated on {first.split}, {b} on {second.split}; evaluate both on one split")
@@ -58,13 +61,12 @@ def compare(
     ):
         found = comparison.by_clip[rate.lower()]
         low, high = map(points, found.interval)
-        out.print(
-            f"{rate}  A {100 * of_a:5.1f} %  B {100 * of_b:5.1f} %  B − A {points(found.value)} ({low} to {high})"
-        )
+        both = f"{rate}  A {100 * of_a:5.1f} %  B {100 * of_b:5.1f} %"
+        out.print(f"{both}  B − A {points(found.value)} points  (95 % interval {low} to {high})")
     if comparison.by_speaker:
         speakers = comparison.by_speaker["cer"]
         low, high = map(points, speakers.interval)
-        out.print(f"over {speakers.units} speakers: CER {points(speakers.value)} ({low} to {high})")
+        out.print(f"over {speakers.units} speakers: CER {points(speakers.value)} points  ({low} to {high})")
     if comparison.left_out:
         ids = ", ".join(id for id, _ in comparison.left_out[:5])
         out.print(f"{len(comparison.left_out)} clips are left out, with reasons on the page: {ids} …", markup=False)

@@ -59,7 +59,8 @@ def test_further_columns_are_in_every_row_and_are_told_by_split(good: list[Sourc
     rows = metadata(made.corpus)
     values = [(rows[clip.id]["dialect"], rows[clip.id]["age"]) for clip in good]
     assert values == [("north", ""), ("", "41"), ("", ""), ("", "")]
-    assert made.corpus.columns("train") == {"age": {good[1].id: "41"}, "dialect": {good[0].id: "north"}}
+    told = {name: values for split in SPLITS for name, values in made.corpus.columns(split).items()}
+    assert told == {"age": {good[1].id: "41"}, "dialect": {good[0].id: "north"}}
 
 
 def test_sound_is_16_khz_mono_flac_and_sounds_as_before(corpus: Corpus, sentences: list[dict[str, Any]]) -> None:

@@ -203,7 +203,7 @@ def test_clips_are_searched_sorted_and_filtered(browser: Any, page: Path, evalua
     assert 1 <= shown(tab) < 4
     tab.get_by_label("Search").fill("")
     tab.get_by_label("Show").select_option("slight")
-    assert tab.locator(".entry:not([hidden]) .id").all_inner_texts() == [evaluation.clips[1].id]
+    assert tab.locator(".entry:not([hidden]) .id").all_text_contents() == [evaluation.clips[1].id]
     tab.get_by_label("Show").select_option("")
     for order, best_first in (("cer-up", True), ("cer", False)):
         tab.get_by_label("Sort").select_option(order)
