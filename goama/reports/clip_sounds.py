@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from goama.audit.bandwidth import bandwidth
 from goama.corpus.corpus import Corpus
-from goama.corpus.tar_clips import waveforms
+from goama.corpus.tar_clips import in_shard, waveforms
 from goama.errors import GoamaError
 from goama.reports.listening import COARSE, FINE, EmbeddedSound, Encoding, excerpt
 from goama.sound.activity import frame_levels, speech_frames
+from goama.sound.audio import read_audio
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
 
 SOUND_LIMIT = 43_000_000
 """Characters of sound in a page: with the texts of 1,000 clips it stays below 50 MB."""
@@ -59,8 +64,8 @@ def clip_sounds(
     size = 0
     for done, id in enumerate(wanted, start=1):
         try:
-            samples = waveforms([cuts[id]])[0]
-        except (GoamaError, OSError) as error:
+            samples = _samples(cuts[id])
+        except GoamaError as error:
             reasons[id] = str(error)
             continue
         measured[id] = _measure(samples)
@@ -73,6 +78,12 @@ def clip_sounds(
         if progress:
             progress(done)
     return ClipSounds(sounds, measured, reasons, encoding)
+
+
+def _samples(cut: MonoCut) -> np.ndarray:
+    if in_shard(cut):
+        return waveforms([cut])[0]
+    return read_audio(cut.recording.sources[0].source, name=cut.id).samples
 
 
 def _characters(encoding: Encoding, lengths: Iterable[float]) -> float:

@@ -134,7 +134,7 @@ def test_a_model_without_errors_has_a_page(corpus: Corpus, recogniser: Recognise
     assert "Correcting should save time" in text
 
 
-def test_columns_of_the_corpus_are_slices(
+def test_columns_of_the_corpus_are_slices_and_missing_sound_is_said(
     evaluation: Evaluation, corpus: Corpus, recogniser: Recogniser, tmp_path: Path
 ) -> None:
     import json
@@ -145,8 +145,10 @@ def test_columns_of_the_corpus_are_slices(
     metadata = folder / "test" / "metadata.jsonl"
     rows = [json.loads(line) for line in metadata.read_text(encoding="utf-8").splitlines()]
     metadata.write_text("".join(json.dumps(row | {"dialect": "ab"[n % 2]}) + "\n" for n, row in enumerate(rows)))
+    (folder / "test" / rows[0]["file_name"]).unlink()
     write_evaluation_report(evaluation, Corpus.open(folder), tmp_path / "page.html", recogniser)
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert html.count("No sound: ") == 1 and html.count('class="player"') == 3
     assert '<h3 id="by-' in html and ">dialect</h3>" in html
     assert html.count("<bdi>dialect: ") == 4
 
