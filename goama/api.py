@@ -104,8 +104,12 @@ def train(
     return run_training(mixture, _path(run, "the run"), encoder=encoder, recipe=recipe, resume=resume, **options)
 
 
-def evaluate(model: AnyPath | Recogniser, corpus: AnyPath | Corpus, split: str = "test") -> Evaluation:
+def evaluate(
+    model: AnyPath | Recogniser, corpus: AnyPath | Corpus, split: str = "test", *, report: AnyPath | None = None
+) -> Evaluation:
     """WER and CER of a model on a split of a corpus, as `goama evaluate MODEL CORPUS`.
+
+    report:  file to write the page to, with every clip and its errors
 
     Raises `GoamaError` when the model or the corpus cannot be opened, or the split is empty or none.
     """
@@ -118,7 +122,12 @@ def evaluate(model: AnyPath | Recogniser, corpus: AnyPath | Corpus, split: str =
     recogniser = model if isinstance(model, Recogniser) else load(model)
     name = "the model given" if isinstance(model, Recogniser) else _path(model, "the model")
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(_path(corpus, "the corpus")))
-    return measure(recogniser, opened, split, model=Path(name))
+    evaluation = measure(recogniser, opened, split, model=Path(name))
+    if report is not None:
+        from goama.reports.evaluation_page import write_evaluation_report
+
+        write_evaluation_report(evaluation, opened, Path(_path(report, "the report")), recogniser)
+    return evaluation
 
 
 def load(model: AnyPath, device: str | None = None) -> Recogniser:

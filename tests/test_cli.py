@@ -41,6 +41,18 @@ def test_evaluate_shows_and_writes_the_scores(corpus, run, tmp_path):
     assert scores["wer_interval"][0] <= scores["wer"] <= scores["wer_interval"][1]
     assert f"WER {100 * scores['wer']:5.1f} %" in answer.stdout
     assert "reference" in answer.stdout and "next: goama transcribe" in answer.stdout
+    page = run / f"evaluation-{corpus.folder.name}-test.html"
+    assert f"report: {page}" in answer.stdout and page.read_text(encoding="utf-8").count('class="entry"') == 4
+
+
+def test_two_evaluations_are_compared_without_recognising_again(corpus, run, tmp_path):
+    for name in ("a.json", "b.json"):
+        goama("evaluate", run, corpus.folder, "--split", "dev", "--json", tmp_path / name, "--no-report")
+    assert not list(run.glob("evaluation-*-dev.html"))
+    answer = goama("compare", tmp_path / "a.json", tmp_path / "b.json", "--report", tmp_path / "page.html")
+    assert "no difference can be shown" in answer.stdout
+    assert "B − A 0.0 points" in answer.stdout
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count('class="entry"') == 4
 
 
 def test_transcribe_writes_to_the_screen_or_into_a_folder(run, speech, tmp_path):
@@ -93,6 +105,9 @@ def test_the_version_is_said():
         (("transcribe", "{run}", "a.wav", "--precision", "int8"), "possible are no, bf16"),
         (("transcribe", "{run}", "a/tape.wav", "b/tape.wav", "-o", "new"), "another recording has the same name"),
         (("evaluate", "{run}", "{corpus}", "--json", "nowhere/scores.json"), "there is no folder nowhere"),
+        (("evaluate", "{run}", "{corpus}", "--report", "nowhere/page.html"), "there is no folder nowhere"),
+        (("compare", "{run}", "{run}"), "--corpus is needed"),
+        (("compare", "nowhere.json", "{run}", "--corpus", "{corpus}"), "nowhere.json: no such file"),
         (("voices", "get", "fillets-de", "-o", "new"), "fillets-nl"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goama.cli.corpora import require_writable
-from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries, require_model_first
+from goama.cli.terminal import Spinner, countdown, err, next_command, out, quiet_libraries, require_model_first
 from goama.errors import GoamaError
 from goama.files import write_beside
 
@@ -171,30 +171,37 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Worst clips to show.")] = 5,
+    report_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Write the page with every clip to this file. [default: evaluation-CORPUS-SPLIT.html in the run's "
+            "folder, or here for a model of no run]",
+        ),
+    ] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no page.")] = False,
 ) -> None:
-    """Measure WER and CER with 95 % confidence intervals on a split, and show the worst clips."""
+    """Measure WER and CER with 95 % confidence intervals on a split; write a page with every clip and its errors."""
     from goama.corpus.corpus import SPLITS, Corpus
 
     if split not in SPLITS:
         raise GoamaError(f"--split {split}: splits are {', '.join(SPLITS)}")
     if json_file is not None:
         require_writable("--json", json_file)
+    if report_file is not None:
+        require_writable("--report", report_file)
     require_model_first(model, [corpus], "evaluate")
     opened = Corpus.open(corpus)
     quiet_libraries()
     from goama.evaluation.evaluate import evaluate as measure
     from goama.recognition.recogniser import Recogniser
+    from goama.reports.evaluation_page import write_evaluation_report
     from goama.run.files import run_of_model, save_test_score
 
     recogniser = Recogniser.load(model)
     with Spinner() as status:
-        result = measure(
-            recogniser,
-            opened,
-            split,
-            model=model,
-            progress=lambda done: status(f"recognising, clip {done} of {opened.clips(split)}"),
-        )
+        progress = countdown(status, "recognising", opened.clips(split))
+        result = measure(recogniser, opened, split, model=model, progress=progress)
     score = result.score
     out.print(f"{split}: {score.clips} clips, {score.seconds / 60:.1f} min, {score.words} words")
     for line in score.lines():
@@ -204,8 +211,15 @@ def evaluate(
         _side_by_side(clip.reference, clip.hypothesis)
     if json_file is not None:
         write_beside(json_file, json.dumps(result.to_dict(), ensure_ascii=False, indent=2) + "\n")
-    run = run_of_model(model) if split == "test" else None
-    if run is not None:
+    run = run_of_model(model)
+    if not no_report:
+        page = report_file or (run or Path()) / f"evaluation-{corpus.resolve().name}-{split}.html"
+        with Spinner() as status:
+            write_evaluation_report(
+                result, opened, page, recogniser, progress=countdown(status, "writing the page", score.clips)
+            )
+        out.print(f"\nreport: {page}", markup=False)
+    if run is not None and split == "test":
         save_test_score(run, asdict(score))
         out.print(f"\n`goama report {run}` shows it on the page of the run", markup=False)
     next_command("transcribe", model, "RECORDING.wav")

@@ -37,6 +37,9 @@ CORPUS_FILE, CUTS_FILE, NORMALISER_FILE, LEFT_OUT_FILE = (
 )
 FORMAT = 1
 
+_USUAL_COLUMNS = {"file_name", "id", "text", "original_text", "speaker", "duration"}
+"""Of metadata.jsonl, besides `language`."""
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -113,6 +116,30 @@ class Corpus:
         if self.shards is not None:
             return cuts.map(partial(_with_shard_at, self._sound_at))
         return cuts.map(partial(_with_folder, self.folder.resolve()))
+
+    def columns(self, split: str) -> dict[str, dict[str, str]]:
+        """Column -> clip id -> value of what the clips of a split have beside what every corpus has.
+
+        That is each further column of metadata.jsonl, and the language where there are several. Raises `GoamaError`
+        when metadata.jsonl is damaged.
+        """
+        columns: dict[str, dict[str, str]] = {}
+        metadata = self.folder / split / "metadata.jsonl"
+        if not metadata.is_file():  # a sharded corpus
+            return columns
+        for number, line in enumerate(metadata.read_text(encoding="utf-8").split("\n"), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                for name in row.keys() - _USUAL_COLUMNS:
+                    if isinstance(row[name], str | int | float) and str(row[name]).strip():
+                        columns.setdefault(name, {})[row["id"]] = str(row[name])
+            except (ValueError, KeyError, AttributeError) as error:
+                raise GoamaError(f"{metadata}:{number}: damaged ({error}); prepare the corpus again") from error
+        if len(set(columns.get("language", {}).values())) < 2:
+            columns.pop("language", None)
+        return dict(sorted(columns.items()))
 
     def require_sound(self, *splits: str) -> None:
         """Raises `GoamaError` with the clips whose FLAC file is missing."""

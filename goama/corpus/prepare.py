@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,9 +123,10 @@ def _write_corpus(folder: Path, selection: Selection, sounds: Path, source: str)
     """Write all files of the corpus and move the sound of its clips there; returns what corpus.json says."""
     language = selection.language
     by_split = {split: [kept for kept in selection.kept if kept.split == split] for split in SPLITS}
+    further = sorted({name for kept in selection.kept for name, _ in kept.clip.columns})
     for split, members in by_split.items():
         if members:
-            _write_split(folder / split, members, sounds, language)
+            _write_split(folder / split, members, sounds, (language, further))
     _write_cuts(folder / CUTS_FILE, by_split, language)
     selection.normaliser.save(folder / NORMALISER_FILE)
     write_json_lines(folder / LEFT_OUT_FILE, (asdict(entry) for entry in selection.left_out))
@@ -144,7 +145,9 @@ def _write_corpus(folder: Path, selection: Selection, sounds: Path, source: str)
     return about
 
 
-def _write_split(folder: Path, members: list[Kept], sounds: Path, language: str | None) -> None:
+def _write_split(folder: Path, members: list[Kept], sounds: Path, shared: tuple[str | None, Sequence[str]]) -> None:
+    """Move the sound of a split there and write its metadata; `shared`: language and further columns of the corpus."""
+    language, further = shared
     folder.mkdir()
     for member in members:
         (sounds / member.sound.file).rename(folder / member.sound.file)
@@ -159,6 +162,7 @@ def _write_split(folder: Path, members: list[Kept], sounds: Path, language: str 
                 "speaker": member.clip.speaker or "",  # never null: `datasets` wants one type in all splits
                 "language": member.clip.language or language or "",
                 "duration": round(member.sound.seconds, 4),
+                **{**dict.fromkeys(further, ""), **dict(member.clip.columns)},  # every row has every column
             }
             for member in members
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from torch import nn
 
 from goama.corpus.corpus import Corpus
 from goama.data.batches import ordered_batches
+from goama.errors import GoamaError, first_line
 from goama.evaluation.scores import ClipScore, Score, most_errors_first, score, score_clip
 from goama.html import facts_html
 from goama.model.ctc import ctc_loss
@@ -60,6 +62,18 @@ class Evaluation:
             **asdict(self.score),
             "clip_scores": [_json(clip) for clip in self.worst(len(self.clips))],
         }
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """The evaluation that `evaluate --json` wrote. Raises `GoamaError` when the file is missing or something else."""
+    if not path.is_file():
+        raise GoamaError(f"{path}: no such file; `goama evaluate MODEL CORPUS --json {path}` writes it")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        clips = tuple(ClipScore(**clip) for clip in facts["clip_scores"])
+        return Evaluation(str(facts["model"]), str(facts["corpus"]), str(facts["split"]), score(clips), clips)
+    except (ValueError, KeyError, TypeError) as error:
+        raise GoamaError(f"{path}: not a result of `goama evaluate --json` ({first_line(error)})") from error
 
 
 def _json(clip: ClipScore) -> dict[str, Any]:

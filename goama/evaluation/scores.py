@@ -13,6 +13,9 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 BOOTSTRAP_SAMPLES = 10_000
+FEWEST_SPEAKERS, FEW_SPEAKERS = 5, 10
+"""With fewer than 5 speakers, resampling them tells nothing of other speakers; with fewer than 10 it is rough."""
+
 _MAX_CELLS = 20_000_000  # drawn at once: limits the memory of the bootstrap
 
 
@@ -163,18 +166,35 @@ def _rate(counts: np.ndarray) -> float:
     return float(errors / total)
 
 
-def bootstrap_interval(counts: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the error rate: low and high percentiles of a bootstrap over clips.
+def bootstrap_interval(counts: np.ndarray, *, seed: int = 0, samples: int = BOOTSTRAP_SAMPLES) -> tuple[float, float]:
+    """95 % interval of a rate: low and high percentiles of a bootstrap over clips, or over speakers.
 
-    counts (clips, 2): errors and reference length of each clip.
+    counts (N, 2): errors and reference length of each clip, or of each speaker.
     """
-    generator = np.random.default_rng(seed)
-    clips = len(counts)
-    samples_at_once = max(1, _MAX_CELLS // clips)
-    rates: list[np.ndarray] = []
-    for done in range(0, BOOTSTRAP_SAMPLES, samples_at_once):
-        samples = min(samples_at_once, BOOTSTRAP_SAMPLES - done)
-        drawn = counts[generator.integers(0, clips, size=(samples, clips))].sum(1)
-        rates.append(drawn[:, 0] / np.maximum(1, drawn[:, 1]))
-    low, high = np.percentile(np.concatenate(rates), [2.5, 97.5])
+    sums = bootstrap_sums(counts, seed=seed, samples=samples)
+    low, high = np.percentile(sums[:, 0] / np.maximum(1, sums[:, 1]), [2.5, 97.5])
     return float(low), float(high)
+
+
+def bootstrap_sums(counts: np.ndarray, *, seed: int = 0, samples: int = BOOTSTRAP_SAMPLES) -> np.ndarray:
+    """(samples, K) sums of `counts` (N, K) over N rows drawn with replacement, once for each sample."""
+    generator = np.random.default_rng(seed)
+    rows = len(counts)
+    at_once = max(1, _MAX_CELLS // rows)
+    sums = []
+    for done in range(0, samples, at_once):
+        drawn = generator.integers(0, rows, size=(min(at_once, samples - done), rows))
+        sums.append(counts[drawn].sum(1))
+    return np.concatenate(sums)
+
+
+def by_speaker(clips: Sequence[ClipScore], counts: np.ndarray) -> np.ndarray:
+    """(speakers, K) sums of `counts` (clips, K) over the clips of each speaker; a clip without one stands alone.
+
+    Resampling these rows gives the interval for new speakers, not only for new clips of the same ones.
+    """
+    places: dict[str, int] = {}
+    of_clip = [places.setdefault(clip.speaker or f"clip {clip.id}", len(places)) for clip in clips]
+    sums = np.zeros((len(places), counts.shape[1]), dtype=counts.dtype)
+    np.add.at(sums, of_clip, counts)
+    return sums

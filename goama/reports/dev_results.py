@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-
-from rapidfuzz.distance import Levenshtein
 
 from goama.evaluation.scores import ClipScore, ErrorRates, Score, error_rates, score
 from goama.run.dev_clips import DevClips
 from goama.run.files import RunFiles
-from goama.text.vocabulary import segment
 
 WORST_CLIPS, MIDDLE_CLIPS, BEST_CLIPS = 10, 4, 8
-GROUPS_SHOWN = 30
-_FEW_CLIPS = 5  # groups with fewer clips are counted together: their error rates are unreliable
 _STAGES = 12  # evaluations whose hypotheses are shown for a clip
 _SHORT, _ENOUGH = 10, 30  # clips of fewer characters are left out where there are so many others
 _MOST_RESAMPLED = 300  # clips; with more the interval is narrow, and computing it would take a second
-
-Pieces = tuple[tuple[str, bool], ...]
-"""A text in pieces: (piece, whether it differs)."""
 
 
 @dataclass(frozen=True)
@@ -76,66 +67,6 @@ def earlier_hypotheses(hypotheses: dict[int, dict[str, str]], clip: ClipScore) -
     texts = [(step, texts[clip.id]) for step, texts in hypotheses.items() if clip.id in texts]
     every = -(-len(texts) // _STAGES)
     return texts[:: max(1, every)]
-
-
-def marked(clip: ClipScore) -> tuple[Pieces, Pieces]:
-    """Reference and hypothesis in pieces, those marked that the other lacks; combining marks stay on their letters."""
-    reference, hypothesis = segment(clip.reference), segment(clip.hypothesis)
-    missed: list[tuple[str, bool]] = []
-    wrong: list[tuple[str, bool]] = []
-    for edit in Levenshtein.opcodes(reference, hypothesis):
-        differs = edit.tag != "equal"
-        missed.append(("".join(reference[edit.src_start : edit.src_end]), differs))
-        wrong.append(("".join(hypothesis[edit.dest_start : edit.dest_end]), differs))
-    return _joined(missed), _joined(wrong)
-
-
-def _joined(pieces: Sequence[tuple[str, bool]]) -> Pieces:
-    joined: list[tuple[str, bool]] = []
-    for text, differs in pieces:
-        if not text:
-            continue
-        if joined and joined[-1][1] == differs:
-            joined[-1] = (joined[-1][0] + text, differs)
-        else:
-            joined.append((text, differs))
-    return tuple(joined)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Dev clips that share a speaker, a corpus or a language; rates are fractions."""
-
-    name: str
-    clips: int
-    seconds: float
-    cer: float
-    wer: float
-
-
-def groups(clips: Sequence[ClipScore], name: Callable[[ClipScore], str | None]) -> list[Group]:
-    """The groups of clips with the same name, worst first; empty with fewer than two groups.
-
-    Groups of fewer than five clips are put together at the end, where there are several of each kind.
-    """
-    members: dict[str, list[ClipScore]] = defaultdict(list)
-    for clip in clips:
-        if (group := name(clip)) is not None:
-            members[group].append(clip)
-    if len(members) < 2:
-        return []
-    small = [group for group, inside in members.items() if len(inside) < _FEW_CLIPS]
-    others = []
-    if len(small) > 1 and len(members) - len(small) > 1:
-        together = [clip for group in small for clip in members.pop(group)]
-        others.append(_group(f"{len(small)} others, with fewer than {_FEW_CLIPS} clips each", together))
-    named = [_group(group, inside) for group, inside in members.items()]
-    return sorted(named, key=lambda group: (-group.cer, group.name)) + others
-
-
-def _group(name: str, clips: Sequence[ClipScore]) -> Group:
-    rates = error_rates(clips)
-    return Group(name, rates.clips, sum(clip.seconds for clip in clips), rates.cer, rates.wer)
 
 
 def corpus_value(files: RunFiles, key: str) -> Callable[[ClipScore], str | None]:

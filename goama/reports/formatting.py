@@ -56,3 +56,9 @@ def duration(seconds: float | None) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.{1 if seconds < 600 else 0}f} min"
     return f"{seconds / 3600:.{1 if seconds < 360_000 else 0}f} h"
+
+
+def hours(minutes: float) -> str:
+    """45 -> 45 min, 312 -> 5 h 12 min."""
+    whole = round(minutes)
+    return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60} min" if whole % 60 else f"{whole // 60} h"

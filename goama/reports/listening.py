@@ -26,8 +26,33 @@ _LOUDNESS_COLOURS = ((10, 8, 26), (66, 16, 104), (147, 38, 103), (221, 81, 58), 
 
 
 @dataclass(frozen=True)
+class Quality:
+    """How an MP3 is encoded: `compression` 0 to 1 of libsndfile, `mode`, and about how many bits a second it takes."""
+
+    compression: float
+    mode: str
+    bits_per_s: float
+
+
+FINE = Quality(0.5, "VARIABLE", 40_000)
+COARSE = Quality(0.95, "CONSTANT", 16_000)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A quality, and the length of the longest excerpt."""
+
+    quality: Quality
+    longest_s: float
+
+    def characters(self, seconds: float) -> float:
+        """About how many characters of a page a sound takes: base64 of the MP3."""
+        return min(seconds, self.longest_s) * self.quality.bits_per_s / 6
+
+
+@dataclass(frozen=True)
 class Excerpt:
-    """`mp3` and `spectrogram` (PNG) are base64; `waveform` is an SVG path, 180 wide and 100 high."""
+    """`mp3` and `spectrogram` (PNG, or empty) are base64; `waveform` is an SVG path, 180 wide and 100 high."""
 
     mp3: str
     waveform: str
@@ -50,13 +75,15 @@ class EmbeddedSound:
     excerpt: Excerpt
 
 
-def excerpt(samples: np.ndarray) -> Excerpt:
-    """The first 15 s of `samples` (N,) float32 at 16 kHz, N > 0."""
-    first = samples[: int(LONGEST_EXCERPT_S * SAMPLE_RATE)]
+def excerpt(
+    samples: np.ndarray, encoding: Encoding = Encoding(FINE, LONGEST_EXCERPT_S), *, pictured: bool = True
+) -> Excerpt:
+    """The first seconds of `samples` (N,) float32 at 16 kHz, N > 0; with a spectrogram where it is `pictured`."""
+    first = samples[: int(encoding.longest_s * SAMPLE_RATE)]
     return Excerpt(
-        base64.b64encode(_mp3(first)).decode(),
+        base64.b64encode(_mp3(first, encoding.quality)).decode(),
         _waveform(first),
-        base64.b64encode(_spectrogram(first)).decode(),
+        base64.b64encode(_spectrogram(first)).decode() if pictured else "",
         len(first) / SAMPLE_RATE,
         len(samples) > len(first) + _NEGLIGIBLE,
     )
@@ -72,14 +99,20 @@ def megabytes(sounds: Mapping[str, EmbeddedSound]) -> str:
     return f"{sum(sound.excerpt.size for sound in sounds.values()) / 1e6:.1f}"
 
 
-def _mp3(samples: np.ndarray) -> bytes:
-    """MP3 of about 37 kbit/s; Opus is as small, but older phones do not play it."""
+def _mp3(samples: np.ndarray, quality: Quality) -> bytes:
+    """Opus would be as small, but older phones do not play it."""
     import numpy as np
     import soundfile
 
     encoded = io.BytesIO()
     soundfile.write(
-        encoded, np.clip(samples, -1, 1), SAMPLE_RATE, format="MP3", subtype="MPEG_LAYER_III", compression_level=0.5
+        encoded,
+        np.clip(samples, -1, 1),
+        SAMPLE_RATE,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        compression_level=quality.compression,
+        bitrate_mode=quality.mode,
     )
     return encoded.getvalue()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goama import __version__
-from goama.reports.formatting import count_of_clips, duration
+from goama.reports.formatting import count_of_clips, duration, hours
 from goama.reports.listening import megabytes, mp3_by_key
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def _templates() -> Environment:
     templates.filters |= {
         "clips": count_of_clips,
         "duration": duration,
+        "hours": hours,
         "grouped": "{:,}".format,
         "code": with_code,
         "mp3_by_key": mp3_by_key,

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from goama.evaluation.alignment import marked
+from goama.evaluation.scores import ClipScore
+from goama.evaluation.slices import MOST_GROUPS, Slice, named_groups, slice_of
 from goama.files import write_beside
 from goama.reports.dev_results import (
-    GROUPS_SHOWN,
     corpus_value,
     dev_results,
     earlier_hypotheses,
-    groups,
-    marked,
 )
 from goama.reports.dev_sounds import DevSounds
 from goama.reports.formatting import percent
@@ -118,10 +118,10 @@ def write_page(files: RunFiles, sounds: DevSounds, *, going: bool) -> Path:
         sounds=embedded,
         not_embedded=reasons,
         missing=sounds.missing,
-        speakers=groups(files.dev.clips, lambda clip: clip.speaker),
-        corpora=groups(files.dev.clips, corpus_value(files, "name")),
-        languages=groups(files.dev.clips, corpus_value(files, "language")),
-        groups_shown=GROUPS_SHOWN,
+        speakers=_slices(files.dev.clips, lambda clip: clip.speaker),
+        corpora=_slices(files.dev.clips, corpus_value(files, "name")),
+        languages=_slices(files.dev.clips, corpus_value(files, "language")),
+        groups_shown=MOST_GROUPS,
         facts=files.facts,
         recipe_toml=files.recipe_toml,
         unreadable=files.metrics.unreadable,
@@ -132,6 +132,10 @@ def write_page(files: RunFiles, sounds: DevSounds, *, going: bool) -> Path:
     path = files.folder / REPORT_FILE
     write_beside(path, page)
     return path
+
+
+def _slices(clips: Sequence[ClipScore], name: Callable[[ClipScore], str | None]) -> list[Slice]:
+    return [slice_of(group) for group in named_groups(clips, name)]
 
 
 def _is_going(files: RunFiles) -> bool:

@@ -55,9 +55,7 @@ def meaning_of(cer: float, wer: float | None) -> str:
     """What the error rates mean for a reader of the transcripts."""
     if cer >= _NOTHING_CER:
         return "The best model so far produces almost no correct text."
-    of_100 = f"Of 100 characters about {_whole(100 * cer)} are wrong"
-    if wer is not None:
-        of_100 += ", and nearly every word" if wer > 0.9 else f", of 100 words about {_whole(100 * wer)}"
+    of_100 = out_of_100(cer, wer)
     if cer > _UNUSABLE_CER or (wer is not None and wer > _UNUSABLE_WER):
         return f"{of_100}: such transcripts are not usable yet."
     if wer is None:
@@ -65,6 +63,14 @@ def meaning_of(cer: float, wer: float | None) -> str:
     if wer > _WORTH_CORRECTING_WER:
         return f"{of_100}: a reader can often guess what was said, but typing the text is faster than correcting it."
     return f"{of_100}: correcting such transcripts is quicker than typing them."
+
+
+def out_of_100(cer: float, wer: float | None) -> str:
+    """ "Of 100 characters about 12 are wrong, of 100 words about 34", without a full stop."""
+    characters = f"Of 100 characters about {_whole(100 * cer)} are wrong"
+    if wer is None:
+        return characters
+    return characters + (", and nearly every word" if wer > 0.9 else f", of 100 words about {_whole(100 * wer)}")
 
 
 def _whole(value: float) -> str:

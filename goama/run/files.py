@@ -96,6 +96,13 @@ def run_of_model(model: Path) -> Path | None:
     return None
 
 
+def corpora_of_model(model: Path) -> list[dict[str, Any]] | None:
+    """What run.json says of the corpora that a run's best model was trained on; None where it is no run's."""
+    run = run_of_model(model)
+    corpora = (_read_json(run / RUN_FILE) or {}).get("corpora") if run else None
+    return [about for about in corpora if isinstance(about, dict)] if isinstance(corpora, list) else None
+
+
 def save_test_score(run: Path, score: dict[str, Any]) -> None:
     """Keeps the score of the best model on a test split, for the page of the run."""
     write_beside(run / TEST_SCORE_FILE, json.dumps(score, ensure_ascii=False, indent=2) + "\n")

@@ -43,6 +43,8 @@ class SourceClip:
     remarks: tuple[Remark, ...] = ()
     mend: bool = False
     """Whether the clip is used although some of its sound is lost: silence stands there."""
+    columns: tuple[tuple[str, str], ...] = ()
+    """Further columns of its row, (name, value): what the evaluation can group clips by."""
 
 
 @dataclass(frozen=True)

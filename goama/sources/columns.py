@@ -10,9 +10,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from goama.errors import GoamaError
+from goama.files import is_readable
 from goama.sources.clip import Columns, SourceClip
 from goama.sources.sound_cell import sound_in
 from goama.sources.sound_files import SoundFiles
@@ -44,6 +46,10 @@ SPLIT_NAMES = {
 }
 
 _TAGS = "quality_tags"
+_NOT_CARRIED = {name for names in USUAL_NAMES.values() for name in names} | {"", "original_text"}
+"""Columns with a usual name that were not taken: they would stand beside what was."""
+
+_LONGEST_VALUE, _MOST_FURTHER = 60, 30
 _NO_SPLIT = ("unassigned", "none", "null", "nan", "n/a", "-")
 
 _CLOCK = re.compile(r"(?:(\d{1,3}):(?=[0-5]?\d:))?(\d{1,4}):([0-5]?\d(?:[.,]\d+)?)", re.ASCII)
@@ -164,7 +170,29 @@ def clip_from_row(
         id_given=identity is not None,
         fault="; ".join(faults) or None,
         tags=_tags(row.get(_TAGS)),
+        columns=_further_columns(row, found),
     )
+
+
+def _further_columns(row: Mapping[str, Any], found: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Short values of columns that are no field of a clip, such as an age or a dialect."""
+    taken = {*found.values(), _TAGS}
+    further = []
+    for column, value in row.items():
+        if column in taken or column.isdigit() or column_key(column) in _NOT_CARRIED:  # a number: it has no name
+            continue
+        if not isinstance(value, str | int | float):
+            continue
+        text = " ".join(str(value).split())
+        if text and len(text) <= _LONGEST_VALUE and len(column) <= _LONGEST_VALUE and is_readable(column + text):
+            further.append(_shared(column, text))
+    return tuple(further[:_MOST_FURTHER])
+
+
+@lru_cache(maxsize=100_000)
+def _shared(column: str, value: str) -> tuple[str, str]:
+    """The same pair for all clips that have it: a data set may have a million clips of two dialects."""
+    return column, value
 
 
 def _tags(value: Any) -> tuple[str, ...]:

@@ -53,6 +53,16 @@ def good(sentences: list[dict[str, Any]]) -> list[SourceClip]:
 # --- what a corpus holds
 
 
+def test_further_columns_are_in_every_row_and_are_told_by_split(good: list[SourceClip], tmp_path: Path) -> None:
+    clips = [replace(good[0], columns=(("dialect", "north"),)), replace(good[1], columns=(("age", "41"),)), *good[2:]]
+    made = prepare(clips, tmp_path / "corpus", source="test", language="nl")
+    rows = metadata(made.corpus)
+    values = [(rows[clip.id]["dialect"], rows[clip.id]["age"]) for clip in good]
+    assert values == [("north", ""), ("", "41"), ("", ""), ("", "")]
+    told = {name: values for split in SPLITS for name, values in made.corpus.columns(split).items()}
+    assert told == {"age": {good[1].id: "41"}, "dialect": {good[0].id: "north"}}
+
+
 def test_sound_is_16_khz_mono_flac_and_sounds_as_before(corpus: Corpus, sentences: list[dict[str, Any]]) -> None:
     rows = metadata(corpus)
     for sentence in sentences:

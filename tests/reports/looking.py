@@ -54,6 +54,13 @@ def until(tab: Any, condition: str) -> None:
     pytest.fail(f"never became true: {condition}")
 
 
+def violations(tab: Any) -> list[str]:
+    """What axe-core finds wrong with the page as it stands, contrast and labels among it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    found = axe.Axe().run(tab, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"][:3]]
+
+
 PLAYED = "parseFloat(document.querySelector('.player').style.getPropertyValue('--played'))"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 

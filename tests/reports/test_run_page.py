@@ -16,8 +16,8 @@ import pytest
 
 from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
+from goama.evaluation.alignment import marked
 from goama.evaluation.scores import ClipScore, score_clip
-from goama.reports.dev_results import marked
 from goama.reports.guard_events import event_sentence
 from goama.reports.run_charts import run_charts
 from goama.reports.run_page import RunPage, write_run_report
@@ -334,10 +334,10 @@ def test_the_worst_clip_stands_first_with_its_errors_marked_and_its_sound(
 
 
 def test_differences_are_marked_on_both_sides_and_marks_stay_on_their_letters() -> None:
-    missed, wrong = marked(score_clip("a", "de lamp e\u0303n", "da lap e\u0303n"))
+    missed, wrong = marked("de lamp e\u0303n", "da lap e\u0303n")
     assert missed == (("d", False), ("e", True), (" la", False), ("m", True), ("p \u1ebdn", False))
     assert [piece for piece, differs in wrong if differs] == ["a"]
-    assert marked(score_clip("a", "ja", ""))[1] == ()
+    assert marked("ja", "")[1] == ()
 
 
 def test_without_its_corpus_the_page_has_no_sound_and_says_so(

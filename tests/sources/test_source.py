@@ -76,6 +76,20 @@ def test_an_audiofolder_gives_every_clip_with_all_that_its_metadata_say(speech: 
     )
 
 
+def test_short_values_of_further_columns_go_along(tmp_path: Path) -> None:
+    row = {
+        "file_name": "a.wav",
+        "text": "ja",
+        "dialect": " of  Ouaga ",
+        "age": 41,
+        "note": "x" * 99,
+        "path": "b",
+        "7": 1,
+    }
+    (clip,) = clips(manifest(tmp_path, [row | {"empty": "", "list": ["a"]}]))
+    assert clip.columns == (("dialect", "of Ouaga"), ("age", "41"))
+
+
 def test_metadata_may_lie_in_the_folders_of_the_splits(tmp_path: Path) -> None:
     for split in ("test", "validation", "train"):
         manifest(tmp_path / split, [{"file_name": f"{split}.wav", "text": "ja"}])
