@@ -17,9 +17,7 @@ from goama.errors import GoamaError
 from goama.files import readable, write_beside
 from goama.sound.nominal_length import nominal_seconds
 from goama.sound.paths import SOUND_SUFFIXES
-
-FORMATS = ("txt", "json")
-"""The names of `goama.writers.WRITERS`, repeated here because importing those takes seconds."""
+from goama.transcript.writers import WRITERS, Layout, ending
 
 PRECISIONS = ("no", "bf16")
 
@@ -41,8 +39,8 @@ def transcribe(
     ] = "no",
 ) -> None:
     """Transcribe recordings. Files that cannot be read are reported and skipped."""
-    if to not in FORMATS:
-        raise GoamaError(f"--to {to}: formats are {', '.join(FORMATS)}")
+    if to not in WRITERS:
+        raise GoamaError(f"--to {to}: formats are {', '.join(WRITERS)}")
     if precision not in PRECISIONS:
         raise GoamaError(f"--precision {precision}: possible are {', '.join(PRECISIONS)}")
     if skip_existing and (overwrite or output is None):
@@ -59,7 +57,6 @@ def transcribe(
         return
     quiet_libraries()
     from goama.recognition.recogniser import Recogniser
-    from goama.writers import WRITERS
 
     recogniser = Recogniser.load(model, precision="bf16" if precision == "bf16" else "no")
     failed = 0
@@ -74,7 +71,7 @@ def transcribe(
                 continue
             for sentence in transcript.repairs:
                 err.print(f"{job.recording}: {sentence}", markup=False)
-            content = WRITERS[to](transcript)
+            content = WRITERS[to](transcript, Layout())
             if job.target:
                 job.target.parent.mkdir(parents=True, exist_ok=True)
                 write_beside(job.target, content)
@@ -100,13 +97,13 @@ def _recordings(paths: Sequence[Path], output: Path | None, to: str) -> Iterator
     """The recordings named, and those in the folders named, which keep their sub-folders in the output."""
     for path in paths:
         if not path.is_dir():
-            yield _Job(path, output and output / f"{path.stem}.{to}")
+            yield _Job(path, output and output / f"{path.stem}{ending(to)}")
             continue
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SOUND_SUFFIXES and file.is_file())
         if not found:
             raise GoamaError(f"{path}: no sound file lies in this folder")
         for file in found:
-            place = file.relative_to(path).with_suffix(f".{to}")
+            place = file.relative_to(path).with_suffix(ending(to))
             yield _Job(file, output and output / place)
 
 

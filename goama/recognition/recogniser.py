@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.model.precision import Precision
 from goama.recognition.emission import emission_stream, emissions, emissions_by_length
-from goama.recognition.greedy import BestPath, best_path, greedy_segments, greedy_text
-from goama.recognition.transcript import Transcript
+from goama.recognition.greedy import BestPath, best_path, greedy_text, greedy_units
+from goama.recognition.options import DecodingOptions
+from goama.recognition.units import segments_of
 from goama.sound.audio import SAMPLE_RATE, stream_audio
 from goama.sound.repairs import Repair
 from goama.sound.waveform import as_waveform
+from goama.transcript import Transcript
 
 
 class Recogniser:
@@ -35,9 +37,15 @@ class Recogniser:
     wrote 4 in another way in batches of eight than alone (benchmarks/inference.py).
     """
 
-    def __init__(self, model: SpeechModel, device: str | torch.device | None = None, *, precision: Precision = "no"):
+    def __init__(
+        self,
+        model: SpeechModel,
+        device: str | torch.device | None = None,
+        options: DecodingOptions = DecodingOptions(),
+        precision: Precision = "no",
+    ):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.precision = precision
+        self.options, self.precision = options, precision
         self.vocabulary, self.normaliser = model.vocabulary, model.normaliser
         self.network = model.network.eval().to(self.device)
         self.front_end = model.front_end.on(self.device)
@@ -45,13 +53,17 @@ class Recogniser:
 
     @classmethod
     def load(
-        cls, folder: Path | str, device: str | torch.device | None = None, *, precision: Precision = "no"
+        cls,
+        folder: Path | str,
+        device: str | torch.device | None = None,
+        options: DecodingOptions = DecodingOptions(),
+        precision: Precision = "no",
     ) -> Recogniser:
         """The recogniser of a model folder, or of the best model of a run folder.
 
         Raises `GoamaError` when the folder is missing or holds no whole model.
         """
-        return cls(load_model_folder(folder), device, precision=precision)
+        return cls(load_model_folder(folder), device, options, precision)
 
     def __repr__(self) -> str:
         parameters = sum(parameter.numel() for parameter in self.network.parameters())
@@ -63,31 +75,36 @@ class Recogniser:
     def _repr_html_(self) -> str:
         return facts_html(repr(self))
 
-    def transcribe(self, audio: Path | str, progress: Callable[[float], None] | None = None) -> Transcript:
+    def transcribe(
+        self,
+        audio: Path | str | np.ndarray | Iterable[np.ndarray],
+        progress: Callable[[float], None] | None = None,
+        name: str | None = None,
+    ) -> Transcript:
         """The transcript of a recording of any length, read and recognised block by block.
 
+        audio:     a path; the samples (N,) at 16 kHz; or blocks of samples (N_i,) at 16 kHz, read as needed
+        progress:  called with the seconds read so far
+        name:      what the transcript calls the recording. None: its path, or "samples"
+
         A recording that is damaged is read on, and its transcript's `repairs` say how many seconds were lost.
-        `progress` is called with the seconds read so far. Samples go to `transcribe_waveforms`.
-        Raises `GoamaError` when the recording cannot be read, or less than half of it is left.
+        Raises `GoamaError` when the recording cannot be read, less than half of it is left, or samples are not those
+        of one channel.
         """
-        if not isinstance(audio, (str, os.PathLike)):
-            raise GoamaError(
-                f"transcribe takes the path of a recording, not a {type(audio).__name__}; samples at 16 kHz go to "
-                "transcribe_waveforms([samples])"
-            )
         samples = 0
         repairs: list[Repair] = []
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal samples
-            for block in stream_audio(audio, repairs=repairs):
+            for block in _blocks(audio, repairs):
                 samples += len(block)
                 if progress:
                     progress(samples / SAMPLE_RATE)
                 yield block
 
         path = best_path(emission_stream(self.network, self.front_end, counted(), precision=self.precision))
-        transcript = self._transcript(readable(str(audio)), samples, path)
+        name = name or (readable(os.fspath(audio)) if isinstance(audio, (str, os.PathLike)) else "samples")
+        transcript = self._transcript(name, samples, path)
         return replace(transcript, repairs=tuple(repair.sentence for repair in repairs))
 
     def transcribe_waveforms(
@@ -115,8 +132,22 @@ class Recogniser:
         return [greedy_text(emission, self.vocabulary) for emission in self.emissions(waveforms)]
 
     def _transcript(self, name: str, samples: int, path: BestPath) -> Transcript:
-        segments = greedy_segments(path, self.vocabulary, self.frame_shift_s)
+        segments = segments_of(greedy_units(path, self.vocabulary), self.vocabulary, self.frame_shift_s)
         return Transcript(name, round(samples / SAMPLE_RATE, 3), segments)
+
+
+def _blocks(audio: Path | str | np.ndarray | Iterable[np.ndarray], repairs: list[Repair]) -> Iterator[np.ndarray]:
+    """The sound of a recording, given as a path, as samples or as blocks of samples."""
+    if isinstance(audio, (str, os.PathLike)):
+        yield from stream_audio(audio, repairs=repairs)
+    elif hasattr(audio, "__array__"):
+        yield as_waveform(audio, "the samples")
+    elif isinstance(audio, Iterable) and not isinstance(audio, bytes):
+        yield from (as_waveform(block, f"block {number} of the samples") for number, block in enumerate(audio, 1))
+    else:
+        raise GoamaError(
+            f"transcribe takes the path of a recording or its samples at 16 kHz, not a {type(audio).__name__}"
+        )
 
 
 def _checked(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -94,6 +94,8 @@ def test_a_file_is_transcribed_as_its_samples_are(recogniser, waveforms, tmp_pat
     of_file = recogniser.transcribe(tmp_path / "tape.wav")
     (of_samples,) = recogniser.transcribe_waveforms([recording], [str(tmp_path / "tape.wav")])
     assert (of_file.text, of_file.duration) == (of_samples.text, 40.0)
+    assert recogniser.transcribe(recording).words == of_file.words
+    assert recogniser.transcribe(iter(np.array_split(recording, 7)), name="tape").words == of_file.words
 
 
 def test_bf16_is_computed_when_it_is_asked_for(recogniser, waveforms):
