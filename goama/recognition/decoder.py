@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 
@@ -11,7 +11,9 @@ from goama.recognition.units import Unit
 
 
 class Decoder(Protocol):
-    """Greedy decoding and beam search, in exchange for each other."""
+    """Greedy decoding and beam search, in exchange for each other; `method` names the calibration of confidences."""
+
+    method: Literal["greedy", "beam"]
 
     def units(self, pieces: Iterable[torch.Tensor]) -> Sequence[Unit]:
         """The units of one recording, in the order of time, without blanks.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Literal
 
 import torch
 
@@ -13,6 +14,8 @@ from goama.text.vocabulary import Vocabulary
 
 class GreedyDecoder:
     """The `Decoder` that takes the likeliest unit of each frame."""
+
+    method: Literal["greedy", "beam"] = "greedy"
 
     def __init__(self, vocabulary: Vocabulary):
         self._vocabulary = vocabulary
