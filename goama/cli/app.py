@@ -36,6 +36,7 @@ for _verb in (
     runs.report,
     runs.evaluate,
     recordings.transcribe,
+    recordings.search,
     first_steps.doctor,
     first_steps.demo,
 ):
