@@ -142,7 +142,7 @@ def _transcribe(model: Path, tasks: Sequence[Task], format: str, jobs: int, prec
                     failed.append(task.name)
                     err.print(f"goama: {outcome.error}", markup=False)
                 elif task.files:
-                    out.print("\n".join(map(str, task.files)), markup=False)
+                    out.print("\n".join(outcome.saved), markup=False)
                 elif outcome.transcript and len(tasks) > 1:
                     out.print(f"{task.name}: {outcome.transcript.text}", markup=False)
                 elif outcome.transcript:

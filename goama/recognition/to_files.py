@@ -8,7 +8,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +36,13 @@ class Outcome:
     """How the task with this number ended: `error` is the sentence for the user if it failed.
 
     transcript:  None if it failed, and where another process made it: it is in the files
+    saved:       a sentence for each file that was written
     repairs:     what was mended as the recording was read
     """
 
     number: int
     transcript: Transcript | None = None
+    saved: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
     error: str | None = None
 
@@ -82,12 +84,13 @@ def _outcome(
 
     try:
         transcript = recogniser.transcribe(task.recording, progress, task.name)
+        saved = []
         for file in task.files:
             file.parent.mkdir(parents=True, exist_ok=True)
-            save(transcript, file, layout)
+            saved.append(save(transcript, file, layout).sentence)
     except GoamaError as error:
         return Outcome(number, error=str(error))
-    return Outcome(number, transcript, transcript.repairs)
+    return Outcome(number, transcript, tuple(saved), transcript.repairs)
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,8 @@ class _Shared:
 def _in_processes(tasks: Sequence[Task], load: Load, layout: Layout, jobs: int, show: ShowSeconds) -> Iterator[Outcome]:
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     shared = _Shared(context.Value("l", 0), context.RawArray("d", len(tasks)), context.Queue())
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
     workers = [
-        context.Process(target=_work, args=(tasks, load, layout, threads, shared), daemon=True) for _ in range(jobs)
+        context.Process(target=_work, args=(tasks, load, layout, jobs, shared), daemon=True) for _ in range(jobs)
     ]
     for worker in workers:
         worker.start()
@@ -134,13 +136,13 @@ def _in_processes(tasks: Sequence[Task], load: Load, layout: Layout, jobs: int, 
         )
 
 
-def _work(tasks: Sequence[Task], load: Load, layout: Layout, threads: int, shared: _Shared) -> None:
+def _work(tasks: Sequence[Task], load: Load, layout: Layout, jobs: int, shared: _Shared) -> None:
     """What a worker process does: one task after another."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     try:
         recogniser = load()
     except GoamaError as error:
@@ -153,7 +155,7 @@ def _work(tasks: Sequence[Task], load: Load, layout: Layout, threads: int, share
         if number >= len(tasks):
             return
         outcome = _outcome(recogniser, tasks, number, layout, shared.seconds, lambda seconds: None)
-        shared.outcomes.put(Outcome(number, None, outcome.repairs, outcome.error))
+        shared.outcomes.put(replace(outcome, transcript=None))
 
 
 def _leave_with_parent() -> None:
