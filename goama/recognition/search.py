@@ -148,13 +148,11 @@ class _Tokens:
         """Take one frame: `log_probabilities` (V + 1,), of each unit and of the boundary."""
         scores, starts, stops = self._scores, self._starts, self._stops
         starts[:, :2] = frame
-        moved = scores.copy()
+        moved, new_starts, new_stops = scores.copy(), starts.copy(), stops.copy()
         for step, allowed in ((1, 0.0), (2, self._graph.skips[:, 2:])):
             into = scores[:, :-step] + allowed
             better = into > moved[:, step:]
             np.copyto(moved[:, step:], into, where=better)
-            if step == 1:
-                new_starts, new_stops = starts.copy(), stops.copy()
             np.copyto(new_starts[:, step:], starts[:, :-step], where=better)
             np.copyto(new_stops[:, step:], stops[:, :-step], where=better)
         moved += log_probabilities[self._graph.states]
