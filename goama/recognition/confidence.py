@@ -100,9 +100,9 @@ def right_words(transcript: Transcript, reference: str) -> list[bool]:
     """For each word of a transcript, whether the alignment with the fewest errors finds it in the reference."""
     words = [word.text for word in transcript.words]
     right = [True] * len(words)
-    for edit, _, place in Levenshtein.editops(reference.split(), words).as_list():
-        if edit != "delete":
-            right[place] = False
+    for edit in Levenshtein.editops(reference.split(), words):
+        if edit.tag != "delete":
+            right[edit.dest_pos] = False
     return right
 
 
