@@ -27,7 +27,7 @@ _PAUSE_S = 0.3
 class Hit:
     """A place where a keyword was probably said: `start` and `end` in seconds from the start of the recording.
 
-    score:  0 to 1, the geometric mean over the keyword's units of how likely each is against the network's best path
+    score:  0 to 1, the probability of the keyword's frames, as the geometric mean over its units
     """
 
     keyword: str
@@ -39,8 +39,8 @@ class Hit:
 class KeywordSearch:
     """Searches recordings for words and phrases, all of them in one pass.
 
-    For each keyword a Viterbi search runs over the states of its CTC graph, between two word boundaries. Everything
-    outside of the keyword follows the best path, which costs nothing; so a score does not depend on what is around.
+    For each keyword a Viterbi search runs over the states of its CTC graph, between two word boundaries. Sound outside
+    of the keyword may be anything, and counts nothing.
     """
 
     def __init__(self, keywords: Sequence[str], vocabulary: Vocabulary, normaliser: Normaliser, frame_shift_s: float):
@@ -82,10 +82,10 @@ class KeywordSearch:
         pause_frames = round(_PAUSE_S / self._frame_shift_s)
         blanks, frame = pause_frames, 0
         for piece in pieces:
-            costs = (piece - piece.max(-1, keepdim=True).values).numpy()
-            run = _blank_runs(costs[:, self._vocabulary.blank_id] == 0, blanks)
-            boundary = np.where(run >= pause_frames, 0.0, costs[:, self._vocabulary.delimiter_id])
-            for row in np.concatenate([costs, boundary[:, None]], axis=1):
+            log_probabilities = piece.numpy()
+            run = _blank_runs(log_probabilities.argmax(-1) == self._vocabulary.blank_id, blanks)
+            boundary = np.where(run >= pause_frames, 0.0, log_probabilities[:, self._vocabulary.delimiter_id])
+            for row in np.concatenate([log_probabilities, boundary[:, None]], axis=1):
                 tokens.advance(row, frame)
                 yield from tokens.at_end(graph.ends)
                 frame += 1
@@ -107,7 +107,7 @@ class _Candidate:
 class _Graph:
     """The CTC states of K keywords, S each: boundary, blank, unit, blank, unit, …, blank, boundary, padding.
 
-    states:  (K, S) column of each state in a row of costs; the last column is the boundary
+    states:  (K, S) column of each state in a row of log-probabilities; the last column is the boundary
     skips:   (K, S) 0 where the blank before a state may be left out, else -inf
     ends:    (K,) state of the last boundary
     """
@@ -144,21 +144,19 @@ class _Tokens:
         self._starts = np.zeros(graph.states.shape, np.int64)
         self._stops = np.zeros(graph.states.shape, np.int64)
 
-    def advance(self, costs: np.ndarray, frame: int) -> None:
-        """Take one frame: `costs` (V + 1,), of each unit and of the boundary."""
+    def advance(self, log_probabilities: np.ndarray, frame: int) -> None:
+        """Take one frame: `log_probabilities` (V + 1,), of each unit and of the boundary."""
         scores, starts, stops = self._scores, self._starts, self._stops
         starts[:, :2] = frame
-        moved = scores.copy()
+        moved, new_starts, new_stops = scores.copy(), starts.copy(), stops.copy()
         for step, allowed in ((1, 0.0), (2, self._graph.skips[:, 2:])):
             into = scores[:, :-step] + allowed
             better = into > moved[:, step:]
             np.copyto(moved[:, step:], into, where=better)
-            if step == 1:
-                new_starts, new_stops = starts.copy(), stops.copy()
             np.copyto(new_starts[:, step:], starts[:, :-step], where=better)
             np.copyto(new_stops[:, step:], stops[:, :-step], where=better)
-        moved += costs[self._graph.states]
-        moved[:, 0] = costs[-1]
+        moved += log_probabilities[self._graph.states]
+        moved[:, 0] = log_probabilities[-1]
         new_stops[self._rows, self._graph.ends - 2] = frame + 1
         self._scores, self._starts, self._stops = moved, new_starts, new_stops
 
