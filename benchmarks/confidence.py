@@ -2,14 +2,15 @@
 
     python benchmarks/confidence.py MODEL CORPUS [--json FILE]
 
-The expected calibration error is the mean distance between confidence and share of right words in ten bins; the area
-under the ROC curve says how well confidence tells right words from wrong ones, and calibration does not change it.
+The expected calibration error is the mean distance between confidence and share of right words in ten bins. The area
+under the ROC curve says how well confidence tells right words from wrong ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,13 @@ def main() -> None:
     calibration = fit_calibration(*recognised(recogniser, corpus, "dev"))
     if calibration is None:
         raise SystemExit("dev has too few words, or calibration does not help there")
-    clips = [words(*pair) for pair in zip(*recognised(recogniser, corpus, "test"), strict=True)]
-    confidences, right = joined(clips)
-    calibrated = np.array([calibration(confidence) for confidence in confidences])
-    after = [(np.array([calibration(confidence) for confidence in sure]), good) for sure, good in clips]
+    transcripts, references = recognised(recogniser, corpus, "test")
+    clips = [words(*pair) for pair in zip(transcripts, references, strict=True)]
+    after = [
+        words(replace(transcript, segments=calibration.applied(transcript.segments)), reference)
+        for transcript, reference in zip(transcripts, references, strict=True)
+    ]
+    (confidences, right), (calibrated, _) = joined(clips), joined(after)
     results = {
         "words": len(right),
         "right": float(right.mean()),
@@ -46,14 +50,17 @@ def main() -> None:
         "after": expected_calibration_error(calibrated, right),
         "before_interval": interval(clips),
         "after_interval": interval(after),
-        "area_under_roc": area_under_roc(confidences, right),
+        "before_area": area_under_roc(confidences, right),
+        "after_area": area_under_roc(calibrated, right),
     }
     print(f"dev: {calibration.sentence}")
     print(f"test: {len(right)} words, {100 * right.mean():.1f} % right; expected calibration error, 95 % interval:")
     for name in ("before", "after"):
         low, high = results[f"{name}_interval"]
-        print(f"  {name} calibration {100 * results[name]:.1f} % ({100 * low:.1f} to {100 * high:.1f})")
-    print(f"  area under the ROC curve {results['area_under_roc']:.3f}")
+        print(
+            f"  {name} calibration {100 * results[name]:.1f} % ({100 * low:.1f} to {100 * high:.1f}), area under "
+            f"the ROC curve {results[name + '_area']:.3f}"
+        )
     for row in table(confidences, calibrated, right):
         print(row)
     if options.json:
