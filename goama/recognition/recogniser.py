@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,8 +125,13 @@ class Recogniser:
         """
         return KeywordSearch(keywords, self.vocabulary, self.normaliser, self.frame_shift_s)
 
+    @property
+    def _how(self) -> dict[str, Any]:
+        """The keywords of every function that makes emissions."""
+        return {"precision": self.precision, "delimiter_id": self.vocabulary.delimiter_id}
+
     def _pieces(self, sound: _Sound) -> Iterator[torch.Tensor]:
-        return emission_stream(self.network, self.front_end, sound.blocks(), precision=self.precision)
+        return emission_stream(self.network, self.front_end, sound.blocks(), **self._how)
 
     def transcribe_waveforms(
         self, waveforms: Sequence[np.ndarray], names: Sequence[str] | None = None
@@ -136,7 +142,7 @@ class Recogniser:
         """
         waveforms = _checked(waveforms)
         names = names or [f"waveform {number}" for number in range(len(waveforms))]
-        by_length = emissions_by_length(self.network, self.front_end, waveforms, precision=self.precision)
+        by_length = emissions_by_length(self.network, self.front_end, waveforms, **self._how)
         transcripts = {
             index: self._transcript(names[index], len(waveforms[index]), self.decoder.units([emission]))
             for index, emission in by_length
@@ -145,7 +151,7 @@ class Recogniser:
 
     def emissions(self, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, in their order."""
-        return emissions(self.network, self.front_end, _checked(waveforms), precision=self.precision)
+        return emissions(self.network, self.front_end, _checked(waveforms), **self._how)
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """The greedy text of each waveform (N,) float32 at 16 kHz, in their order."""
