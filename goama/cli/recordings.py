@@ -19,12 +19,15 @@ from goama.errors import GoamaError
 from goama.files import write_beside
 from goama.recognition.to_files import Task, transcribe_to_files
 from goama.sound.repairs import clock_time
-from goama.transcript.writers import WRITERS, Layout, ending
+from goama.sources.elan import read_elan
+from goama.transcript.layout import Layout
+from goama.transcript.writers import WRITERS, ending
 
 if TYPE_CHECKING:
     from goama.recognition.search import Hit
 
 PRECISIONS = ("no", "bf16")
+_MOST_TIERS = 3
 
 Recordings = Annotated[
     list[Path], typer.Argument(help="Recordings of any length and format, folders of them, or - for standard input.")
@@ -42,7 +45,19 @@ def transcribe(
         Path | None,
         typer.Option("-o", "--output", help="Folder for the transcripts. [default: the screen]"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing transcripts.")] = False,
+    tiers: Annotated[
+        str,
+        typer.Option(help="Tiers in .eaf and .TextGrid: of segments, words, confidences; fewer names, fewer tiers."),
+    ] = "Transcription,Words,Confidence",
+    template: Annotated[
+        Path | None, typer.Option(help="ELAN file (.etf or .eaf) from which new .eaf files are made.")
+    ] = None,
+    add_tiers: Annotated[
+        bool, typer.Option("--add-tiers", help="Where -o has an .eaf, add the tiers to it; a copy of it is kept.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing transcripts, except that an .eaf gets further tiers.")
+    ] = False,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Go on where -o has transcripts already: only make the others.")
     ] = False,
@@ -63,6 +78,11 @@ def transcribe(
         )
     if jobs > 1 and output is None:
         raise GoamaError("--jobs goes with -o: several processes write files, not the screen")
+    if add_tiers and (output is None or overwrite or skip_existing):
+        raise GoamaError(
+            "--add-tiers goes with -o, without --overwrite and --skip-existing: it adds to every .eaf that is there"
+        )
+    layout = _layout(tiers, template)
     require_model_first(model, audio, "transcribe")
     with recordings(audio) as found:
         if output is None and (len(formats) > 1 or (formats != ["txt"] and len(found) > 1)):
@@ -71,9 +91,9 @@ def transcribe(
             )
         tasks = _tasks(found, output, formats)
         if output:
-            tasks = _to_do(tasks, output, overwrite, skip_existing)
+            tasks = _to_do(tasks, output, overwrite, skip_existing, add_tiers)
         if tasks:
-            _transcribe(model, tasks, formats[0], jobs, precision)
+            _transcribe(model, tasks, layout, formats[0], jobs, precision)
 
 
 def _formats(to: str) -> list[str]:
@@ -82,6 +102,17 @@ def _formats(to: str) -> list[str]:
         if name not in WRITERS:
             raise GoamaError(f"--to {name}: formats are {', '.join(WRITERS)}")
     return formats
+
+
+def _layout(tiers: str, template: Path | None) -> Layout:
+    """The layout with the names of the tiers; a template that cannot be used is refused before hours of work."""
+    names = [name.strip() for name in tiers.split(",")]
+    if not all(names) or len(set(names)) < len(names) or len(names) > _MOST_TIERS:
+        raise GoamaError(f"--tiers {tiers}: one to three different names, as in --tiers Transcription,Words")
+    if template is not None:
+        read_elan(template)
+    segments, words, confidences = [*names, None, None][:_MOST_TIERS]
+    return Layout(tier=segments or "", words_tier=words, confidence_tier=confidences, template=template)
 
 
 def _tasks(found: Sequence[Recording], output: Path | None, formats: Sequence[str]) -> list[Task]:
@@ -95,7 +126,7 @@ def _tasks(found: Sequence[Recording], output: Path | None, formats: Sequence[st
     ]
 
 
-def _to_do(tasks: Sequence[Task], output: Path, overwrite: bool, skip_existing: bool) -> list[Task]:
+def _to_do(tasks: Sequence[Task], output: Path, overwrite: bool, skip_existing: bool, add_tiers: bool) -> list[Task]:
     """The tasks without files that are kept, and without tasks of which nothing is left to do.
 
     Raises `GoamaError` when two recordings would have one transcript, or one exists and nothing says what to do.
@@ -108,6 +139,11 @@ def _to_do(tasks: Sequence[Task], output: Path, overwrite: bool, skip_existing: 
             "transcribe them into different folders"
         )
     there = {file for task in tasks for file in task.files if file.exists()}
+    for file in there:
+        if file.suffix == ".eaf" and (add_tiers or overwrite):
+            read_elan(file)  # one that cannot take tiers is refused before hours of work
+    if add_tiers:
+        there = {file for file in there if file.suffix != ".eaf"}
     if there and skip_existing:
         left = [Task(task.recording, task.name, tuple(f for f in task.files if f not in there)) for task in tasks]
         left = [task for task in left if task.files]
@@ -118,12 +154,12 @@ def _to_do(tasks: Sequence[Task], output: Path, overwrite: bool, skip_existing: 
         first = next(file for task in tasks for file in task.files if file in there)
         raise GoamaError(
             f"{first} exists already, perhaps corrected by hand; choose another -o, --skip-existing to make "
-            "only the others, or --overwrite"
+            f"only the others, or {'--add-tiers to add to it' if first.suffix == '.eaf' else '--overwrite'}"
         )
     return list(tasks)
 
 
-def _transcribe(model: Path, tasks: Sequence[Task], format: str, jobs: int, precision: str) -> None:
+def _transcribe(model: Path, tasks: Sequence[Task], layout: Layout, format: str, jobs: int, precision: str) -> None:
     """Transcribe into the files of the tasks, or onto the screen, and say how it ended."""
     quiet_libraries()
     from goama.recognition.recogniser import Recogniser
@@ -133,7 +169,7 @@ def _transcribe(model: Path, tasks: Sequence[Task], format: str, jobs: int, prec
     with Spinner() as status:
         progress = Progress(status, "transcribing", [task.recording for task in tasks])
         try:
-            for outcome in transcribe_to_files(tasks, load, Layout(), jobs=jobs, show=progress.show):
+            for outcome in transcribe_to_files(tasks, load, layout, jobs=jobs, show=progress.show):
                 progress.finish(outcome.number)
                 task = tasks[outcome.number]
                 for sentence in outcome.repairs:
@@ -146,7 +182,7 @@ def _transcribe(model: Path, tasks: Sequence[Task], format: str, jobs: int, prec
                 elif outcome.transcript and len(tasks) > 1:
                     out.print(f"{task.name}: {outcome.transcript.text}", markup=False)
                 elif outcome.transcript:
-                    sys.stdout.write(WRITERS[format](outcome.transcript, Layout()))
+                    sys.stdout.write(WRITERS[format](outcome.transcript, layout))
         except KeyboardInterrupt:
             _say_how_to_go_on(tasks)
             raise
@@ -158,8 +194,8 @@ def _transcribe(model: Path, tasks: Sequence[Task], format: str, jobs: int, prec
 
 
 def _say_how_to_go_on(tasks: Sequence[Task]) -> None:
-    if not any(task.files for task in tasks):
-        return
+    if "--add-tiers" in sys.argv or not any(task.files for task in tasks):
+        return  # what has been done so far is on the screen: which .eaf has its new tiers cannot be seen from outside
     done = sum(all(file.exists() for file in task.files) for task in tasks)
     words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--skip-existing")]
     err.print(f"{done} of {len(tasks)} recordings are transcribed; go on with:", markup=False)
