@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from goama import __version__
-from goama.cli import corpora, first_steps, recordings, runs
+from goama.cli import corpora, decoding, first_steps, recordings, runs
 from goama.cli.terminal import err, out
 from goama.errors import GoamaError
 from goama.files import readable
@@ -34,6 +34,8 @@ for _verb in (
     runs.train,
     runs.distil,
     runs.report,
+    decoding.ngram,
+    decoding.tune,
     runs.evaluate,
     recordings.transcribe,
     recordings.search,

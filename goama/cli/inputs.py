@@ -67,6 +67,8 @@ def _standard_input() -> Iterator[Path]:
         file = Path(folder, "stdin")
         with file.open("wb") as copy:
             shutil.copyfileobj(sys.stdin.buffer, copy)
+        if not file.stat().st_size:
+            raise GoamaError("-: nothing came through the pipe; look at the command before it")
         yield file
 
 

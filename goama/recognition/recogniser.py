@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,10 @@ from goama.html import facts_html
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.model.precision import Precision
+from goama.recognition.choice import choose_decoder
 from goama.recognition.confidence import load_calibrations
 from goama.recognition.decoder import Decoder
 from goama.recognition.emission import emission_stream, emissions, emissions_by_length
-from goama.recognition.greedy import GreedyDecoder, greedy_text
 from goama.recognition.options import DecodingOptions
 from goama.recognition.search import Hit, KeywordSearch
 from goama.recognition.units import Unit, segments_of
@@ -38,6 +39,8 @@ class Recogniser:
     It computes in float32, in which a transcript does not depend on the batch. `precision="bf16"` is faster on hardware
     that has it, but rounds so coarsely that a few letters change with the batch: of 64 Dutch clips the first starter
     wrote 4 in another way in batches of eight than alone (benchmarks/inference.py).
+
+    `decoder` is what the model folder and the options ask for, `remark` what there is to know about that choice.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class Recogniser:
         self.network = model.network.eval().to(self.device)
         self.front_end = model.front_end.on(self.device)
         self.frame_shift_s = frame_shift_s(model.network.config)
-        self.decoder: Decoder = GreedyDecoder(model.vocabulary)
+        chosen = choose_decoder(model, self.frame_shift_s, options)
+        self.decoder: Decoder = chosen.decoder
+        self.remark = chosen.remark
         self.calibrations = load_calibrations(model.folder) if model.folder else {}
 
     @classmethod
@@ -124,8 +129,13 @@ class Recogniser:
         """
         return KeywordSearch(keywords, self.vocabulary, self.normaliser, self.frame_shift_s)
 
+    @property
+    def _how(self) -> dict[str, Any]:
+        """The keywords of every function that makes emissions."""
+        return {"precision": self.precision, "delimiter_id": self.vocabulary.delimiter_id}
+
     def _pieces(self, sound: _Sound) -> Iterator[torch.Tensor]:
-        return emission_stream(self.network, self.front_end, sound.blocks(), precision=self.precision)
+        return emission_stream(self.network, self.front_end, sound.blocks(), **self._how)
 
     def transcribe_waveforms(
         self, waveforms: Sequence[np.ndarray], names: Sequence[str] | None = None
@@ -136,7 +146,7 @@ class Recogniser:
         """
         waveforms = _checked(waveforms)
         names = names or [f"waveform {number}" for number in range(len(waveforms))]
-        by_length = emissions_by_length(self.network, self.front_end, waveforms, precision=self.precision)
+        by_length = emissions_by_length(self.network, self.front_end, waveforms, **self._how)
         transcripts = {
             index: self._transcript(names[index], len(waveforms[index]), self.decoder.units([emission]))
             for index, emission in by_length
@@ -145,11 +155,11 @@ class Recogniser:
 
     def emissions(self, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, in their order."""
-        return emissions(self.network, self.front_end, _checked(waveforms), precision=self.precision)
+        return emissions(self.network, self.front_end, _checked(waveforms), **self._how)
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """The greedy text of each waveform (N,) float32 at 16 kHz, in their order."""
-        return [greedy_text(emission, self.vocabulary) for emission in self.emissions(waveforms)]
+        """The text of each waveform (N,) float32 at 16 kHz, in their order."""
+        return [self.decoder.text(emission) for emission in self.emissions(waveforms)]
 
     def _transcript(self, name: str, samples: int, units: Iterable[Unit]) -> Transcript:
         segments = segments_of(units, self.vocabulary, self.frame_shift_s)

@@ -36,9 +36,10 @@ def test_used_frames_are_the_frames_of_the_recording_whatever_the_blocks(seconds
         assert len(window.samples) <= LONGEST
         context = window.first_frame * shift
         np.testing.assert_array_equal(window.samples, recording[used - context :][: len(window.samples)])
-        if window.frames is not None:
+        if window.frames:
             assert len(window.samples) > context + window.frames * shift  # no network lacks the last used frame
         used += window.frames * shift if window.frames is not None else len(window.samples) - context
+        used += window.silence * shift
     assert used == len(recording)
     assert [len(window.samples) for window in windows] == [len(w.samples) for w in cut_windows([recording], shift)]
 
@@ -51,18 +52,30 @@ def test_a_recording_of_at_most_a_window_is_not_cut():
 
 def test_a_long_recording_is_cut_in_the_middle_of_its_pauses():
     pauses = (1.0, 5.0, 11.0, 15.0, 24.0, 30.0)
-    starts, at = [], 0.0
-    for window in cut_windows([speech(33, pauses)], 320):
-        starts.append(at)
-        at += (window.frames or 0) * 0.02
-    assert np.abs(np.array(starts[1:]) - pauses[1:]).max() < 0.05  # a window of one second would be too short
-    assert pauses[0] < SHORTEST_S
+    windows = list(cut_windows([speech(33, pauses)], 320))
+    ends = np.cumsum([0.02 * ((window.frames or 0) + window.silence) for window in windows[:-1]])
+    assert pauses[0] < SHORTEST_S  # a window of one second would be too short
+    assert np.abs(ends - pauses[1:]).max() < 0.1
+    assert all(window.silence for window in windows[:-1])
+
+
+def test_long_silence_is_not_recognised_and_weak_speech_is():
+    recording = speech(40)
+    recording[: 3 * SAMPLE_RATE] *= 1e-4
+    recording[10 * SAMPLE_RATE : 25 * SAMPLE_RATE] *= 1e-4
+    syllables = 10 ** (np.cos(np.arange(3 * SAMPLE_RATE) * 8 * np.pi / SAMPLE_RATE) - 2)  # four a second, 20 to 60 dB
+    recording[30 * SAMPLE_RATE : 33 * SAMPLE_RATE] *= syllables.astype(np.float32)  # below the rest
+    windows = list(cut_windows([recording], 320))
+    silent_s = 0.02 * sum(window.silence for window in windows)
+    assert 16.5 < silent_s < 18
+    assert (windows[0].frames, len(windows[0].samples)) == (0, 0)
 
 
 def test_speech_without_a_pause_is_cut_where_it_is_quietest_with_context_on_both_sides():
     recording = speech(40)
     recording[round(8.9 * SAMPLE_RATE) : round(9.1 * SAMPLE_RATE)] *= 0.2  # no pause, only a weak syllable
     first, second, *_ = cut_windows([recording], 320)
+    assert first.silence == 0
     assert abs(first.frames * 0.02 - 9) < 0.15
     assert len(first.samples) == first.frames * 320 + int(CONTEXT_S * SAMPLE_RATE)
     assert second.first_frame * 320 == int(CONTEXT_S * SAMPLE_RATE)
@@ -80,5 +93,5 @@ def test_windows_are_cut_while_the_recording_is_read():
 
     given_s = 0.0
     for window in cut_windows(blocks(), 320):
-        given_s += (window.frames or 0) * 320 / SAMPLE_RATE
+        given_s += ((window.frames or 0) + window.silence) * 320 / SAMPLE_RATE
         assert window.frames is None or read / SAMPLE_RATE - given_s <= WINDOW_S + LONGEST_S
