@@ -43,6 +43,8 @@ class SpeechModel:
     front_end: FrontEnd
     vocabulary: Vocabulary
     normaliser: Normaliser
+    folder: Path | None = None
+    """The folder it was loaded from, which may hold more that decoding needs; None: it was made in memory."""
 
 
 def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
@@ -105,7 +107,7 @@ def load_model_folder(folder: Path | str) -> SpeechModel:
         )
     rules = folder / NORMALISER_FILE
     normaliser = Normaliser.load(rules) if rules.is_file() else Normaliser.for_language(None)
-    return SpeechModel(network, front_end(str(folder), network.config), vocabulary, normaliser)
+    return SpeechModel(network, front_end(str(folder), network.config), vocabulary, normaliser, folder)
 
 
 def _feature_extractor(front_end: FrontEnd) -> SequenceFeatureExtractor:

@@ -16,6 +16,7 @@ from goama.html import facts_html
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.model.precision import Precision
+from goama.recognition.confidence import load_calibrations
 from goama.recognition.emission import emission_stream, emissions, emissions_by_length
 from goama.recognition.greedy import BestPath, best_path, greedy_text, greedy_units
 from goama.recognition.options import DecodingOptions
@@ -50,6 +51,7 @@ class Recogniser:
         self.network = model.network.eval().to(self.device)
         self.front_end = model.front_end.on(self.device)
         self.frame_shift_s = frame_shift_s(model.network.config)
+        self.calibrations = load_calibrations(model.folder) if model.folder else {}
 
     @classmethod
     def load(
@@ -133,7 +135,10 @@ class Recogniser:
 
     def _transcript(self, name: str, samples: int, path: BestPath) -> Transcript:
         segments = segments_of(greedy_units(path, self.vocabulary), self.vocabulary, self.frame_shift_s)
-        return Transcript(name, round(samples / SAMPLE_RATE, 3), segments)
+        calibration = self.calibrations.get("greedy")
+        if calibration:
+            segments = calibration.applied(segments)
+        return Transcript(name, round(samples / SAMPLE_RATE, 3), segments, calibrated=calibration is not None)
 
 
 def _blocks(audio: Path | str | np.ndarray | Iterable[np.ndarray], repairs: list[Repair]) -> Iterator[np.ndarray]:

@@ -68,13 +68,15 @@ class Segment:
 class Transcript:
     """The words of one recording; `audio` names it, `duration` is its length in seconds.
 
-    `repairs`: sentences on what was mended as it was read, such as seconds that were lost.
+    repairs:     sentences on what was mended as it was read, such as seconds that were lost
+    calibrated:  whether a word's confidence is the probability that it is right, fitted on dev clips
     """
 
     audio: str
     duration: float
     segments: tuple[Segment, ...]
     repairs: tuple[str, ...] = ()
+    calibrated: bool = False
 
     def __repr__(self) -> str:
         return f"Transcript({self.audio!r}, {self.duration:.1f} s, {len(self.words)} words: {self.text[:60]!r})"
