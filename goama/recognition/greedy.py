@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import groupby
+from typing import Literal
 
 import torch
 
@@ -12,33 +12,27 @@ from goama.recognition.units import Unit
 from goama.text.vocabulary import Vocabulary
 
 
-@dataclass(frozen=True)
-class BestPath:
-    """The likeliest unit of each frame, and its log-probability: all that greedy decoding needs of an emission."""
+class GreedyDecoder:
+    """The `Decoder` that takes the likeliest unit of each frame."""
 
-    ids: torch.Tensor
-    """(T,) int64."""
-    log_probabilities: torch.Tensor
-    """(T,) float32."""
+    method: Literal["greedy", "beam"] = "greedy"
 
+    def __init__(self, vocabulary: Vocabulary):
+        self._vocabulary = vocabulary
 
-def best_path(pieces: Iterable[torch.Tensor]) -> BestPath:
-    """The best path of an emission that comes in consecutive pieces (T_i, V) of log-probabilities, at least one."""
-    maxima = [piece.max(-1) for piece in pieces]
-    return BestPath(torch.cat([best.indices for best in maxima]), torch.cat([best.values for best in maxima]))
+    def units(self, pieces: Iterable[torch.Tensor]) -> list[Unit]:
+        """The units of the best path of an emission in consecutive pieces (T_i, V) of log-probabilities."""
+        maxima = [piece.max(-1) for piece in pieces]
+        log_probabilities = torch.cat([best.values for best in maxima])
+        units, frame = [], 0
+        for unit_id, run in groupby(torch.cat([best.indices for best in maxima]).tolist()):
+            end = frame + len(list(run))
+            if unit_id != self._vocabulary.blank_id:
+                units.append(Unit(unit_id, frame, end, float(log_probabilities[frame:end].mean())))
+            frame = end
+        return units
 
 
 def greedy_text(emission: torch.Tensor, vocabulary: Vocabulary) -> str:
     """The text of one clip's emission (T, V), any monotone scores."""
     return vocabulary.decode(emission.argmax(-1).tolist())
-
-
-def greedy_units(path: BestPath, vocabulary: Vocabulary) -> list[Unit]:
-    """The units of a best path with their frames, without blanks."""
-    units, frame = [], 0
-    for unit_id, run in groupby(path.ids.tolist()):
-        end = frame + len(list(run))
-        if unit_id != vocabulary.blank_id:
-            units.append(Unit(unit_id, frame, end, float(path.log_probabilities[frame:end].mean())))
-        frame = end
-    return units

@@ -17,10 +17,11 @@ from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.model.precision import Precision
 from goama.recognition.confidence import load_calibrations
+from goama.recognition.decoder import Decoder
 from goama.recognition.emission import emission_stream, emissions, emissions_by_length
-from goama.recognition.greedy import BestPath, best_path, greedy_text, greedy_units
+from goama.recognition.greedy import GreedyDecoder, greedy_text
 from goama.recognition.options import DecodingOptions
-from goama.recognition.units import segments_of
+from goama.recognition.units import Unit, segments_of
 from goama.sound.audio import SAMPLE_RATE, stream_audio
 from goama.sound.repairs import Repair
 from goama.sound.waveform import as_waveform
@@ -51,6 +52,7 @@ class Recogniser:
         self.network = model.network.eval().to(self.device)
         self.front_end = model.front_end.on(self.device)
         self.frame_shift_s = frame_shift_s(model.network.config)
+        self.decoder: Decoder = GreedyDecoder(model.vocabulary)
         self.calibrations = load_calibrations(model.folder) if model.folder else {}
 
     @classmethod
@@ -104,9 +106,10 @@ class Recogniser:
                     progress(samples / SAMPLE_RATE)
                 yield block
 
-        path = best_path(emission_stream(self.network, self.front_end, counted(), precision=self.precision))
+        pieces = emission_stream(self.network, self.front_end, counted(), precision=self.precision)
+        units = self.decoder.units(pieces)
         name = name or (readable(os.fspath(audio)) if isinstance(audio, (str, os.PathLike)) else "samples")
-        transcript = self._transcript(name, samples, path)
+        transcript = self._transcript(name, samples, units)
         return replace(transcript, repairs=tuple(repair.sentence for repair in repairs))
 
     def transcribe_waveforms(
@@ -120,7 +123,7 @@ class Recogniser:
         names = names or [f"waveform {number}" for number in range(len(waveforms))]
         by_length = emissions_by_length(self.network, self.front_end, waveforms, precision=self.precision)
         transcripts = {
-            index: self._transcript(names[index], len(waveforms[index]), best_path([emission]))
+            index: self._transcript(names[index], len(waveforms[index]), self.decoder.units([emission]))
             for index, emission in by_length
         }
         return [transcripts[index] for index in range(len(waveforms))]
@@ -133,9 +136,9 @@ class Recogniser:
         """The greedy text of each waveform (N,) float32 at 16 kHz, in their order."""
         return [greedy_text(emission, self.vocabulary) for emission in self.emissions(waveforms)]
 
-    def _transcript(self, name: str, samples: int, path: BestPath) -> Transcript:
-        segments = segments_of(greedy_units(path, self.vocabulary), self.vocabulary, self.frame_shift_s)
-        calibration = self.calibrations.get("greedy")
+    def _transcript(self, name: str, samples: int, units: Iterable[Unit]) -> Transcript:
+        segments = segments_of(units, self.vocabulary, self.frame_shift_s)
+        calibration = self.calibrations.get(self.decoder.method)
         if calibration:
             segments = calibration.applied(segments)
         return Transcript(name, round(samples / SAMPLE_RATE, 3), segments, calibrated=calibration is not None)

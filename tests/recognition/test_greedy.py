@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.recognition.greedy import best_path, greedy_text, greedy_units
+from goama.recognition.greedy import GreedyDecoder, greedy_text
 from goama.recognition.units import segments_of
 from goama.text import Vocabulary
 from goama.transcript import Segment
@@ -22,7 +22,7 @@ def emission(path: list[int], probabilities: list[float] | None = None) -> torch
 
 
 def segments(emission: torch.Tensor, frame_shift_s: float = 0.02) -> tuple[Segment, ...]:
-    return segments_of(greedy_units(best_path([emission]), VOCABULARY), VOCABULARY, frame_shift_s)
+    return segments_of(GreedyDecoder(VOCABULARY).units([emission]), VOCABULARY, frame_shift_s)
 
 
 def test_repeats_are_joined_and_a_blank_parts_two_equal_letters():
@@ -51,8 +51,8 @@ def test_a_words_confidence_weighs_its_units_alike_however_long_each_is_held():
 
 def test_an_emission_in_pieces_has_the_best_path_of_the_whole():
     whole = emission([A, A, BLANK, B, DELIMITER, C])
-    pieces = best_path([whole[:1], whole[1:4], whole[4:]])
-    assert segments_of(greedy_units(pieces, VOCABULARY), VOCABULARY, 0.02) == segments(whole)
+    units = GreedyDecoder(VOCABULARY).units([whole[:1], whole[1:4], whole[4:]])
+    assert segments_of(units, VOCABULARY, 0.02) == segments(whole)
 
 
 def test_nothing_said_gives_no_segment():
