@@ -13,17 +13,20 @@ from goama.sound.audio import SAMPLE_RATE
 WINDOW_S = 30.0
 """The longest piece a network gets at once: the memory of attention grows with the square of the length."""
 
-SHORTEST_S = 2.0
-LONGEST_S = 12.0
+SHORTEST_S, LONGEST_S = 1.0, 12.0
 """Lengths of the windows of a longer recording: networks are trained on clips of some seconds, see docs/hours.md."""
+
+UTTERANCE_PAUSE_S = 0.6
+"""A pause that ends an utterance, and a window, even where it could be longer."""
 
 CONTEXT_S = 1.5
 """Where speech has no pause, neighbouring windows overlap by twice this, and frames at their edges are not used."""
 
 _PAUSE_CONTEXT_S = 0.1  # all of it in the pause: networks without padding have no frame at the very edge
+_SHORTEST_PAUSE = 15  # frames of 20 ms; stops are shorter
 _MARGIN = 10  # frames of 20 ms of a pause that stay with the speech before and after it
 _LEADING = 50  # frames of silence that are not recognised with the speech after it
-_SILENCE_ABOVE_QUIETEST_DB = 6.0  # no speech so weak could be understood
+_SILENCE_ABOVE_QUIET_DB, _SILENCE_BELOW_LOUD_DB = 6.0, 20.0  # no speech so weak beside noise could be understood
 _SMOOTHED = 11  # frames of 20 ms over which the quietest place is sought
 
 
@@ -44,8 +47,9 @@ class Window:
 def cut_windows(blocks: Iterable[np.ndarray], frame_shift: int, window_s: float = WINDOW_S) -> Iterator[Window]:
     """Windows over the blocks (N,) float32 of one recording, in their order; at least one.
 
-    A recording of at most `window_s` is one window. A longer one is cut in the first pause after `SHORTEST_S`; where
-    there is none up to `LONGEST_S`, at the quietest place. Windows begin at whole frames, `frame_shift` samples each,
+    A recording of at most `window_s` is one window. A longer one is cut at the first pause between utterances after
+    `SHORTEST_S`; where there is none up to `LONGEST_S`, in the longest pause; in speech without any pause at the
+    quietest place. Windows begin at whole frames, `frame_shift` samples each,
     so that the used frames and the silence of all windows in a row are the frames of the recording. They do not depend
     on the blocks. At most `window_s` of sound and one block are in memory.
     """
@@ -94,26 +98,43 @@ def _cut(samples: np.ndarray, frame_shift: int, *, ended: bool) -> _Cut | None:
     ended:  whether the recording ends with the samples
     """
     levels = frame_levels(samples)
-    is_speech = speech_frames(levels)
-    is_silent = ~is_speech & (levels < np.percentile(levels, 5) + _SILENCE_ABOVE_QUIETEST_DB)
-    shortest, longest = (round(seconds * SAMPLE_RATE / FRAME_SAMPLES) for seconds in (SHORTEST_S, LONGEST_S))
-    silent_runs = _runs(is_silent)
-    if silent_runs and silent_runs[0][0] == 0 and silent_runs[0][1] > _LEADING and not (ended and is_silent.all()):
-        return _cut_at(0, silent_runs[0][1] - _MARGIN, _PAUSE_CONTEXT_S, frame_shift)
-    for start, end in _runs(~is_speech):
-        middle = (start + min(end, longest)) // 2
-        if shortest <= middle and start < longest and not (ended and end == len(levels)):
-            inside = (start + _MARGIN, min(end, longest) - _MARGIN)
-            silent = [(max(first, inside[0]), min(last, inside[1])) for first, last in silent_runs]
-            first, last = max(silent, key=lambda run: run[1] - run[0], default=(0, 0))
-            if last <= first:
-                first, last = middle, middle + 1
-            return _cut_at(first, last, _PAUSE_CONTEXT_S, frame_shift)
+    quiet, loud = np.percentile(levels, [5, 99])
+    is_silent = levels < min(quiet + _SILENCE_ABOVE_QUIET_DB, loud - _SILENCE_BELOW_LOUD_DB)
+    longest = _frames(LONGEST_S)
+    silences = _runs(is_silent)
+    if silences and silences[0][0] == 0 and silences[0][1] > _LEADING and not (ended and is_silent.all()):
+        return _cut_at(0, silences[0][1] - _MARGIN, _PAUSE_CONTEXT_S, frame_shift)
+    pauses = [(start, min(end, longest)) for start, end in _runs(~speech_frames(levels) | is_silent)]
+    if ended and pauses and pauses[-1][1] == len(levels):
+        pauses.pop()
+    pause = _best_pause(pauses, len(levels) > longest)
+    if pause is not None:
+        inside = [(max(first, pause[0] + _MARGIN), min(last, pause[1] - _MARGIN)) for first, last in silences]
+        first, last = max(inside, key=_length, default=(0, 0))
+        middle = sum(pause) // 2
+        return _cut_at(*((first, last) if first < last else (middle, middle + 1)), _PAUSE_CONTEXT_S, frame_shift)
     if len(levels) <= longest:
         return None
     smooth = np.convolve(levels[: longest + _SMOOTHED], np.full(_SMOOTHED, 1 / _SMOOTHED), "same")
     quietest = longest // 2 + int(smooth[longest // 2 : longest].argmin())
     return _cut_at(quietest, quietest, CONTEXT_S, frame_shift)
+
+
+def _best_pause(pauses: list[tuple[int, int]], must_cut: bool) -> tuple[int, int] | None:
+    """The first pause between two utterances; if there is none and the window must end, the longest pause."""
+    possible = [
+        pause for pause in pauses if _length(pause) >= _SHORTEST_PAUSE and sum(pause) >= 2 * _frames(SHORTEST_S)
+    ]
+    between = next((pause for pause in possible if _length(pause) >= _frames(UTTERANCE_PAUSE_S)), None)
+    return between or (max(possible, key=_length, default=None) if must_cut else None)
+
+
+def _length(run: tuple[int, int]) -> int:
+    return run[1] - run[0]
+
+
+def _frames(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE / FRAME_SAMPLES)
 
 
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:

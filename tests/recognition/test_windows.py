@@ -10,12 +10,12 @@ from goama.sound.audio import SAMPLE_RATE
 LONGEST = int(WINDOW_S * SAMPLE_RATE)
 
 
-def speech(seconds: float, pauses: tuple[float, ...] = (), seed: int = 0) -> np.ndarray:
-    """Noise of changing level in place of speech, with a quiet half second around each of the `pauses` (s)."""
+def speech(seconds: float, pauses: tuple[float, ...] = (), seed: int = 0, pause_s: float = 0.8) -> np.ndarray:
+    """Noise in place of speech, with pauses around the times `pauses` (s)."""
     generator = np.random.default_rng(seed)
     samples = 0.1 * generator.standard_normal(round(seconds * SAMPLE_RATE)).astype(np.float32)
     for pause in pauses:
-        samples[round((pause - 0.25) * SAMPLE_RATE) : round((pause + 0.25) * SAMPLE_RATE)] *= 1e-3
+        samples[round((pause - pause_s / 2) * SAMPLE_RATE) : round((pause + pause_s / 2) * SAMPLE_RATE)] *= 1e-3
     return samples
 
 
@@ -51,12 +51,19 @@ def test_a_recording_of_at_most_a_window_is_not_cut():
 
 
 def test_a_long_recording_is_cut_in_the_middle_of_its_pauses():
-    pauses = (1.0, 5.0, 11.0, 15.0, 24.0, 30.0)
+    pauses = (0.6, 5.0, 11.0, 15.0, 24.0, 30.0)
     windows = list(cut_windows([speech(33, pauses)], 320))
     ends = np.cumsum([0.02 * ((window.frames or 0) + window.silence) for window in windows[:-1]])
-    assert pauses[0] < SHORTEST_S  # a window of one second would be too short
-    assert np.abs(ends - pauses[1:]).max() < 0.1
+    assert pauses[0] < SHORTEST_S  # a window of 0.6 s would be too short
+    assert np.abs(ends - pauses[1:]).max() < 0.4
     assert all(window.silence for window in windows[:-1])
+
+
+def test_short_pauses_part_windows_only_where_there_are_no_long_ones():
+    recording = speech(20, pauses=(4, 6, 9), pause_s=0.4)
+    recording[round(5.95 * SAMPLE_RATE) : round(6.25 * SAMPLE_RATE)] *= 1e-3  # the longest of the three
+    first, *_ = cut_windows([np.concatenate([recording, speech(20)])], 320)
+    assert abs(first.frames * 0.02 - 6) < 0.3
 
 
 def test_long_silence_is_not_recognised_and_weak_speech_is():
