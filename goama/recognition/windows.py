@@ -22,10 +22,9 @@ UTTERANCE_PAUSE_S = 0.6
 CONTEXT_S = 1.5
 """Where speech has no pause, neighbouring windows overlap by twice this, and frames at their edges are not used."""
 
-_PAUSE_CONTEXT_S = 0.1  # all of it in the pause: networks without padding have no frame at the very edge
+_CONTEXT_IN_PAUSE_S = 0.1  # after a window: networks without padding have no frame at the very edge
 _SHORTEST_PAUSE = 15  # frames of 20 ms; stops are shorter
-_MARGIN = 10  # frames of 20 ms of a pause that stay with the speech before and after it
-_LEADING = 50  # frames of silence that are not recognised with the speech after it
+_BEFORE, _AFTER = 3, 10  # frames of 20 ms of a pause that stay with the speech after and before it
 _SILENCE_ABOVE_QUIET_DB, _SILENCE_BELOW_LOUD_DB = 6.0, 20.0  # no speech so weak beside noise could be understood
 _SMOOTHED = 11  # frames of 20 ms over which the quietest place is sought
 
@@ -66,22 +65,23 @@ def cut_windows(blocks: Iterable[np.ndarray], frame_shift: int, window_s: float 
             assert cut is not None
             window, rest = _parted(samples, before, cut, frame_shift)
             yield window
-            pending, length, before, is_whole = [rest], len(rest), cut.context, False
+            pending, length, before, is_whole = [rest], len(rest), cut.next_context, False
     samples = _joined(pending)
     while not is_whole and (cut := _cut(samples[before:], frame_shift, ended=True)):
         window, samples = _parted(samples, before, cut, frame_shift)
         yield window
-        before = cut.context
+        before = cut.next_context
     yield Window(samples, before // frame_shift, None)
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """Where a window ends, the silence after it, and the context that it and the next one have; all in samples."""
+    """Where a window ends, the silence after it, its context behind that, and the context of the next; in samples."""
 
     at: int
     silence: int
     context: int
+    next_context: int
 
 
 def _parted(samples: np.ndarray, before: int, cut: _Cut, frame_shift: int) -> tuple[Window, np.ndarray]:
@@ -89,7 +89,7 @@ def _parted(samples: np.ndarray, before: int, cut: _Cut, frame_shift: int) -> tu
     end = before + cut.at
     taken = samples[: end + cut.context] if cut.at else samples[:0]
     window = Window(taken, before // frame_shift, cut.at // frame_shift, cut.silence // frame_shift)
-    return window, samples[end + cut.silence - cut.context :]
+    return window, samples[end + cut.silence - cut.next_context :]
 
 
 def _cut(samples: np.ndarray, frame_shift: int, *, ended: bool) -> _Cut | None:
@@ -102,29 +102,29 @@ def _cut(samples: np.ndarray, frame_shift: int, *, ended: bool) -> _Cut | None:
     is_silent = levels < min(quiet + _SILENCE_ABOVE_QUIET_DB, loud - _SILENCE_BELOW_LOUD_DB)
     longest = _frames(LONGEST_S)
     silences = _runs(is_silent)
-    if silences and silences[0][0] == 0 and silences[0][1] > _LEADING and not (ended and is_silent.all()):
-        return _cut_at(0, silences[0][1] - _MARGIN, _PAUSE_CONTEXT_S, frame_shift)
-    pauses = [(start, min(end, longest)) for start, end in _runs(~speech_frames(levels) | is_silent)]
+    if silences and silences[0][0] == 0 and silences[0][1] > _AFTER and not (ended and is_silent.all()):
+        return _in_pause(0, silences[0][1] - _BEFORE, frame_shift)
+    pauses = [pause for pause in _runs(~speech_frames(levels) | is_silent) if pause[0] <= longest]
     if ended and pauses and pauses[-1][1] == len(levels):
         pauses.pop()
-    pause = _best_pause(pauses, len(levels) > longest)
+    pause = _best_pause(pauses, must_cut=len(levels) > longest)
     if pause is not None:
-        inside = [(max(first, pause[0] + _MARGIN), min(last, pause[1] - _MARGIN)) for first, last in silences]
+        inside = [(max(first, pause[0]) + _AFTER, min(last, pause[1]) - _BEFORE) for first, last in silences]
         first, last = max(inside, key=_length, default=(0, 0))
-        middle = sum(pause) // 2
-        return _cut_at(*((first, last) if first < last else (middle, middle + 1)), _PAUSE_CONTEXT_S, frame_shift)
+        if first >= last:  # too noisy to tell silence from weak speech
+            first, last = pause[1] - _BEFORE - 1, pause[1] - _BEFORE
+        return _in_pause(first, last, frame_shift)
     if len(levels) <= longest:
         return None
     smooth = np.convolve(levels[: longest + _SMOOTHED], np.full(_SMOOTHED, 1 / _SMOOTHED), "same")
     quietest = longest // 2 + int(smooth[longest // 2 : longest].argmin())
-    return _cut_at(quietest, quietest, CONTEXT_S, frame_shift)
+    context = _whole(CONTEXT_S * SAMPLE_RATE, frame_shift)
+    return _Cut(_whole(quietest * FRAME_SAMPLES, frame_shift), 0, context, context)
 
 
 def _best_pause(pauses: list[tuple[int, int]], must_cut: bool) -> tuple[int, int] | None:
     """The first pause between two utterances; if there is none and the window must end, the longest pause."""
-    possible = [
-        pause for pause in pauses if _length(pause) >= _SHORTEST_PAUSE and sum(pause) >= 2 * _frames(SHORTEST_S)
-    ]
+    possible = [pause for pause in pauses if _length(pause) >= _SHORTEST_PAUSE and pause[0] >= _frames(SHORTEST_S)]
     between = next((pause for pause in possible if _length(pause) >= _frames(UTTERANCE_PAUSE_S)), None)
     return between or (max(possible, key=_length, default=None) if must_cut else None)
 
@@ -143,11 +143,14 @@ def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(np.flatnonzero(changes == 1).tolist(), np.flatnonzero(changes == -1).tolist(), strict=True))
 
 
-def _cut_at(first: int, last: int, context_s: float, frame_shift: int) -> _Cut:
-    """A cut at whole frames of the network, near 20 ms frames; a pause has at least one frame of silence."""
-    at, end = (frame * FRAME_SAMPLES // frame_shift * frame_shift for frame in (first, last))
-    silence = max(end - at, frame_shift) if last > first else 0
-    return _Cut(at, silence, -(-int(context_s * SAMPLE_RATE) // frame_shift) * frame_shift)
+def _in_pause(first: int, last: int, frame_shift: int) -> _Cut:
+    """A cut with the silence from one 20 ms frame to another, at least one frame of the network."""
+    at, end = (_whole(frame * FRAME_SAMPLES, frame_shift) for frame in (first, last))
+    return _Cut(at, max(end - at, frame_shift), _whole(_CONTEXT_IN_PAUSE_S * SAMPLE_RATE, frame_shift), 0)
+
+
+def _whole(samples: float, frame_shift: int) -> int:
+    return int(samples) // frame_shift * frame_shift
 
 
 def _joined(pending: list[np.ndarray]) -> np.ndarray:

@@ -107,9 +107,8 @@ def test_silence_in_a_long_recording_is_not_given_to_the_network_and_parts_words
     finally:
         hook.remove()
     assert 4 < sum(seconds) < 26  # the silence at the end belongs to the last window
-    said = [word for word in transcript.words if word.end < 63]
-    assert said and all(19.5 < word.start < 22.5 or 41.5 < word.start < 44.5 for word in said)
-    assert not any(word.start < 30 < word.end for word in said)
+    said = [word for word in transcript.words if word.end < 44]
+    assert said and all(19.5 < word.start < word.end < 22.5 or word.start > 41.5 for word in said)
 
 
 def test_a_file_is_transcribed_as_its_samples_are(recogniser, waveforms, tmp_path):
