@@ -24,7 +24,7 @@ CONTEXT_S = 1.5
 
 _CONTEXT_IN_PAUSE_S = 0.1  # after a window: networks without padding have no frame at the very edge
 _SHORTEST_PAUSE = 15  # frames of 20 ms; stops are shorter
-_BEFORE, _AFTER = 3, 10  # frames of 20 ms of a pause that stay with the speech after and before it
+_BEFORE, _AFTER = 2, 10  # frames of 20 ms of a pause that stay with the speech after and before it
 _SILENCE_ABOVE_QUIET_DB, _SILENCE_BELOW_LOUD_DB = 6.0, 20.0  # no speech so weak beside noise could be understood
 _SMOOTHED = 11  # frames of 20 ms over which the quietest place is sought
 
