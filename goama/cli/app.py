@@ -38,6 +38,7 @@ for _verb in (
     decoding.tune,
     runs.evaluate,
     recordings.transcribe,
+    recordings.search,
     first_steps.doctor,
     first_steps.demo,
 ):

@@ -88,6 +88,26 @@ def test_a_streamed_recording_has_the_emission_of_the_whole(recogniser, waveform
     assert (streamed - whole).abs().max() < 2e-3  # batches differ: logits of 20 to 60 in float32
 
 
+def test_silence_in_a_long_recording_is_not_given_to_the_network_and_parts_words(recogniser, waveforms):
+    silence = np.zeros(20 * SAMPLE_RATE, np.float32)
+    first, second = waveforms[0][: 2 * SAMPLE_RATE], waveforms[1][: 2 * SAMPLE_RATE]
+    recording = np.concatenate([silence, first, silence, second, silence])
+    seconds = []
+
+    def count(network, arguments, keywords):
+        seconds.append(keywords["attention_mask"].sum().item() * recogniser.front_end.frame_shift_s)
+
+    hook = recogniser.network.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        transcript = recogniser.transcribe(recording)
+    finally:
+        hook.remove()
+    assert 4 < sum(seconds) < 26  # the silence at the end belongs to the last window
+    said = [word for word in transcript.words if word.end < 63]
+    assert said and all(19.5 < word.start < 22.5 or 41.5 < word.start < 44.5 for word in said)
+    assert not any(word.start < 30 < word.end for word in said)
+
+
 def test_a_file_is_transcribed_as_its_samples_are(recogniser, waveforms, tmp_path):
     recording = np.concatenate(waveforms)[: 40 * SAMPLE_RATE]
     soundfile.write(tmp_path / "tape.wav", recording, SAMPLE_RATE, subtype="FLOAT")
