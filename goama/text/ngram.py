@@ -34,7 +34,7 @@ LARGE_TEXT = 500_000
 """Words or characters from which n-grams of the highest orders that occur once are dropped: most of them are chance."""
 
 MOST_DISCOUNT = 0.8
-"""Of kaldingram's estimates: in a few lines nearly every n-gram occurs once, and would be left no probability at all."""
+"""In kaldingram's estimates: nearly every n-gram of a few lines occurs once, and would be left no probability."""
 
 UNKNOWN = "<unk>"
 FORMAT_VERSION = 1
