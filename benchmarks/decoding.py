@@ -31,8 +31,9 @@ from portions import corpus_of
 from goama.corpus.corpus import Corpus
 from goama.corpus.ngram_text import read_ngram_text
 from goama.evaluation.scores import bootstrap_difference, bootstrap_interval, score_clip
-from goama.evaluation.tune import RecognisedClip, recognise_split, tune
+from goama.evaluation.tune import RecognisedClip, Tunable, recognise_split, tune
 from goama.files import write_beside
+from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.recognition.beam import BeamDecoder, HotWords, NgramFile
 from goama.recognition.decoder import Decoder
@@ -88,12 +89,12 @@ def measure(
 ) -> dict[str, Any]:
     """Makes n-grams in `folder`, tunes on dev, and decodes test."""
     about = make_ngrams(model, corpus, texts, folder)
-    recogniser = Recogniser(model, options=DecodingOptions(method="greedy", blank_penalty=0.0))
+    shift_s = frame_shift_s(model.network.config)
     started = time.process_time()
-    decoding = tune(recogniser, folder, clips["dev"], lambda *_: None).decoding
+    decoding = tune(Tunable(folder, model.vocabulary, shift_s), clips["dev"], lambda *_: None).decoding
     tuning_s = time.process_time() - started
     print(decoding.reason)
-    test, shift_s = clips["test"], recogniser.frame_shift_s
+    test = clips["test"]
     greedy = errors(GreedyDecoder(model.vocabulary), test)
     found = {scorer: errors(beam(model, shift_s, folder, decoding, scorer), test) for scorer in decoding.weights}
     chosen = found[decoding.scorer] if decoding.method == "beam" else greedy

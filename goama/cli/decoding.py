@@ -81,7 +81,7 @@ def tune(
     require_model_first(model, [corpus], "tune")
     opened = Corpus.open(corpus)
     quiet_libraries()
-    from goama.evaluation.tune import recognise_split
+    from goama.evaluation.tune import Tunable, recognise_split
     from goama.evaluation.tune import tune as tune_decoding
     from goama.model.folder import load_model_folder
     from goama.recognition.choice import require_beam_search
@@ -95,7 +95,8 @@ def tune(
     recogniser = Recogniser(loaded, options=DecodingOptions(method="greedy", blank_penalty=0.0))
     with Spinner() as status:
         show = _progress(status)
-        tuned = tune_decoding(recogniser, loaded.folder, recognise_split(recogniser, opened, split, show), show)
+        clips = recognise_split(recogniser, opened, split, show)
+        tuned = tune_decoding(Tunable(loaded.folder, loaded.vocabulary, recogniser.frame_shift_s), clips, show)
     decoding = tuned.decoding
     out.print(_line("greedy", decoding.measured["greedy"], None))
     for name, weights in decoding.weights.items():
