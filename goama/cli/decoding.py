@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from goama.cli.terminal import Spinner, next_command, out, quiet_libraries, require_model_first
+from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries, require_model_first
 from goama.errors import GoamaError
 
 if TYPE_CHECKING:
     from goama.corpus.ngram_text import NgramText
     from goama.recognition.decoding import Weights
+    from goama.recognition.options import DecodingOptions
     from goama.text.ngram import Ngram, Units
     from goama.text.vocabulary import Vocabulary
 
@@ -80,7 +81,7 @@ def tune(
     require_model_first(model, [corpus], "tune")
     opened = Corpus.open(corpus)
     quiet_libraries()
-    from goama.evaluation.tune import recognise_split
+    from goama.evaluation.tune import Tunable, recognise_split
     from goama.evaluation.tune import tune as tune_decoding
     from goama.model.folder import load_model_folder
     from goama.recognition.choice import require_beam_search
@@ -94,7 +95,8 @@ def tune(
     recogniser = Recogniser(loaded, options=DecodingOptions(method="greedy", blank_penalty=0.0))
     with Spinner() as status:
         show = _progress(status)
-        tuned = tune_decoding(recogniser, loaded.folder, recognise_split(recogniser, opened, split, show), show)
+        clips = recognise_split(recogniser, opened, split, show)
+        tuned = tune_decoding(Tunable(loaded.folder, loaded.vocabulary, recogniser.frame_shift_s), clips, show)
     decoding = tuned.decoding
     out.print(_line("greedy", decoding.measured["greedy"], None))
     for name, weights in decoding.weights.items():
@@ -105,6 +107,33 @@ def tune(
     decoding.save(loaded.folder)
     save_calibrations(loaded.folder, tuned.calibrations)
     next_command("evaluate", model, corpus)
+
+
+def decoding_options(decoding: str, hot_words: Path | None) -> DecodingOptions:
+    """The options of a command line. Raises `GoamaError` when they contradict each other or the file is unreadable."""
+    from goama.recognition.options import METHODS, DecodingOptions
+    from goama.sources.text_lines import text_lines
+
+    if decoding not in METHODS:
+        raise GoamaError(f"--decoding {decoding}: possible are {', '.join(METHODS)}")
+    if hot_words is None:
+        return DecodingOptions(method=decoding)
+    if decoding == "greedy":
+        raise GoamaError("--hot-words need beam search: leave out --decoding greedy")
+    phrases = tuple(line.strip() for _, line in text_lines(hot_words) if line.strip())
+    if not phrases:
+        raise GoamaError(f"{hot_words}: no hot words in it; write one word or phrase a line")
+    return DecodingOptions(method=decoding, hot_words=phrases)
+
+
+def say_remark(model: Path, options: DecodingOptions) -> None:
+    """Prints what the user must know about how this model will be decoded, if there is anything."""
+    from goama.model.folder import model_folder
+    from goama.recognition.choice import remark_on
+
+    remark = remark_on(model_folder(model), options)
+    if remark:
+        err.print(f"goama: {remark}", markup=False)
 
 
 def _model_of(output: Path, name: str) -> Path:

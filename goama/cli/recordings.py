@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goama.cli.corpora import require_writable
+from goama.cli.decoding import decoding_options, say_remark
 from goama.cli.inputs import Progress, Recording, recordings
 from goama.cli.terminal import Spinner, err, out, quiet_libraries, require_model_first
 from goama.errors import GoamaError
@@ -24,6 +25,7 @@ from goama.transcript.layout import Layout
 from goama.transcript.writers import WRITERS, ending
 
 if TYPE_CHECKING:
+    from goama.recognition.recogniser import Recogniser
     from goama.recognition.search import Hit
 
 PRECISIONS = ("no", "bf16")
@@ -67,6 +69,12 @@ def transcribe(
     precision: Annotated[
         str, typer.Option(help="no: float32; bf16: faster where the hardware has it, a few letters differ.")
     ] = "no",
+    decoding: Annotated[
+        str, typer.Option(help="auto: what `goama tune` found to be better for this model; greedy; or beam.")
+    ] = "auto",
+    hot_words: Annotated[
+        Path | None, typer.Option(help="Text file of words and phrases to be found more easily, one a line.")
+    ] = None,
 ) -> None:
     """Transcribe recordings. Files that cannot be read are reported and skipped."""
     formats = _formats(to)
@@ -83,6 +91,7 @@ def transcribe(
             "--add-tiers goes with -o, without --overwrite and --skip-existing: it adds to every .eaf that is there"
         )
     layout = _layout(tiers, template)
+    options = decoding_options(decoding, hot_words)
     require_model_first(model, audio, "transcribe")
     with recordings(audio) as found:
         if output is None and (len(formats) > 1 or (formats != ["txt"] and len(found) > 1)):
@@ -93,7 +102,12 @@ def transcribe(
         if output:
             tasks = _to_do(tasks, output, overwrite, skip_existing, add_tiers)
         if tasks:
-            _transcribe(model, tasks, layout, formats[0], jobs, precision)
+            quiet_libraries()
+            from goama.recognition.recogniser import Recogniser
+
+            say_remark(model, options)
+            load = partial(Recogniser.load, model, options=options, precision="bf16" if precision == "bf16" else "no")
+            _transcribe(tasks, load, layout, formats[0], jobs)
 
 
 def _formats(to: str) -> list[str]:
@@ -159,12 +173,8 @@ def _to_do(tasks: Sequence[Task], output: Path, overwrite: bool, skip_existing: 
     return list(tasks)
 
 
-def _transcribe(model: Path, tasks: Sequence[Task], layout: Layout, format: str, jobs: int, precision: str) -> None:
+def _transcribe(tasks: Sequence[Task], load: Callable[[], Recogniser], layout: Layout, format: str, jobs: int) -> None:
     """Transcribe into the files of the tasks, or onto the screen, and say how it ended."""
-    quiet_libraries()
-    from goama.recognition.recogniser import Recogniser
-
-    load = partial(Recogniser.load, model, precision="bf16" if precision == "bf16" else "no")
     failed: list[str] = []
     with Spinner() as status:
         progress = Progress(status, "transcribing", [task.recording for task in tasks])

@@ -37,14 +37,11 @@ def choose_decoder(model: SpeechModel, frame_shift_s: float, options: DecodingOp
     told = ModelDecoding.load(model.folder)
     if options.method == "greedy" and options.hot_words:
         raise GoamaError("hot words need beam search; leave out either them or the method greedy")
-    wants_beam = bool(options.hot_words) or options.ngram != "auto"
-    if options.method == "greedy" or (options.method == "auto" and told.method == "greedy" and not wants_beam):
-        return ChosenDecoder(_greedy(model, told, options))
-    missing = _missing_library()
-    if missing:
-        if options.method == "beam" or wants_beam:
-            raise GoamaError(missing)
-        return ChosenDecoder(_greedy(model, told, options), f"{missing}; this model was tuned for it, decoded greedily")
+    remark = remark_on(model.folder, options)
+    if remark or not _wants_beam(told, options):
+        penalty = told.blank_penalty if options.blank_penalty is None else options.blank_penalty
+        return ChosenDecoder(GreedyDecoder(model.vocabulary, penalty), remark)
+    require_beam_search()
     scorer = _scorer(model.folder, told, options)
     weights = _weights(told.weights_of(scorer), options)
     ngram = None if scorer == "none" else NgramFile(_existing(model.folder, scorer), scorer)
@@ -64,9 +61,19 @@ def require_beam_search() -> None:
         raise GoamaError(missing)
 
 
-def _greedy(model: SpeechModel, told: ModelDecoding, options: DecodingOptions) -> GreedyDecoder:
-    penalty = told.blank_penalty if options.blank_penalty is None else options.blank_penalty
-    return GreedyDecoder(model.vocabulary, penalty)
+def remark_on(folder: Path | None, options: DecodingOptions) -> str:
+    """Says that a model tuned for beam search is decoded greedily, where beam search cannot be used; else empty."""
+    told = ModelDecoding.load(folder)
+    if told.method == "greedy" or options != replace(options, method="auto", ngram="auto", hot_words=()):
+        return ""
+    missing = _missing_library()
+    return missing and f"{missing}; this model was tuned for beam search and is now decoded greedily"
+
+
+def _wants_beam(told: ModelDecoding, options: DecodingOptions) -> bool:
+    if options.method == "auto":
+        return told.method == "beam" or bool(options.hot_words) or options.ngram != "auto"
+    return options.method == "beam"
 
 
 def _missing_library() -> str:

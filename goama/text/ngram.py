@@ -33,6 +33,9 @@ HIGHEST_ORDER = 6
 LARGE_TEXT = 500_000
 """Words or characters from which n-grams of the highest orders that occur once are dropped: most of them are chance."""
 
+MOST_DISCOUNT = 0.8
+"""In kaldingram's estimates: nearly every n-gram of a few lines occurs once, and would be left no probability."""
+
 UNKNOWN = "<unk>"
 FORMAT_VERSION = 1
 _MARKS = frozenset({"<s>", "</s>", UNKNOWN})
@@ -193,6 +196,7 @@ def _run_kaldingram(text: Path, order: int, drop_rare: bool, arpa: Path) -> None
             for line in lines:
                 counts.add_raw_counts_from_line(line.rstrip("\n"))
         counts.cal_discounting_constants()
+        counts.d = [min(discount, MOST_DISCOUNT) for discount in counts.d]
         if drop_rare:  # after the discounts, which come from the counts of n-grams that occur once and twice
             counts.apply_count_cutoffs([0, 0, *[2] * (order - 2)])
         counts.cal_f()
