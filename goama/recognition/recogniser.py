@@ -116,7 +116,7 @@ class Recogniser:
         """Where keywords were probably said in a recording, keyword by keyword, the highest score first.
 
         keywords:  words or phrases, normalised here as the model's training texts were
-        audio, progress, name:  as for `transcribe`
+        audio:     a path, samples (N,) or blocks of samples, as for `transcribe`; so are `progress` and `name`
 
         Raises `GoamaError` for a keyword that the model cannot write, and where `transcribe` does.
         """
