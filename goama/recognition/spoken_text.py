@@ -34,9 +34,7 @@ def text_words(text: str, normaliser: Normaliser, vocabulary: Vocabulary) -> tup
         spoken = normaliser(line).split()
         one_by_one = [(word, normalised[word]) for word in typed if normalised[word]]
         if [part for _, parts in one_by_one for part in parts] == spoken:
-            pairs = [
-                (word if len(parts) == 1 else part, part) for word, parts in one_by_one for part in parts
-            ]
+            pairs = [(word if len(parts) == 1 else part, part) for word, parts in one_by_one for part in parts]
         else:
             pairs = [(part, part) for part in spoken]
         for shown, written in pairs:
