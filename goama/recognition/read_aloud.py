@@ -118,8 +118,8 @@ def _cuts(words: Sequence[Word], breaks: np.ndarray) -> Iterator[tuple[int, int]
     waiting = [(0, len(words) - 1)] if words else []
     pauses = np.array([right.start - left.end for left, right in pairwise(words)])
     for place, (left, right) in enumerate(pairwise(words)):
-        first = np.searchsorted(breaks, left.end - _TOLERANCE_S)
-        if first < len(breaks) and breaks[first] <= right.start:
+        next_break = int(np.searchsorted(breaks, left.end - _TOLERANCE_S))
+        if next_break < len(breaks) and breaks[next_break] <= right.start:
             pauses[place] = np.inf
     while waiting:
         first, last = waiting.pop()
