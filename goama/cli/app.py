@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from goama import __version__
-from goama.cli import corpora, decoding, first_steps, recordings, runs
+from goama.cli import alignment, corpora, decoding, first_steps, recordings, runs
 from goama.cli.terminal import err, out
 from goama.errors import GoamaError
 from goama.files import readable
@@ -39,6 +39,7 @@ for _verb in (
     runs.evaluate,
     recordings.transcribe,
     recordings.search,
+    alignment.align,
     first_steps.doctor,
     first_steps.demo,
 ):

@@ -32,32 +32,31 @@ def find_anchors(
     """
     from rapidfuzz.distance import Levenshtein
 
-    text, word_before = [], []  # the text's units, and for each delimiter the number of words before it
+    text: list[int] = []
+    words_before: list[int] = []  # of each delimiter
     for number, word in enumerate(words):
         text += [delimiter_id, *word]
-        word_before += [number] + [-1] * len(word)
-    matches = Levenshtein.opcodes([unit.id for unit in heard], text)
+        words_before += [number] + [-1] * len(word)
     found: list[tuple[int, Anchor]] = []
-    for tag, start, end, text_start, _ in matches:
-        if tag != "equal" or end - start < SHORTEST_MATCH:
+    for match in Levenshtein.opcodes([unit.id for unit in heard], text):
+        start, end = match.src_start, match.src_end
+        if match.tag != "equal" or end - start < SHORTEST_MATCH:
             continue
-        inside = range(start + _ON_EACH_SIDE, end - _ON_EACH_SIDE)
-        between = [place for place in inside if heard[place].id == delimiter_id]
-        if not between:
-            continue
-        place = min(between, key=lambda place: abs(2 * place - start - end))
-        frame = (heard[place].start + heard[place].end) // 2
-        found.append((end - start, Anchor(frame, word_before[text_start + place - start])))
+        for place in range(start + _ON_EACH_SIDE, end - _ON_EACH_SIDE):
+            unit = heard[place]
+            if unit.id == delimiter_id:
+                words_here = words_before[match.dest_start + place - start]
+                found.append((min(place - start, end - place), Anchor((unit.start + unit.end) // 2, words_here)))
     return _apart(found, round(_APART_S / frame_shift_s))
 
 
 def _apart(found: Sequence[tuple[int, Anchor]], frames: int) -> list[Anchor]:
-    """Of anchors that are close to each other, the one in the longest match."""
+    """Of anchors that are close to each other, the one that is farthest from the ends of its match."""
     kept: list[tuple[int, Anchor]] = []
-    for length, anchor in found:
+    for distance, anchor in found:
         if kept and anchor.frame - kept[-1][1].frame < frames:
-            if length > kept[-1][0]:
-                kept[-1] = (length, anchor)
+            if distance > kept[-1][0]:
+                kept[-1] = (distance, anchor)
         else:
-            kept.append((length, anchor))
+            kept.append((distance, anchor))
     return [anchor for _, anchor in kept]

@@ -1,9 +1,10 @@
-"""Where each unit begins and ends: CTC marks a unit at a peak of a frame or two; the blanks around are given to units."""
+"""Where each unit begins and ends: CTC marks it by a peak of a frame or two, and the blanks around go to the units."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def spread(
         return []
     late, longest = (round(seconds / frame_shift_s) for seconds in (LATENESS_S, _LONGEST_BLANK_S))
     starts, ends = [_rise(peaks[0], 0, levels, frame_shift_s)], []
-    for one, other in zip(peaks, peaks[1:], strict=False):
+    for one, other in pairwise(peaks):
         if other.start - one.end > longest:
             ends.append(_fade(one, other.start, levels, frame_shift_s))
             starts.append(_rise(other, ends[-1], levels, frame_shift_s))

@@ -48,10 +48,11 @@ def _words(units: Iterable[Unit], vocabulary: Vocabulary, frame_shift_s: float) 
     for is_delimiter, run in groupby(units, key=lambda unit: unit.id == vocabulary.delimiter_id):
         spoken = [unit for unit in run if unit.id != vocabulary.unk_id and unit.id not in vocabulary.silent_ids]
         if not is_delimiter and spoken:
-            yield _word(spoken, vocabulary, frame_shift_s)
+            yield word_of(spoken, vocabulary, frame_shift_s)
 
 
-def _word(units: Sequence[Unit], vocabulary: Vocabulary, frame_shift_s: float) -> Word:
+def word_of(units: Sequence[Unit], vocabulary: Vocabulary, frame_shift_s: float) -> Word:
+    """The word of these units, at least one, without delimiters."""
     characters = tuple(
         Character(
             text=vocabulary.tokens[unit.id],

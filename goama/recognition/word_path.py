@@ -150,10 +150,8 @@ class _Trellis:
         states, low = self.states, self.low[frame]
         low_before = self.low[max(0, frame - 1)]
         first, end = np.searchsorted(states.gaps, (low_before, low_before + self.width))
-        if low == low_before:
-            gaps = slice(first, end)
-        else:
-            gaps = slice(*np.searchsorted(states.gaps, (low, low + self.width)))
+        shifted = low != low_before
+        gaps = slice(*np.searchsorted(states.gaps, (low, low + self.width))) if shifted else slice(first, end)
         scores = np.full(gaps.stop - gaps.start, _IMPOSSIBLE, np.float32)
         origin = np.zeros(gaps.stop - gaps.start if with_origin else 0, np.int32)
         if end > first:
