@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 import tempfile
 from collections import Counter
@@ -97,7 +98,9 @@ def transcription(
 ) -> dict[str, float]:
     """WER of the tape and of its clips alone, times real time, and peak memory of the command."""
     command = ["transcribe", str(model), str(folder / "tape.flac"), "--to", "json", "-o", str(folder)]
+    used = cpu_seconds()
     megabytes, seconds = peak_mb(command)
+    used = cpu_seconds() - used
     transcript = json.loads((folder / "tape.json").read_text(encoding="utf-8"))
     words = [word for place in places for word in texts[place.clip].split()]
     clip_errors = sum(
@@ -108,15 +111,22 @@ def transcription(
         "tape_wer": Levenshtein.distance(words, transcript["text"].split()) / len(words),
         "clips_wer": clip_errors / len(words),
         "times_real_time": transcript["duration"] / seconds,
+        "seconds_per_cpu_second": transcript["duration"] / used,
         "peak_mb": megabytes,
     }
     print(
         f"{results['minutes']:.0f} min in one file: WER {100 * results['tape_wer']:.1f} %, its clips alone "
-        f"{100 * results['clips_wer']:.1f} %; {results['times_real_time']:.0f} times real time, loading included; "
-        f"{megabytes:.0f} MB",
+        f"{100 * results['clips_wer']:.1f} %; {results['times_real_time']:.0f} times real time, and "
+        f"{results['seconds_per_cpu_second']:.0f} s a second of one core, loading included; {megabytes:.0f} MB",
         flush=True,
     )
     return results
+
+
+def cpu_seconds() -> float:
+    """The processor time of the commands that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def searched_words(texts: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -194,7 +195,7 @@ class _Sound:
     def _read(self) -> Iterator[np.ndarray]:
         audio = self._audio
         if isinstance(audio, (str, os.PathLike)):
-            yield from stream_audio(audio, name=self.name, repairs=self.repairs)
+            yield from stream_audio(audio, longest_s=math.inf, name=self.name, repairs=self.repairs)
         elif hasattr(audio, "__array__"):
             yield as_waveform(audio, "the samples")
         elif isinstance(audio, Iterable) and not isinstance(audio, bytes):
