@@ -28,10 +28,10 @@ def readable(name: str) -> str:
     return name if is_readable(name) else "".join(map(shown, name))
 
 
-def write_beside(path: Path, content: str) -> None:
-    """Writes a text file atomically: a reader never sees a part of it."""
+def write_beside(path: Path, content: str | bytes) -> None:
+    """Writes a file atomically, text as UTF-8: a reader never sees a part of it."""
     beside = path.with_name(path.name + ".partial")
-    beside.write_text(content, encoding="utf-8")
+    beside.write_bytes(content.encode() if isinstance(content, str) else content)
     beside.replace(path)
 
 

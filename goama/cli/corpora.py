@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goama.cli.source import WantedSource, takes_source
-from goama.cli.terminal import Spinner, countdown, err, has_gpu, next_command, out, quiet_libraries
+from goama.cli.terminal import Spinner, countdown, err, has_gpu, next_command, out, quiet_libraries, sound_progress
 from goama.errors import GoamaError
 from goama.files import write_beside
+from goama.sound.nominal_length import nominal_seconds
 
 if TYPE_CHECKING:
+    from goama.sources.source import Source
     from goama.text.spelling import Spelling
 
 Letters = Annotated[
@@ -193,6 +195,11 @@ def prepare(
     seed: Annotated[int, typer.Option(help="Seed of the split, where the source gives none.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that is there.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 2 if clips were left out.")] = False,
+    text: Annotated[
+        Path | None,
+        typer.Option(help="SOURCE is a recording read aloud, or a folder of them: its text, or a folder of texts."),
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="With --text: the model that aligns them.")] = None,
 ) -> None:
     """Make a corpus: decode, normalise and split; name every clip that is left out, with the reason."""
     from goama.corpus.left_out import by_reason
@@ -208,8 +215,10 @@ def prepare(
     if numbers is not None and not dry_run:
         raise GoamaError("--numbers goes with --dry-run: it makes a table to look through before it is used")
     spelling = _spelling(letters, brackets, replace)
+    if (text is None) != (model is None):
+        raise GoamaError("--text and --model go together: a model aligns the recordings with their text")
     with _nothing_written():
-        clips = wanted.read()
+        clips = wanted.read() if text is None or model is None else _read_aloud(wanted, text, model)
     if dry_run:
         from goama.corpus.dry_run import dry_run as look
         from goama.corpus.dry_run import print_dry_run, write_numbers
@@ -271,6 +280,25 @@ def prepare(
     next_command("train", output, "-o", "run", *([] if has_gpu() else ["--encoder", small_encoder()]))
     if made.left_out and strict:
         raise typer.Exit(2)
+
+
+def _read_aloud(wanted: WantedSource, text: Path, model: Path) -> Source:
+    """The clips of recordings of a text, aligned by a model."""
+    given = [name for name, value in wanted.options.items() if value is not None]
+    if given:
+        raise GoamaError(f"--{given[0].rstrip('_').replace('_', '-')} does not go with --text; remove it")
+    quiet_libraries()
+    from goama.recognition.read_aloud import TEXT_SUFFIXES, book_source, files_in, sound_files_in
+    from goama.recognition.recogniser import Recogniser
+
+    recordings, texts = sound_files_in(Path(wanted.where)), files_in(text, TEXT_SUFFIXES, "text")
+    seconds = [nominal_seconds(recording) for recording in recordings]
+    total = sum(filter(None, seconds)) if all(seconds) else None
+    recogniser = Recogniser.load(model)
+    with Spinner() as status:
+        clips = book_source(recordings, texts, recogniser, sound_progress(status, "aligning", total))
+    out.print(f"read as {clips.taken}", markup=False)
+    return clips
 
 
 def shard(

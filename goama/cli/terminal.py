@@ -69,6 +69,20 @@ def countdown(status: Callable[[str], None], what: str, total: int | None) -> Ca
     return show
 
 
+def sound_progress(status: Callable[[str], None], what: str, total: float | None) -> Callable[[float], None]:
+    """Shows "aligning a.mp3, 3.0 of 60.0 min of sound, 1:31 left"; `total` (s) None: not known."""
+    started = time.monotonic()
+
+    def show(seconds: float) -> None:
+        line = f"{what}, {seconds / 60:.1f} min of sound"
+        if total and seconds:
+            left = round((time.monotonic() - started) * max(0.0, total / seconds - 1))
+            line = f"{what}, {seconds / 60:.1f} of {total / 60:.1f} min of sound, {left // 60}:{left % 60:02d} left"
+        status(line)
+
+    return show
+
+
 class Spinner:
     """A spinner with one changing line on a terminal; silent elsewhere."""
 

@@ -198,3 +198,14 @@ def by_speaker(clips: Sequence[ClipScore], counts: np.ndarray) -> np.ndarray:
     sums = np.zeros((len(places), counts.shape[1]), dtype=counts.dtype)
     np.add.at(sums, of_clip, counts)
     return sums
+
+
+def bootstrap_difference(counts: np.ndarray, against: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the difference of two error rates on the same clips, by a bootstrap over the clips.
+
+    counts, against (clips, 2): errors and reference length of each clip; below 0 where `counts` has fewer errors.
+    """
+    sums = bootstrap_sums(np.concatenate([counts, against], axis=1), seed=seed)
+    differences = sums[:, 0] / np.maximum(1, sums[:, 1]) - sums[:, 2] / np.maximum(1, sums[:, 3])
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return float(low), float(high)

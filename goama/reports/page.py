@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goama import __version__
-from goama.reports.formatting import count_of_clips, duration, hours
+from goama.html import page_templates
+from goama.reports.formatting import count_of_clips, duration
 from goama.reports.listening import megabytes, mp3_by_key
 
 if TYPE_CHECKING:
@@ -38,22 +37,13 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _templates() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    templates = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
-    fingerprint = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    templates = page_templates(_HERE, "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'")
     templates.globals |= {
         "version": __version__,
         "severity_word": {"error": "Error", "warning": "Warning", "info": "Note"},
         "style": Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        "script": Markup(script),
-        # Even a transcript that got past the escaping could neither run a script nor load or send anything.
-        "policy": f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{fingerprint}'",
     }
     templates.filters |= {
         "clips": count_of_clips,

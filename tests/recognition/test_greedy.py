@@ -5,9 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goama.recognition.greedy import best_path, greedy_segments, greedy_text
-from goama.recognition.transcript import Segment
+from goama.recognition.greedy import GreedyDecoder, greedy_text
+from goama.recognition.units import segments_of
 from goama.text import Vocabulary
+from goama.transcript import Segment
 
 VOCABULARY = Vocabulary.from_texts(["abc"], min_count=1)[0]  # [PAD] | [UNK] a b c
 BLANK, DELIMITER, UNKNOWN, A, B, C = range(6)
@@ -21,7 +22,7 @@ def emission(path: list[int], probabilities: list[float] | None = None) -> torch
 
 
 def segments(emission: torch.Tensor, frame_shift_s: float = 0.02) -> tuple[Segment, ...]:
-    return greedy_segments(best_path([emission]), VOCABULARY, frame_shift_s)
+    return segments_of(GreedyDecoder(VOCABULARY).units([emission]), VOCABULARY, frame_shift_s)
 
 
 def test_repeats_are_joined_and_a_blank_parts_two_equal_letters():
@@ -34,6 +35,7 @@ def test_a_word_reaches_from_its_first_frame_to_its_last():
     assert (first.text, first.start, first.end) == ("ab", 0.04, 0.12)
     assert (second.text, second.start, second.end) == ("c", 0.24, 0.32)
     assert first.confidence == pytest.approx(0.9, abs=1e-3)
+    assert [(unit.text, unit.start, unit.end) for unit in first.characters] == [("a", 0.04, 0.08), ("b", 0.08, 0.12)]
 
 
 def test_a_pause_starts_a_new_segment():
@@ -49,7 +51,8 @@ def test_a_words_confidence_weighs_its_units_alike_however_long_each_is_held():
 
 def test_an_emission_in_pieces_has_the_best_path_of_the_whole():
     whole = emission([A, A, BLANK, B, DELIMITER, C])
-    assert greedy_segments(best_path([whole[:1], whole[1:4], whole[4:]]), VOCABULARY, 0.02) == segments(whole)
+    units = GreedyDecoder(VOCABULARY).units([whole[:1], whole[1:4], whole[4:]])
+    assert segments_of(units, VOCABULARY, 0.02) == segments(whole)
 
 
 def test_nothing_said_gives_no_segment():

@@ -1,15 +1,20 @@
-"""The result of recognition: a transcript has segments, a segment has words, a word has times and a confidence."""
+"""A transcript has segments, a segment has words, a word has characters; each with times and a confidence."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from goama.html import facts_html
 
 
 @dataclass(frozen=True)
-class Word:
-    """One word: `start` and `end` in seconds from the start of the recording, `confidence` in [0, 1]."""
+class Character:
+    """One unit of the vocabulary: `start` and `end` in seconds from the start of the recording.
+
+    confidence:  probability that the model gives it, 0 to 1; not calibrated
+    """
 
     text: str
     start: float
@@ -18,8 +23,23 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Word:
+    """One word: `start` and `end` in seconds from the start of the recording.
+
+    confidence:  0 to 1; where the model folder has a calibration, the probability that the word is right
+    characters:  empty where only the word's times are known
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+    characters: tuple[Character, ...] = ()
+
+
+@dataclass(frozen=True)
 class Segment:
-    """Words without a long pause between them."""
+    """Words without a long pause between them; at least one."""
 
     words: tuple[Word, ...]
 
@@ -38,18 +58,25 @@ class Segment:
         """Seconds from the start of the recording to the last word's end."""
         return self.words[-1].end
 
+    @property
+    def confidence(self) -> float:
+        """Mean confidence of the words: if they are calibrated, the expected share of right words."""
+        return sum(word.confidence for word in self.words) / len(self.words)
+
 
 @dataclass(frozen=True)
 class Transcript:
     """The words of one recording; `audio` names it, `duration` is its length in seconds.
 
-    `repairs`: sentences on what was mended as it was read, such as seconds that were lost.
+    repairs:     sentences on what was mended as it was read, such as seconds that were lost
+    calibrated:  whether a word's confidence is the probability that it is right, fitted on dev clips
     """
 
     audio: str
     duration: float
     segments: tuple[Segment, ...]
     repairs: tuple[str, ...] = ()
+    calibrated: bool = False
 
     def __repr__(self) -> str:
         return f"Transcript({self.audio!r}, {self.duration:.1f} s, {len(self.words)} words: {self.text[:60]!r})"
@@ -67,3 +94,12 @@ class Transcript:
     def words(self) -> tuple[Word, ...]:
         """The words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the transcript in the format of the path's ending, such as `.srt`; see `goama.transcript.writers`.
+
+        Raises `GoamaError` when the ending names no format, or the file cannot be written.
+        """
+        from goama.transcript.writers import save
+
+        save(self, Path(path))
