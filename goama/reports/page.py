@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from goama import __version__
 from goama.html import page_templates
-from goama.reports.formatting import count_of_clips, duration
+from goama.reports.formatting import count_of_clips, duration, hours
 from goama.reports.listening import megabytes, mp3_by_key
 
 if TYPE_CHECKING:
