@@ -181,7 +181,6 @@ def test_a_source_without_one_good_clip_makes_nothing(
 BAD_SOURCES: dict[str, tuple[str, list[str], str]] = {
     "unknown column": ("", ["--text-column", "txt"], "no column 'txt' (did you mean 'text'?); the columns are: "),
     "ids twice": ('{"id": "%(id)s", "file_name": "other.ogg", "text": "ja"}\n', [], "is used twice (first at "),
-    "not json": ("{'id': 3}\n", [], "clips.jsonl:5: not a JSON object"),
     "not utf-8": ("\udcff\n", [], "clips.jsonl:5: not UTF-8 text"),
     "unknown split": ('{"id": "x", "file_name": "x.ogg", "text": "ja", "split": "trian"}\n', [], "unknown split"),
 }  # fmt: skip

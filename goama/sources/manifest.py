@@ -23,7 +23,7 @@ from goama.sources.headerless import first_row_is_a_clip, guess_columns
 from goama.sources.row import Row
 from goama.sources.sound_files import SoundFiles
 from goama.sources.table import Table, open_table
-from goama.sources.text_lines import text_lines
+from goama.sources.text_lines import CUT_OFF, CUT_OFF_FAULT, text_lines
 from goama.sources.where import Where, parse_where
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.xlsx")
@@ -102,15 +102,15 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns, w
 def _columns_of(manifest: Manifest, columns: Columns, condition: Where | None) -> dict[str, str]:
     """The column for each field, as `find_columns` gives it. Raises `GoamaError`, see `read_manifests`."""
     table = manifest.table
-    if not table.has_header:
-        columns = guess_columns(table, manifest.sounds, columns)
     try:
-        there = find_columns(table.columns, columns, str(table.path))
         first = next(table.rows(), None)
         if first is None:
             raise GoamaError(f"{table.path}: the manifest holds no clips")
         if all(row.fault for row in table.rows()):
             raise GoamaError(f"{table.path}:{first.number}: {first.fault}")
+        if not table.has_header:
+            columns = guess_columns(table, manifest.sounds, columns)
+        there = find_columns(table.columns, columns, str(table.path))
     except GoamaError as error:
         raise GoamaError(f"{error}{table.hint}") from error
     if condition:
@@ -203,7 +203,9 @@ def read_ljspeech(folder: Path, columns: Columns, choices: Choices) -> Source:
             fields = line.rstrip("\r\n").split("|")
             if fields == [""]:
                 continue
-            if len(fields) == len(names):
+            if line.endswith(CUT_OFF):
+                yield Row(number, fault=CUT_OFF_FAULT)
+            elif len(fields) == len(names):
                 yield Row(number, dict(zip(names, fields, strict=True)) | {"file": fields[0]})
             else:
                 yield Row(number, fault=f"{len(fields)} fields where the first line has {len(names)}")
