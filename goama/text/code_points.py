@@ -60,6 +60,8 @@ _REORDERED = (
     (r"\u1047(?=[\u102b-\u1032\u1036-\u103e])", r"\u101b"),  # digit seven for ra
     (r"([\u102f\u1030])([\u102d\u102e\u1032])", r"\2\1"),  # vowel below before vowel above
     (r"\u1036([\u102d-\u1030])", r"\1\u1036"),
+    (r"(?<=[\u3041-\u3096\u30a1-\u30fa])\u309b", "\u3099"),  # kana with a voicing mark of its own width
+    (r"(?<=[\u3041-\u3096\u30a1-\u30fa])\u309c", "\u309a"),
 )
 _BURMESE_MEDIALS = re.compile("[\u103b-\u103e]{2,}")
 
