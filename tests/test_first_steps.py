@@ -213,7 +213,7 @@ def test_results_say_what_they_are_and_show_themselves_in_a_notebook(
     recogniser = package.load(tiny_model)
     transcript = recogniser.transcribe(sorted((speech / "audio").iterdir())[0])
     evaluation = package.evaluate(recogniser, corpus, "dev")
-    for value in (made, audit, recogniser, transcript, evaluation):
+    for value in (made, made.corpus, audit, recogniser, transcript, evaluation):
         assert len(repr(value)) < 400 and "object at 0x" not in repr(value)
         page = value._repr_html_()
         assert page.startswith("<div><b>") and page.endswith("</div>")
