@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.sources.columns import USUAL_NAMES
+from goama.sources.columns import SPLIT_NAMES, USUAL_NAMES
 from goama.sources.row import Row
 from goama.sources.text_lines import CUT_OFF, CUT_OFF_FAULT, text_lines
 
@@ -82,10 +82,12 @@ def _lines(path: Path) -> Iterator[Row]:
     for number, line in text_lines(path):
         if not line.strip():
             continue
-        value, wrong = _parsed(line.removesuffix(CUT_OFF))
+        value, wrong = _parsed(line.removesuffix(CUT_OFF).rstrip().removesuffix(","))
         if wrong:
             is_last = not line.endswith("\n")
-            wrong = f"not a JSON object ({wrong}); " + (CUT_OFF_FAULT if is_last else "a manifest has one object a line")
+            wrong = f"not a JSON object ({wrong}); " + (
+                CUT_OFF_FAULT if is_last else "a manifest has one object a line"
+            )
             yield Row(number, fault=wrong)
         else:
             yield _row(number, value)
@@ -148,9 +150,16 @@ def _rows_of(value: Any) -> list[Any] | None:
 
 
 def _rows_inside(value: Any) -> list[Any] | None:
-    """The rows that an object holds: its one list of objects, its columns, or its objects by id; None if neither."""
+    """The rows that an object holds: its lists of objects by split, its one list of objects, its columns, or its
+    objects by id; None if neither."""
     if not isinstance(value, dict) or not value:
         return None
+    if all(name.lower() in SPLIT_NAMES and isinstance(inner, list) for name, inner in value.items()):
+        return [row | {"split": name} if isinstance(row, dict) else row for name, rows in value.items() for row in rows]
+    if set(value) == {"columns", "index", "data"} and all(isinstance(inner, list) for inner in value.values()):
+        return [
+            dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"] if isinstance(row, list)
+        ]
     lists = [inner for inner in value.values() if isinstance(inner, list)]
     of_objects = [inner for inner in lists if inner and all(isinstance(row, dict) for row in inner)]
     if len(of_objects) == 1 and not any(name.lower() in _NAMES_IN_A_ROW for name in value):

@@ -54,7 +54,7 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns, w
     where: a condition on columns, which the rows must meet; see `parse_where`
 
     Raises `GoamaError` when there is no table, a table is empty or a column is missing, when no row of a table can be
-    read, or the condition cannot be understood.
+    read, or the condition cannot be understood; also when more than half of the rows of a table are faulty.
     """
     if not manifests:
         raise GoamaError(f"{kind}: no table to read")
@@ -106,8 +106,7 @@ def _columns_of(manifest: Manifest, columns: Columns, condition: Where | None) -
         first = next(table.rows(), None)
         if first is None:
             raise GoamaError(f"{table.path}: the manifest holds no clips")
-        if all(row.fault for row in table.rows()):
-            raise GoamaError(f"{table.path}:{first.number}: {first.fault}")
+        _refuse_unreadable(table)
         if not table.has_header:
             columns = guess_columns(table, manifest.sounds, columns)
         there = find_columns(table.columns, columns, str(table.path))
@@ -118,6 +117,19 @@ def _columns_of(manifest: Manifest, columns: Columns, condition: Where | None) -
     if manifest.split and columns.split is None:
         there.pop("split", None)  # the folder's split wins over a column that the user did not name
     return there
+
+
+def _refuse_unreadable(table: Table) -> None:
+    """Raises `GoamaError` when most rows of a table are faulty: it is written in another way than goama takes it."""
+    rows, faulty = 0, list[Row]()
+    for row in table.rows():
+        rows += 1
+        if row.fault:
+            faulty.append(row)
+    if 2 * len(faulty) > rows:
+        raise GoamaError(
+            f"{table.path}:{faulty[0].number}: {faulty[0].fault}; {len(faulty)} of {rows} rows cannot be read"
+        )
 
 
 def _numbered(table: Table, found: Mapping[str, str]) -> str:

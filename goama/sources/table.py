@@ -194,7 +194,7 @@ def _split_csv(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str], st
         try:
             for values in csv.reader(lines(), delimiter=layout.delimiter, quoting=quoting, strict=True):
                 columns = columns or len(values)
-                if any(_is_row(line, layout, columns) for _, line in taken[1:]):
+                if len(taken) > 1 and any(_is_row(line, layout, columns) for line in _inside_quotes(taken)):
                     raise csv.Error("a quote that opens here takes in the rows below")
                 if any(values):
                     yield taken[0][0], values, CUT_OFF_FAULT if taken[-1][1].endswith(CUT_OFF) else None
@@ -207,6 +207,12 @@ def _split_csv(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str], st
             taken.clear()
             yield number, [], wrong
         at_end = not wrong
+
+
+def _inside_quotes(lines: Sequence[_Line]) -> list[str]:
+    """What a quoted field has of the lines below the first; the last of them ends with its closing quote."""
+    *between, (_, last) = lines[1:]
+    return [*(line for _, line in between), last[: max(last.rfind('"'), 0)]]
 
 
 def _is_row(line: str, layout: _Layout, columns: int) -> bool:

@@ -23,8 +23,9 @@ _AS_UTF_8 = ' with encoding UTF-8 (in Excel: the file type "CSV UTF-8")'
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(line number, line) of a file in UTF-8, or in UTF-16 with a byte order mark; every line end is given as `\\n`.
 
-    The last line ends in `CUT_OFF` if it breaks off within a character, is filled up with NULs, or has no line end where
-    a block of the disk ends. Raises `GoamaError` with the line when the encoding is another one or a line is longer than `LONGEST_LINE`.
+    The last line ends in `CUT_OFF` if it breaks off within a character, is filled up with NULs, or has no line end
+    where a block of the disk ends.
+    Raises `GoamaError` with the line when the encoding is another one or a line is longer than `LONGEST_LINE`.
     """
     try:
         with path.open("rb") as file:

@@ -30,7 +30,10 @@ LINES: dict[str, tuple[str, list[str]]] = {
     "tsv": ("t.tsv", ["file_name\ttext", *(f"{n}.wav\t{t}" for n, t in zip(NAMES, TEXTS, strict=True))]),
     "no header": ("line_index.tsv", [f"{n}\t{t}" for n, t in zip(NAMES, TEXTS, strict=True)]),
     "ljspeech": ("metadata.csv", [f"{n}|{t}" for n, t in zip(NAMES, TEXTS, strict=True)]),
-    "common voice": ("validated.tsv", ["client_id\tpath\tsentence", *(f"s\t{n}\t{t}" for n, t in zip(NAMES, TEXTS, strict=True))]),
+    "common voice": (
+        "validated.tsv",
+        ["client_id\tpath\tsentence", *(f"s\t{n}\t{t}" for n, t in zip(NAMES, TEXTS, strict=True))],
+    ),
     "kaldi": ("text", [f"{n} {t}" for n, t in zip(NAMES, TEXTS, strict=True)]),
 }  # fmt: skip
 FORMATS = list(LINES)

@@ -129,9 +129,7 @@ def test_a_byte_order_mark_blank_lines_and_carriage_returns_do_no_harm(tmp_path:
 )
 def test_a_line_that_is_no_object_is_left_out_by_name(tmp_path: Path, line: str, what: str) -> None:
     good = '{{"audio": "{}.wav", "text": "x"}}\n'
-    first, faulty, last = clips(
-        written(tmp_path, good.format("a") + line + "\n" + good.format("b"), "clips.jsonl")
-    )
+    first, faulty, last = clips(written(tmp_path, good.format("a") + line + "\n" + good.format("b"), "clips.jsonl"))
     assert what in str(faulty.fault) and faulty.where.endswith("clips.jsonl:2")
     assert [first.id, last.id] == ["a", "b"]
 
