@@ -117,8 +117,9 @@ def accuracy(speech: Path, folder: Path, clips: int) -> dict:
         precision = right / (right + false) if right + false else None
         results[name] = {"planted": len(expected), "found": right, "false": false}
         print(f"{name:28}{len(expected):8}{right:7}{false:7}{_percent(recall):>9}{_percent(precision):>11}")
-    severe = [f for f in found.findings if f.severity == "error" and planted.clean & set(f.clips)]
-    print(f"errors on clean clips: {sum(len(planted.clean & set(f.clips)) for f in severe)}")
+    on_clean = [(f.severity, len(planted.clean & set(f.clips))) for f in found.findings]
+    print(f"errors on clean clips: {sum(count for severity, count in on_clean if severity == 'error')}")
+    print(f"warnings and infos on clean clips: {sum(count for severity, count in on_clean if severity != 'error')}")
     return results
 
 
