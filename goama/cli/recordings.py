@@ -97,12 +97,19 @@ class _Job:
 
 
 def _recordings(paths: Sequence[Path], output: Path | None, to: str) -> Iterator[_Job]:
-    """The recordings named, and those in the folders named, which keep their sub-folders in the output."""
+    """The recordings named, and those in the folders named, which keep their sub-folders in the output.
+
+    Hidden files are left out: on a disk of a Mac each recording has one beside it (`._tape.wav`).
+    """
     for path in paths:
         if not path.is_dir():
             yield _Job(path, output and output / f"{path.stem}.{to}")
             continue
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SOUND_SUFFIXES and file.is_file())
+        found = sorted(
+            file
+            for file in path.rglob("*")
+            if file.suffix.lower() in SOUND_SUFFIXES and not file.name.startswith(".") and file.is_file()
+        )
         if not found:
             raise GoamaError(f"{path}: no sound file lies in this folder")
         for file in found:

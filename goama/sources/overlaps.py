@@ -20,7 +20,7 @@ _MOST_TRIMMED = 0.5  # of an annotation
 _TAKES_IT = "--overlaps trim cuts both at the middle where that can be, --overlaps keep takes both as they are"
 
 
-@dataclass
+@dataclass(slots=True)
 class Span:
     """The time of an annotation (s) in the tier of that index; `overlap`: the sentence on the one that it overlaps.
 

@@ -158,7 +158,7 @@ def _pairs(variants: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str], 
     return (
         re.compile(f"(?=[{first}])(?:{longest_first})"),
         written,
-        re.compile(f"[{concerned}\u0e30-\u0e4e\u0eb0-\u0ece\u102b-\u103e\u17d2]"),
+        re.compile(f"[{concerned}\u0e30-\u0e4e\u0eb0-\u0ece\u102b-\u103e\u17d2\u309b\u309c]"),
     )
 
 
