@@ -3,8 +3,9 @@
     python benchmarks/audit.py SPEECH [--hours 10] [--manifest-hours 100] [--clips 200] [--json FILE]
 
 SPEECH is an audiofolder of real speech, such as `goama voices get fillets-nl` writes. Prints precision and recall of
-each finding on a corpus with planted defects (see planted_defects.py), time and memory for `--hours` of 16 kHz FLAC,
-and time for the checks that read no audio on `--manifest-hours`. `--hours 0` skips the measurement of speed.
+each finding on a corpus and on tapes with planted defects (planted_defects.py, planted_annotations.py), time and
+memory for `--hours` of 16 kHz FLAC, and time for the checks that read no audio on `--manifest-hours`. `--hours 0` skips
+the measurement of speed.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import resource
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from planted_annotations import plant_annotations
 from planted_defects import ALSO_TRUE, plant
 
 from goama.audit.audit import audit
@@ -103,22 +106,30 @@ def manifest_speed(speech: Path, folder: Path, hours: float) -> dict:
 
 def accuracy(speech: Path, folder: Path, clips: int) -> dict:
     """Precision and recall of each finding; other findings that are true of a defect count as neither."""
-    planted = plant(speech, folder / "planted", clean=clips)
-    found, seconds = timed(planted.folder)
-    clips_of = {finding.name: set(finding.clips) for finding in found.findings if finding.clips}
+    all_planted = [plant(speech, folder / "planted", clean=clips), *plant_annotations(speech, folder)]
+    audits = [timed(planted.folder) for planted in all_planted]
+    found_clips, expected_clips, clean = defaultdict(set), defaultdict(set), defaultdict(int)
+    for planted, (found, _) in zip(all_planted, audits, strict=True):
+        for name, ids in planted.expected.items():
+            expected_clips[name] |= ids
+        for finding in found.findings:
+            found_clips[finding.name] |= set(finding.clips)
+            clean[finding.severity] += len(planted.clean & set(finding.clips))
     results = {}
-    print(f"\n{len(planted.clean)} clean clips, {sum(map(len, planted.expected.values()))} defects, {seconds:.1f} s")
+    print(
+        f"\n{sum(len(planted.clean) for planted in all_planted)} clean clips, "
+        f"{sum(map(len, expected_clips.values()))} defects, {sum(seconds for _, seconds in audits):.1f} s"
+    )
     print(f"{'finding':28}{'planted':>8}{'found':>7}{'false':>7}{'recall':>9}{'precision':>11}")
-    for name in sorted({*planted.expected, *clips_of}):
-        expected, named = planted.expected.get(name, set()), clips_of.get(name, set())
+    for name in sorted({*expected_clips, *(name for name, ids in found_clips.items() if ids)}):
+        expected, named = expected_clips[name], found_clips[name]
         true_too = {clip for clip, names in ALSO_TRUE.items() if name in names}
         right, false = len(expected & named), len(named - expected - true_too)
         recall = right / len(expected) if expected else None
         precision = right / (right + false) if right + false else None
         results[name] = {"planted": len(expected), "found": right, "false": false}
         print(f"{name:28}{len(expected):8}{right:7}{false:7}{_percent(recall):>9}{_percent(precision):>11}")
-    severe = [f for f in found.findings if f.severity == "error" and planted.clean & set(f.clips)]
-    print(f"errors on clean clips: {sum(len(planted.clean & set(f.clips)) for f in severe)}")
+    print(f"errors on clean clips: {clean['error']}; warnings: {clean['warning']}; infos: {clean['info']}")
     return results
 
 

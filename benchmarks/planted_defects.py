@@ -41,11 +41,15 @@ class _Clip:
 
 @dataclass(frozen=True)
 class _Defect:
-    """A defective clip: bytes of its sound file (None: no file), the suffix, and changed columns of its row."""
+    """A defective clip: bytes of its sound file (None: no file), the suffix, and changed columns of its row.
+
+    `line`: written in place of the row; the id of such a clip is the number of the line.
+    """
 
     sound: bytes | None
     suffix: str = "wav"
     columns: dict[str, Any] = field(default_factory=dict)
+    line: str | None = None
 
 
 _Make = Callable[[_Clip, _Clip], _Defect]
@@ -111,6 +115,9 @@ def _cyrillic(text: str) -> str:
     return text.translate(str.maketrans("oaecp", "оаеср"))
 
 
+_WITH_A_COLON = ("ki:ken", "o:nen", "wa:ko")
+
+
 def _copy(**columns: Any) -> _Make:
     return lambda clip, _: _Defect(encoded(clip.samples), columns=columns)
 
@@ -125,6 +132,28 @@ def _same_sentence_in_test(clip: _Clip, other: _Clip) -> _Defect:
 
 def _other_accents(clip: _Clip, other: _Clip) -> _Defect:
     return _Defect(encoded(_another(other.samples, 25)), columns={"text": clip.text.replace("e", "é")})
+
+
+def _late_start(samples: np.ndarray, start_s: float = 1.5) -> bytes:
+    """Opus in Matroska that begins at `start_s` of the container's clock."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as film:
+        stream = film.add_stream("libopus", rate=SAMPLE_RATE, layout="mono")
+        for at in range(0, len(samples), 960):
+            block = np.ascontiguousarray(samples[None, at : at + 960], dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
+            frame.sample_rate, frame.pts = SAMPLE_RATE, at + round(start_s * SAMPLE_RATE)
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode())
+    return file.getvalue()
+
+
+def _overlapping(name: str, offset: float) -> _Make:
+    """A second of a recording that both clips of this kind are cut out of."""
+    columns = {"file_name": f"audio/{name}.wav", "offset": offset, "duration": 1.0}
+    return lambda clip, _: _Defect(encoded(np.tile(clip.samples, 3)), columns=columns)
 
 
 def _impossible_text(clip: _Clip, _: _Clip) -> _Defect:
@@ -177,6 +206,12 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("unknown-word", "text-annotations", _text(lambda t: "<unk> " + t)),
     ("event-of-chat", "text-conventions", _text(lambda t: "&=laughs " + t)),
     ("words-between-tags", "text-conventions", _text(lambda t: f"<eng>{t}</eng>")),
+    ("long-sound", "text-conventions", _text(lambda t: t + " zo::o")),
+    ("clitic", "text-conventions", _text(lambda t: t + " we=ll")),
+    ("noise-of-kaldi", "text-conventions", _text(lambda t: "SPOKEN_NOISE " + t)),
+    ("song", "text-conventions", _text(lambda t: f"♪ {t} ♪")),
+    ("between-slashes", "text-conventions", _text(lambda t: "/lacht/ " + t)),
+    *((f"colon-in-words-{n}", "text-letter-signs", _text(lambda t, n=n: f"{t} {_WITH_A_COLON[n]}")) for n in range(3)),
     ("ligature", "text-presentation-forms", _text(lambda t: t + " ﬁets")),
     ("other-code-points", "text-code-points", _text(lambda t: t + " ĳs")),
     ("lost-bracket", "text-annotations", _text(lambda t: t + " (of")),
@@ -184,7 +219,7 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("mail", "text-url", _text(lambda t: t + " info@goama.org")),
     ("web-code", "text-markup", _text(lambda t: t.replace(" ", "&nbsp;", 1))),
     ("mojibake", "text-damaged", _text(lambda t: t + " één".encode().decode("cp1252"))),
-    ("lost-letter", "text-damaged", _text(lambda t: t.replace("e", "\ufffd", 1))),
+    ("lost-letter", "text-damaged", _text(lambda t: t + " w\ufffdrd")),
     ("percent", "text-symbols", _text(lambda t: t + " %")),
     ("cyrillic-letters", "text-look-alikes", _text(_cyrillic)),
     ("two-alphabets", "text-mixed-scripts", _text(lambda t: t + " жde")),
@@ -198,10 +233,25 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
     ("false-text", "pair-too-much-text", _text(lambda t: (t.rstrip(".") + " ") * 3)),
     ("half-the-text", "pair-too-little-text", _sound(lambda x: encoded(np.tile(x, 3)))),
     ("impossible-text", "pair-no-room", _impossible_text),
+    ("cut-line", "row-faulty", lambda clip, _: _Defect(None, line='{"id": "cut-line", "text": "' + clip.text[:9])),
+    ("no-object", "row-faulty", lambda *_: _Defect(None, line='["no-object.wav", "dit is geen clip"]')),
+    ("overlap-first", "overlapping", _overlapping("overlap-first", 0.2)),
+    ("overlap-second", "overlapping", _overlapping("overlap-first", 0.7)),
+    ("tagged", "source-quality-tags", _copy(quality_tags="background-noise")),
+    ("no-split", "split-missing", _copy(split="")),
     ("outside", "audio-outside-recording", _copy(offset=99.0, duration=1.0)),
     ("no-number", "row-faulty", _copy(offset="soon")),
     *((f"narrow-made-wide-{n}", "audio-band-limited", _sound(_narrow_as_wide)) for n in range(6)),
     ("narrow-alone", "audio-band-limited", _sound(lambda x: encoded(_narrowed(x, 6000)))),
+    ("narrow-two-seconds", "audio-band-limited", _sound(lambda x: encoded(_narrowed(_two_seconds(x), 6000)))),
+    ("late-start", "audio-clock-gap", _sound(_late_start, "mkv")),
+    ("joined-ogg", "audio-clock-jump", _sound(lambda x: 2 * encoded(x, container="OGG"), "ogg")),
+    ("joined-wav", "audio-truncated", _sound(lambda x: 2 * encoded(x))),
+    ("joined-flac", "audio-truncated", _sound(lambda x: 2 * encoded(x, container="FLAC"), "flac")),
+    ("cut-mp3", "audio-truncated", _sound(lambda x: (f := encoded(x, container="MP3"))[: int(len(f) * 0.6)], "mp3")),
+    ("infinite", "audio-not-finite", _sound(lambda x: _floats(_with_nan(x, np.inf), "AIFF"), "aiff")),
+    ("integers-of-24-bits", "audio-scaled", _sound(lambda x: _floats(np.round(8388607 * x), "W64"), "w64")),
+    ("integers-of-no-scale", "audio-unreadable", _sound(lambda x: encoded(np.round(127 * x), encoding="FLOAT"))),
     ("not-a-number", "audio-not-finite", _sound(lambda x: encoded(_with_nan(x), encoding="FLOAT"))),
     ("damaged-mp3", "audio-damaged", _sound(lambda x: _damaged_mp3(x), "mp3")),
     ("integers-as-float", "audio-scaled", _sound(lambda x: encoded(np.round(32767 * x), encoding="FLOAT"))),
@@ -209,10 +259,18 @@ DEFECTS: tuple[tuple[str, str, _Make], ...] = (
 )  # fmt: skip
 
 
-def _with_nan(samples: np.ndarray) -> np.ndarray:
+def _with_nan(samples: np.ndarray, value: float = np.nan) -> np.ndarray:
     broken = samples.copy()
-    broken[len(broken) // 2] = np.nan
+    broken[len(broken) // 2] = value
     return broken
+
+
+def _floats(samples: np.ndarray, container: str) -> bytes:
+    return encoded(samples, container=container, encoding="FLOAT")
+
+
+def _two_seconds(samples: np.ndarray) -> np.ndarray:
+    return np.tile(samples, 1 + 2 * SAMPLE_RATE // len(samples))[: 2 * SAMPLE_RATE]
 
 
 def _damaged_mp3(samples: np.ndarray) -> bytes:
@@ -238,6 +296,9 @@ ALSO_TRUE = {
     "telephone-mu-law": {"audio-mixed-rates"},
     "overloaded": {"audio-loudness"},
     "two-voices": {"pair-too-little-text"},
+    "joined-ogg": {"pair-too-little-text"},
+    "late-start": {"audio-long-silence", "audio-mixed-rates"},
+    "narrow-two-seconds": {"pair-too-much-text"},
     "words-between-tags": {"text-annotations"},
     "false-text": {"pair-no-room-at-40-ms", "pair-no-room"},
 }
@@ -255,14 +316,14 @@ def plant(speech: Path, folder: Path, *, clean: int = 24) -> Planted:
     rows = [json.loads(line) for line in (speech / "metadata.jsonl").read_text(encoding="utf-8").splitlines()][:clean]
     (folder / "audio").mkdir(parents=True)
     originals = []
-    written = []
+    written: list[str] = []
     for row in rows:
         samples = read_audio(speech / row["file_name"]).samples
         samples = 0.5 * samples / max(0.05, float(np.abs(samples).max())) + _noise(len(samples) / SAMPLE_RATE, 3e-4)
         row = {"id": row["id"], "file_name": f"audio/{row['id']}.wav", "text": row["text"], "split": "train"}
         (folder / row["file_name"]).write_bytes(encoded(samples))
         originals.append(_Clip(read_audio(folder / row["file_name"]).samples, row["text"], row))
-        written.append(row)
+        written.append(json.dumps(row, ensure_ascii=False))
     expected: dict[str, set[str]] = {}
     for number, (name, finding, make) in enumerate(DEFECTS):
         clip, other = (originals[(number + shift) % len(originals)] for shift in (0, 7))
@@ -272,11 +333,9 @@ def plant(speech: Path, folder: Path, *, clean: int = 24) -> Planted:
         row = {"id": name, "file_name": f"audio/{name}.{made.suffix}", "text": clip.text, "split": "train"}
         if made.sound is not None:
             (folder / row["file_name"]).write_bytes(made.sound)
-        written.append(row | made.columns)
-        expected.setdefault(finding, set()).add(name)
-    (folder / "metadata.jsonl").write_text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in written), encoding="utf-8"
-    )
+        written.append(made.line or json.dumps(row | made.columns, ensure_ascii=False))
+        expected.setdefault(finding, set()).add(f"row-{len(written)}" if made.line else name)
+    (folder / "metadata.jsonl").write_text("\n".join(written) + "\n", encoding="utf-8")
     return Planted(folder, expected, {row["id"] for row in rows})
 
 

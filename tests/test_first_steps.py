@@ -213,7 +213,7 @@ def test_results_say_what_they_are_and_show_themselves_in_a_notebook(
     recogniser = package.load(tiny_model)
     transcript = recogniser.transcribe(sorted((speech / "audio").iterdir())[0])
     evaluation = package.evaluate(recogniser, corpus, "dev")
-    for value in (made, audit, recogniser, transcript, evaluation):
+    for value in (made, made.corpus, audit, recogniser, transcript, evaluation):
         assert len(repr(value)) < 400 and "object at 0x" not in repr(value)
         page = value._repr_html_()
         assert page.startswith("<div><b>") and page.endswith("</div>")
@@ -236,3 +236,24 @@ def test_a_run_is_one_display_in_a_notebook_with_a_bar_and_a_curve() -> None:
     assert 'value="0.500"' in shown[-1] and shown[-1].count("<circle") == 3
     assert "1:01 left" in shown[-1] and "dev CER 40.0 %  (best so far)" in shown[-1]
     assert "&lt;b&gt;" in shown[-1]
+
+
+# --- what a disk and a program bring along
+
+
+def test_hidden_files_of_a_folder_are_no_recordings(
+    goama: Command, tiny_model: Path, speech: Path, tmp_path: Path
+) -> None:
+    shutil.copy(sorted((speech / "audio").iterdir())[0], tmp_path / "tape.ogg")
+    (tmp_path / "._tape.ogg").write_bytes(b"\0\5\x16\7")  # a Mac's notes on the file
+    outcome = goama("transcribe", tiny_model, tmp_path, "-o", tmp_path / "out")
+    assert outcome.status == 0
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["tape.txt"]
+
+
+def test_whole_numbers_whose_full_scale_is_unknown_are_refused() -> None:
+    from goama.sound.waveform import as_waveform
+
+    with pytest.raises(GoamaError, match="cannot be told of int64"):
+        as_waveform([100, -100])
+    assert as_waveform(np.array([16_384], np.int16))[0] == 0.5

@@ -181,7 +181,6 @@ def test_a_source_without_one_good_clip_makes_nothing(
 BAD_SOURCES: dict[str, tuple[str, list[str], str]] = {
     "unknown column": ("", ["--text-column", "txt"], "no column 'txt' (did you mean 'text'?); the columns are: "),
     "ids twice": ('{"id": "%(id)s", "file_name": "other.ogg", "text": "ja"}\n', [], "is used twice (first at "),
-    "not json": ("{'id': 3}\n", [], "clips.jsonl:5: not a JSON object"),
     "not utf-8": ("\udcff\n", [], "clips.jsonl:5: not UTF-8 text"),
     "unknown split": ('{"id": "x", "file_name": "x.ogg", "text": "ja", "split": "trian"}\n', [], "unknown split"),
 }  # fmt: skip
@@ -405,3 +404,22 @@ def test_a_process_of_its_own_answers_alike(speech: Path, tmp_path: Path) -> Non
 def test_names_are_shown_as_they_are_typed(goama: Command, tmp_path: Path) -> None:
     outcome = goama("train", tmp_path / "root:x:0", "-o", tmp_path / "run")
     assert "root:x:0" in one_sentence(outcome)  # and not with an emoji for `:x:`
+
+
+def test_an_option_given_twice_is_refused_where_only_the_last_would_be_taken(
+    goama: Command, good: list[dict], write: Command
+) -> None:
+    outcome = goama("prepare", write(good), "--where", "text != ''", "--where", "text != 'x'", "--dry-run")
+    assert outcome.status == 2 and "--where is given twice" in outcome.err
+
+
+def test_a_recording_that_is_not_there_in_a_folder_whose_name_is_not_utf_8_is_named(
+    goama: Command, good: list[dict], tmp_path: Path
+) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path / "caf") + b"\xe9"))
+    folder.mkdir()
+    shutil.copy(good[0]["file_name"], folder / "a.ogg")
+    (folder / "metadata.csv").write_text("file_name,text\na.ogg,een\nb.ogg,twee\n")
+    outcome = goama("prepare", folder, "-o", tmp_path / "corpus")
+    assert outcome.status == 0
+    assert "caf\\xe9/b.ogg" in (tmp_path / "corpus" / "left-out.jsonl").read_text().replace("\\\\", "\\")

@@ -8,7 +8,7 @@ from functools import cache
 
 # Pairs that look alike in most fonts (Unicode's confusables, UTS #39) and that people do mix up.
 _LATIN_AND_CYRILLIC = (
-    "aа cс eе oо pр xх yу iі jј sѕ hһ qԛ wԝ dԁ əә æӕ ëё ïї äӓ öӧ üӱ áа́ óо́ éе́ "
+    "aа cс eе oо pр xх yу iі lӀ jј sѕ hһ qԛ wԝ dԁ əә æӕ ëё ïї äӓ öӧ üӱ áа́ óо́ éе́ "
     "AА BВ CС EЕ HН IІ JЈ KК MМ OО PР SЅ TТ XХ YУ ƏӘ ÆӔ ËЁ ÏЇ ÄӒ ÖӦ"
 )
 _LATIN_AND_GREEK = "oο vν aα pρ uυ iι kκ xχ yγ ɛε ɑα óό íί áά AΑ BΒ EΕ ZΖ HΗ IΙ KΚ MΜ NΝ OΟ PΡ TΤ YΥ XΧ"

@@ -19,7 +19,7 @@ _WORDS = {
     remarks.TRIMMED: (
         "overlap-trimmed",
         "info",
-        "cut at the middle of an overlap with another annotation (--overlaps trim)",
+        "cut at the middle of an overlap with another one (--overlaps trim)",
         "A word at the border may be cut.",
         "Listen to one or two of these clips; without --overlaps trim they are left out.",
     ),

@@ -37,13 +37,14 @@ def check_text(clips: Sequence[ClipFacts], normaliser: Normaliser) -> list[Findi
         with_mended(_digits(texts, normaliser), _digits(cleaned, normaliser)),
         _symbols(texts, normaliser),
         _capitals(texts),
-        _acronyms(texts),
+        _acronyms(cleaned),
     ]
     return [finding for finding in found if finding]
 
 
 def _empty(clips: Sequence[ClipFacts]) -> Finding | None:
-    details = {clip.id: clip.where for clip in clips if not clip.text.strip()}
+    """A clip that cannot be used for another reason may have a text that could not be read."""
+    details = {clip.id: clip.where for clip in clips if not clip.text.strip() and not clip.fault}
     return finding_if(
         "text-empty",
         "error",

@@ -15,6 +15,7 @@ import typer
 
 from goama import __version__
 from goama.cli import alignment, compare, corpora, decoding, first_steps, recordings, runs
+from goama.cli.once import OnceCommand
 from goama.cli.terminal import err, out
 from goama.errors import GoamaError
 from goama.files import readable
@@ -44,7 +45,7 @@ for _verb in (
     first_steps.doctor,
     first_steps.demo,
 ):
-    app.command()(_verb)
+    app.command(cls=OnceCommand)(_verb)
 
 
 def main() -> None:

@@ -52,7 +52,12 @@ def recordings(paths: Sequence[Path]) -> Iterator[list[Recording]]:
 
 
 def _in_folder(folder: Path) -> Iterator[Recording]:
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SOUND_SUFFIXES and file.is_file())
+    """The sound files in a folder but for hidden ones: on a disk of a Mac each has one beside it (`._tape.wav`)."""
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SOUND_SUFFIXES and not file.name.startswith(".") and file.is_file()
+    )
     if not files:
         raise GoamaError(f"{folder}: no sound file lies in this folder")
     for file in files:

@@ -44,8 +44,8 @@ _OPTIONS: dict[str, Any] = {
     "overlaps": Annotated[
         str | None,
         typer.Option(
-            help="ELAN, Praat, subtitles: annotations that overlap in time: leave-out, trim (cut at the middle) or "
-            "keep. [default: leave-out]"
+            help="Annotations, or parts of one recording, that overlap in time: leave-out, trim (cut at the middle) "
+            "or keep. [default: leave-out]"
         ),
     ],
     "speaker_labels": Annotated[

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from goama.corpus.tar_clips import SHARD, missing_shards
 from goama.errors import GoamaError
+from goama.html import facts_html
 from goama.text.normaliser import Normaliser
 
 if TYPE_CHECKING:
@@ -48,6 +49,17 @@ class Corpus:
     folder: Path
     about: dict[str, Any]
     """corpus.json: `format`, `source`, `language`, `split_by`, `splits` (clips and seconds of each), `left_out`."""
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{split} {facts['clips']}" for split, facts in self.about["splits"].items())
+        return f"Corpus({self.folder}: {splits} clips)"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (split, f"{facts['clips']} clips, {facts['seconds'] / 60:.1f} min")
+            for split, facts in self.about["splits"].items()
+        ]
+        return facts_html(str(self.folder), rows)
 
     @classmethod
     def open(cls, folder: Path | str) -> Corpus:

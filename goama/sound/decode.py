@@ -65,7 +65,7 @@ def decode(source: Path | bytes, piece: Piece, *, past_damage: bool = False) -> 
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as handle:
         cut_off = truncation(handle) if piece.is_whole else None  # a piece of the part that is there is good
     if cut_off and (not past_damage or cut_off.share > _MOST_MISSING):
-        raise _truncated(piece.name, cut_off.sentence)
+        raise _truncated(piece.name, cut_off.sentence, cut_off.remedy)
     file = _seekable_file(source)
     decoded = _with_soundfile(file, piece, source) if file else _with_ffmpeg(source, piece, past_damage)
     if cut_off:
@@ -243,8 +243,8 @@ def _check_whole(track: SoundTrack, piece: Piece, seconds: float, past_damage: b
         )
 
 
-def _truncated(name: str, how: str) -> TruncatedSoundError:
-    return TruncatedSoundError(f"{name}: truncated, {how}; copy the file again from its origin")
+def _truncated(name: str, how: str, remedy: str = "copy the file again from its origin") -> TruncatedSoundError:
+    return TruncatedSoundError(f"{name}: truncated, {how}; {remedy}")
 
 
 def _only(seconds: float, of_seconds: float) -> str:

@@ -17,8 +17,9 @@ from goama.files import is_readable
 
 SOUND_SUFFIXES = (
     ".wav", ".flac", ".aiff", ".aif", ".w64", ".caf", ".au",
-    ".m4a", ".opus", ".ogg", ".oga", ".mp3", ".aac", ".wma", ".amr", ".awb", ".g722", ".gsm",
-    ".mp4", ".webm", ".mkv", ".mov", ".3gp", ".avi", ".mpg", ".mpeg",
+    ".snd", ".bwf", ".m4a", ".m4b", ".opus", ".ogg", ".oga", ".spx", ".mp3", ".mp2", ".aac", ".wma", ".mka", ".amr",
+    ".awb", ".g722", ".gsm", ".mp4", ".m4v", ".webm", ".mkv", ".mov", ".3gp", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
+    ".m2ts", ".flv", ".wmv",
 )  # fmt: skip
 """Suffixes of recordings; where files of one name have several, the first of these is taken."""
 

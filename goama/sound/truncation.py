@@ -2,11 +2,13 @@
 
 libsndfile reads a WAV, Ogg or MP3 file that was cut short as if it ended there. WAV and AIFF headers hold the size
 of the sound, an Ogg page its own size, and most MP3 files the size of the stream, so the cut can be known.
-FLAC needs nothing here: its decoder notices.
+The decoder of FLAC notices a cut itself. Of files that were joined end to end, it reads the first one alone, as of
+WAV and AIFF.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from typing import BinaryIO
 from goama.sound.unknown_size import is_unknown
 
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255
+_FILES = (b"RIFF", b"RF64", b"FORM")  # each begins a file of its own
+_FLAC = b"fLaC\0\0\0\x22"
 _MP3_TOLERANCE = 0.02  # encoders disagree on whether the header's own frame counts
 _CHUNK_TOLERANCE = 320  # bytes; 10 ms of 16 kHz PCM: careless recorders miscount by a few
 
@@ -25,6 +29,7 @@ class Truncation:
 
     sentence: str
     share: float = 0.0
+    remedy: str = "copy the file again from its origin"
 
 
 def truncation(file: BinaryIO) -> Truncation | None:
@@ -36,6 +41,8 @@ def truncation(file: BinaryIO) -> Truncation | None:
         return _cut_chunk(file, size, "<", b"data")
     if head[:4] == b"FORM" and head[8:] in {b"AIFF", b"AIFC"}:
         return _cut_chunk(file, size, ">", b"SSND")
+    if head[:4] == b"fLaC":
+        return _joined_flac(file, size)
     if head[:4] == b"OggS":
         return _cut_ogg(file, size)
     if head[:3] == b"ID3" or head[:1] == b"\xff":
@@ -51,10 +58,31 @@ def _cut_chunk(file: BinaryIO, size: int, endian: str, sound: bytes) -> Truncati
         chunk, promised = struct.unpack(f"{endian}4sI", file.read(8))
         if chunk == sound:
             there = size - position - 8
-            cut = not is_unknown(promised, there) and there < promised - _CHUNK_TOLERANCE
-            return _missing(there, promised) if cut else None
+            if not is_unknown(promised, there) and there < promised - _CHUNK_TOLERANCE:
+                return _missing(there, promised)
+        elif chunk in _FILES:
+            return _joined(position, size)
         position += 8 + promised + (promised & 1)
     return None
+
+
+def _joined_flac(file: BinaryIO, size: int) -> Truncation | None:
+    """Where the mark and the first header of another FLAC file follow."""
+    try:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            second = content.find(_FLAC, len(_FLAC))
+    except (OSError, ValueError):  # bytes in memory
+        file.seek(0)
+        second = file.read().find(_FLAC, len(_FLAC))
+    return _joined(second, size) if second > 0 else None
+
+
+def _joined(second: int, size: int) -> Truncation:
+    return Truncation(
+        "several files were joined in it end to end, of which only the first is read",
+        1 - second / size,
+        "join recordings with an audio program: sox a.wav b.wav joined.wav",
+    )
 
 
 def _cut_ogg(file: BinaryIO, size: int) -> Truncation | None:

@@ -14,7 +14,8 @@ _LOUDEST = 64.0  # of full scale: no mixing of channels gets there, whole number
 def as_waveform(samples: Any, name: str = "waveform") -> np.ndarray:
     """The samples (N,) as float32: whole numbers (int16, int32, uint8) are divided by their full scale.
 
-    Raises `GoamaError` for anything but one channel of finite numbers, and for floats that are not scaled to 1.
+    Raises `GoamaError` for anything but one channel of finite numbers, for floats that are not scaled to 1, and for
+    other whole numbers, whose full scale is not known.
     """
     if isinstance(samples, (str, bytes)):
         raise GoamaError(f"{name}: samples are needed, not a {type(samples).__name__}; transcribe() takes a path")
@@ -31,6 +32,8 @@ def as_waveform(samples: Any, name: str = "waveform") -> np.ndarray:
         )
     if array.dtype == np.uint8:
         return (array.astype(np.float32) - 128) / 128
+    if array.dtype in (np.int64, np.uint64, np.uint16, np.uint32, np.int8):
+        raise GoamaError(f"{name}: what full scale is cannot be told of {array.dtype}; give int16, or floats up to 1")
     if array.dtype.kind in "iu":
         return (array / float(1 << (8 * array.dtype.itemsize - 1))).astype(np.float32)
     if not np.isfinite(array).all():

@@ -26,7 +26,6 @@ from goama.sources.tiers import (
     summary_of,
 )
 
-_TAKES_IT = "--overlaps trim cuts both at the middle where that can be, --overlaps keep takes both as they are"
 _NOTES_SHOWN = 12
 
 Parse = Callable[[Path], AnnotationFile]
@@ -160,9 +159,8 @@ def _clip(
     id_start = f"{place.stem}__{tier.name}" if place.several_tiers else place.stem
     where = f"{place.file}, tier {tier.name!r}" if tier.name else str(place.file)
     start, recording = annotation.start, place.recording
-    overlap = span.overlap if span else ""
     fault = recording.fault or _fault(start, annotation.end)
-    left_out = bool(overlap) and overlaps != "keep" and not (span and span.trimmed)
+    left_out = span.fault(overlaps) if span else None
     usable = span if not fault and not left_out else None
     return SourceClip(
         id=f"{id_start}__{start:.2f}" if start is not None else f"{id_start}__{number + 1}",
@@ -173,7 +171,7 @@ def _clip(
         duration=usable.end - usable.start if usable else None,
         speaker=annotation.speaker or speaker or None,
         id_given=False,
-        fault=fault or (f"{overlap}; {_TAKES_IT}" if left_out else None),
+        fault=fault or left_out,
         fault_kind=OVERLAPPING if left_out and not fault else ROW_FAULTY,
         remarks=tuple(_remarks(place, annotation, span)),
     )
@@ -181,7 +179,7 @@ def _clip(
 
 def _remarks(place: _Place, annotation: Annotation, span: Span | None) -> Iterator[Remark]:
     if span and span.overlap:
-        yield Remark(remarks.TRIMMED if span.trimmed else remarks.KEPT, span.overlap)
+        yield span.remark()
     if annotation.interpolated and span:
         yield Remark(remarks.INTERPOLATED, f"from {_clock(span.start)} to {_clock(span.end)}")
     if place.fit.mismatch:

@@ -18,6 +18,13 @@ from goama.sources.text_lines import text_lines
 
 _SPLIT_TABLES = ("train.tsv", "dev.tsv", "test.tsv")
 _TABLES = ("validated.tsv", *_SPLIT_TABLES)
+_DOUBTFUL = {
+    "invalidated": "listeners of Common Voice rejected these clips: the words are wrong, or cannot be heard; "
+    "validated.tsv has those that they confirmed",
+    "other": "these clips have not been judged by two listeners yet; validated.tsv has those that were confirmed",
+}
+"""Tables of an export that hold no confirmed clips, and what is said of them."""
+
 _REPORTED = "ss-reported-audios"
 
 
@@ -73,7 +80,9 @@ def read_common_voice_table(table: Path, columns: Columns, choices: Choices) -> 
     sounds = SoundFiles.of_file(table, choices.audio_folder, base=table.parent / "clips", suffix=".mp3")
     split = SPLIT_NAMES.get(table.stem)
     opened = open_table(table, delimiter="tab", quotes=False)
-    return read_manifests("Common Voice", [Manifest(opened, split, sounds)], columns, choices.where)
+    source = read_manifests("Common Voice", [Manifest(opened, split, sounds)], columns, choices.where)
+    doubt = _DOUBTFUL.get(table.stem.lower())
+    return replace(source, notes=(*source.notes, f"{table.name}: {doubt}")) if doubt else source
 
 
 # --- Spontaneous Speech

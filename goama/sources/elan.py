@@ -233,4 +233,6 @@ def _file_name(url: str) -> str:
 
 
 def _is_video(recording: LinkedRecording) -> bool:
-    return recording.path.lower().endswith((".mp4", ".mov", ".mpg", ".mpeg", ".avi", ".mkv", ".webm", ".wmv", ".m4v"))
+    return recording.path.lower().endswith(
+        (".mp4", ".mov", ".mpg", ".mpeg", ".avi", ".mkv", ".webm", ".wmv", ".m4v", ".flv", ".ts", ".mts", ".m2ts")
+    )

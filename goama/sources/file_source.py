@@ -26,6 +26,15 @@ from goama.sources.sound_files import SoundFiles
 from goama.sources.table import UNREAD_SPREADSHEETS, WORKBOOK_SUFFIXES
 
 _SOUND = (b"RIFF", b"fLaC", b"OggS", b"ID3")
+_TO_SRT = (".ass", ".ssa", ".sbv", ".ttml", ".dfxp", ".lrc", ".smi", ".sami", ".sub", ".stl")
+_TO_ELAN = {
+    ".cha": "CLAN (CHAT)",
+    ".trs": "Transcriber",
+    ".exb": "EXMARaLDA",
+    ".flextext": "FLEx",
+    ".toolbox": "Toolbox",
+    ".anvil": "Anvil",
+}
 _ARCHIVES = (b"PK", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ")
 
 
@@ -72,6 +81,16 @@ def _refuse_other_kinds(path: Path) -> None:
                 else "name a table with the columns file_name and text, or the .eaf, .TextGrid, .srt or .vtt that says "
                 "what is said in it"
             )
+        )
+    if path.suffix.lower() in _TO_SRT:
+        raise GoamaError(
+            f"{path}: subtitles of a kind that is not read; save them as .srt in a subtitle editor, or with ffmpeg "
+            f"where it knows them: ffmpeg -i {path.name} {path.stem}.srt"
+        )
+    if path.suffix.lower() in _TO_ELAN:
+        raise GoamaError(
+            f"{path}: a transcript of {_TO_ELAN[path.suffix.lower()]}, which is not read; import it in ELAN "
+            "(File, Import) or export it from its program for ELAN, and name the .eaf file"
         )
     if "xl/workbook.xml" in members:
         raise GoamaError(f"{path}: an Excel workbook under another name; rename it to {path.stem}.xlsx")

@@ -22,6 +22,7 @@ from goama.sources.table import Table
 _WITHOUT_HEADER = re.compile(r"(line_index|utt_spk_text)\b.*|.*[_-]line_index", re.IGNORECASE)
 _HEADER_NAMES = {name for names in USUAL_NAMES.values() for name in names}
 _ROWS_LOOKED_AT = 200
+_LONGEST_NAME = 400  # characters
 
 
 def first_row_is_a_clip(path: Path, sounds: SoundFiles, columns: Columns) -> Callable[[Sequence[str]], bool]:
@@ -31,11 +32,11 @@ def first_row_is_a_clip(path: Path, sounds: SoundFiles, columns: Columns) -> Cal
     }
 
     def is_clip(cells: Sequence[str]) -> bool:
-        if (
-            not 2 <= len(cells) <= MOST_COLUMNS
-            or named & set(cells)
-            or any(column_key(cell) in _HEADER_NAMES for cell in cells)
-        ):
+        if not 2 <= len(cells) <= MOST_COLUMNS or named & set(cells):
+            return False
+        if any(cell.strip().lower().endswith(SOUND_SUFFIXES) and _is_there(cell, sounds) for cell in cells):
+            return True
+        if any(column_key(cell) in _HEADER_NAMES for cell in cells):
             return False
         return bool(_WITHOUT_HEADER.fullmatch(path.stem)) or any(_is_sound(cell, sounds) for cell in cells)
 
@@ -68,8 +69,12 @@ def _letters(rows: Sequence[Row], column: str) -> int:
     return sum(sum(c.isalpha() or c == " " for c in str(row.cells[column])) for row in rows)
 
 
+def _is_there(cell: str, sounds: SoundFiles) -> bool:
+    return len(cell) <= _LONGEST_NAME and sounds.path(cell.strip()).is_file()
+
+
 def _is_sound(cell: str, sounds: SoundFiles) -> bool:
     name = cell.strip()
-    if not name or len(name) > 400:
+    if not name or len(name) > _LONGEST_NAME:
         return False
     return name.lower().endswith(SOUND_SUFFIXES) or sounds.by_stem(name) is not None

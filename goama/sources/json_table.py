@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.sources.columns import USUAL_NAMES
+from goama.sources.columns import SPLIT_NAMES, USUAL_NAMES
 from goama.sources.row import Row
-from goama.sources.text_lines import text_lines
+from goama.sources.text_lines import CUT_OFF, CUT_OFF_FAULT, text_lines
 
 MOST_COLUMNS = 1_000
 _LOOKED_AT = 4_096  # bytes, to see whether the file is a list
@@ -27,7 +27,8 @@ def json_rows(path: Path) -> Callable[[], Iterator[Row]]:
     objects, an object that holds one such list, a table by columns or by ids (as pandas writes them), or several
     objects over many lines each (as jq prints them).
 
-    Raises `GoamaError` when a document is not JSON, too large, or holds no rows; for JSONL, when `rows` gets there.
+    A line or an entry that is no object is a faulty row. Raises `GoamaError` when a document is not JSON, too large, or
+    holds no rows.
     """
     if _is_document(path):
         rows = _document_rows(path)
@@ -61,11 +62,12 @@ def _is_document(path: Path) -> bool:
     if first.lstrip()[:1] != "{":
         return False
     try:
-        value = json.loads(first)
+        value = json.loads(first.rstrip())
     except RecursionError:
         return False
     except json.JSONDecodeError as error:
-        return error.pos >= len(first.rstrip())
+        is_beginning = error.pos >= len(first.rstrip())
+        return is_beginning and (first.rstrip().endswith("[") or not isinstance(_parsed(next(lines, ""))[0], dict))
     except ValueError:
         return False
     return _rows_inside(value) is not None and next(lines, None) is None
@@ -80,19 +82,31 @@ def _lines(path: Path) -> Iterator[Row]:
     for number, line in text_lines(path):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
-            raise GoamaError(
-                f"{path}:{number}: not a JSON object ({what}); a JSONL manifest has one object a line"
-            ) from error
-        if not isinstance(row, dict):
-            raise GoamaError(
-                f"{path}:{number}: a JSON object is needed, this is a {type(row).__name__}; "
-                "a JSONL manifest has one object a line"
+        value, wrong = _parsed(line.removesuffix(CUT_OFF).rstrip().removesuffix(","))
+        if wrong:
+            is_last = not line.endswith("\n")
+            wrong = f"not a JSON object ({wrong}); " + (
+                CUT_OFF_FAULT if is_last else "a manifest has one object a line"
             )
-        yield Row(number, row)
+            yield Row(number, fault=wrong)
+        else:
+            yield _row(number, value)
+
+
+def _parsed(line: str) -> tuple[Any, str | None]:
+    """(the value in the line, what is wrong with it)."""
+    try:
+        return json.loads(line), None
+    except json.JSONDecodeError as error:
+        return None, f"{error.msg} at column {error.colno}"
+    except (ValueError, RecursionError) as error:
+        return None, str(error)
+
+
+def _row(number: int, value: Any) -> Row:
+    if isinstance(value, dict):
+        return Row(number, value)
+    return Row(number, fault=f"a clip is a JSON object, this is a {type(value).__name__}")
 
 
 def _document_rows(path: Path) -> list[Row]:
@@ -112,11 +126,7 @@ def _document_rows(path: Path) -> list[Row]:
         raise GoamaError(
             f"{path}: a JSON document without a list of clips; a manifest is a list of objects, or one object a line"
         )
-    wrong = next((number for number, row in enumerate(rows, start=1) if not isinstance(row, dict)), None)
-    if wrong is not None:
-        kind = type(rows[wrong - 1]).__name__
-        raise GoamaError(f"{path}:{wrong}: a JSON object is needed for each clip, entry {wrong} is a {kind}")
-    return [Row(number, row) for number, row in enumerate(rows, start=1)]
+    return [_row(number, value) for number, value in enumerate(rows, start=1)]
 
 
 def _values(path: Path, text: str) -> Iterator[Any]:
@@ -140,9 +150,16 @@ def _rows_of(value: Any) -> list[Any] | None:
 
 
 def _rows_inside(value: Any) -> list[Any] | None:
-    """The rows that an object holds: its one list of objects, its columns, or its objects by id; None if neither."""
+    """The rows that an object holds: its lists of objects by split, its one list of objects, its columns, or its
+    objects by id; None if neither."""
     if not isinstance(value, dict) or not value:
         return None
+    if all(name.lower() in SPLIT_NAMES and isinstance(inner, list) for name, inner in value.items()):
+        return [row | {"split": name} if isinstance(row, dict) else row for name, rows in value.items() for row in rows]
+    if set(value) == {"columns", "index", "data"} and all(isinstance(inner, list) for inner in value.values()):
+        return [
+            dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"] if isinstance(row, list)
+        ]
     lists = [inner for inner in value.values() if isinstance(inner, list)]
     of_objects = [inner for inner in lists if inner and all(isinstance(row, dict) for row in inner)]
     if len(of_objects) == 1 and not any(name.lower() in _NAMES_IN_A_ROW for name in value):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goama.errors import GoamaError
+from goama.files import readable
 from goama.sound import repairs
 from goama.sound.piece import OutsideRecordingError, TooLongSoundError, TruncatedSoundError
 from goama.sound.repairs import loss
@@ -77,10 +78,11 @@ def judge_sound(clip: SourceClip, sound: Audio | Fault) -> Fault | None:
 
 def reading_fault(error: GoamaError) -> Fault:
     """The fault of a clip whose sound could not be read."""
+    reason = readable(str(error))
     if isinstance(error, TooLongSoundError):
-        return Fault(TOO_LONG, str(error))
+        return Fault(TOO_LONG, reason)
     if isinstance(error, TruncatedSoundError):
-        return Fault(TRUNCATED, str(error))
+        return Fault(TRUNCATED, reason)
     if isinstance(error, OutsideRecordingError):
-        return Fault(OUTSIDE_RECORDING, str(error))
-    return Fault(UNREADABLE, str(error))
+        return Fault(OUTSIDE_RECORDING, reason)
+    return Fault(UNREADABLE, reason)

@@ -10,7 +10,7 @@ from goama.errors import GoamaError
 from goama.sources.clip import Source, SourceClip
 from goama.sources.manifest import folders_of_splits
 from goama.sources.sound_files import SoundFiles
-from goama.sources.text_lines import text_lines
+from goama.sources.text_lines import CUT_OFF, CUT_OFF_FAULT, text_lines
 
 COMMANDS_TO_FILES = (
     'mkdir wav; while read -r id place; do case "$place" in '
@@ -74,12 +74,14 @@ def _clips(folder: Path, split: str | None, sounds: SoundFiles) -> Iterator[Sour
         if segments is not None:
             offset, duration, recording, fault = _segment(segments.get(utterance))
         name = recordings.get(recording)
-        if fault is None and name is None:
+        if fault is None and not name:
             fault = f"wav.scp names no sound file for {recording!r}"
         elif name and re.search(r"\.ark:\d+$", name):
             fault = f"{name!r} lies in a Kaldi archive; copy it into files (`wav-copy`) and name them in wav.scp"
         if text is None:
             fault = "text has no line for it"
+        elif any(value.endswith(CUT_OFF) for value in (text, name or "", speakers.get(utterance, ""))):
+            fault = CUT_OFF_FAULT
         audio = sounds.path(name) if name else None
         return SourceClip(
             id=utterance,
@@ -105,6 +107,8 @@ def _segment(fields: str | None) -> tuple[float | None, float | None, str, str |
     """(offset (s), duration (s), recording, fault) from a line of segments; an end of -1 is the recording's end."""
     if fields is None:
         return None, None, "", "segments has no line for it"
+    if fields.endswith(CUT_OFF):
+        return None, None, "", CUT_OFF_FAULT
     parts = fields.split()
     try:
         recording, start, end = parts[0], float(parts[1]), float(parts[2])
@@ -134,8 +138,9 @@ def _table(path: Path) -> dict[str, str]:
 
 
 def _entries(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(line number, first word, rest of the line) for each line that is not blank."""
+    """(line number, first word, rest of the line with its `CUT_OFF`) for each line that is not blank."""
     for number, line in text_lines(path):
-        words = line.split(maxsplit=1)
+        words = line.removesuffix(CUT_OFF).split(maxsplit=1)
         if words:
-            yield number, words[0], words[1].strip() if len(words) > 1 else ""
+            rest = words[1].strip() if len(words) > 1 else ""
+            yield number, words[0], rest + (CUT_OFF if line.endswith(CUT_OFF) else "")

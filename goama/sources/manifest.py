@@ -23,7 +23,7 @@ from goama.sources.headerless import first_row_is_a_clip, guess_columns
 from goama.sources.row import Row
 from goama.sources.sound_files import SoundFiles
 from goama.sources.table import Table, open_table
-from goama.sources.text_lines import text_lines
+from goama.sources.text_lines import CUT_OFF, CUT_OFF_FAULT, text_lines
 from goama.sources.where import Where, parse_where
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv", "metadata.xlsx")
@@ -54,7 +54,7 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns, w
     where: a condition on columns, which the rows must meet; see `parse_where`
 
     Raises `GoamaError` when there is no table, a table is empty or a column is missing, when no row of a table can be
-    read, or the condition cannot be understood.
+    read, or the condition cannot be understood; also when more than half of the rows of a table are faulty.
     """
     if not manifests:
         raise GoamaError(f"{kind}: no table to read")
@@ -102,15 +102,14 @@ def read_manifests(kind: str, manifests: Sequence[Manifest], columns: Columns, w
 def _columns_of(manifest: Manifest, columns: Columns, condition: Where | None) -> dict[str, str]:
     """The column for each field, as `find_columns` gives it. Raises `GoamaError`, see `read_manifests`."""
     table = manifest.table
-    if not table.has_header:
-        columns = guess_columns(table, manifest.sounds, columns)
     try:
-        there = find_columns(table.columns, columns, str(table.path))
         first = next(table.rows(), None)
         if first is None:
             raise GoamaError(f"{table.path}: the manifest holds no clips")
-        if all(row.fault for row in table.rows()):
-            raise GoamaError(f"{table.path}:{first.number}: {first.fault}")
+        _refuse_unreadable(table)
+        if not table.has_header:
+            columns = guess_columns(table, manifest.sounds, columns)
+        there = find_columns(table.columns, columns, str(table.path))
     except GoamaError as error:
         raise GoamaError(f"{error}{table.hint}") from error
     if condition:
@@ -118,6 +117,19 @@ def _columns_of(manifest: Manifest, columns: Columns, condition: Where | None) -
     if manifest.split and columns.split is None:
         there.pop("split", None)  # the folder's split wins over a column that the user did not name
     return there
+
+
+def _refuse_unreadable(table: Table) -> None:
+    """Raises `GoamaError` when most rows of a table are faulty: it is written in another way than goama takes it."""
+    rows, faulty = 0, list[Row]()
+    for row in table.rows():
+        rows += 1
+        if row.fault:
+            faulty.append(row)
+    if 2 * len(faulty) > rows:
+        raise GoamaError(
+            f"{table.path}:{faulty[0].number}: {faulty[0].fault}; {len(faulty)} of {rows} rows cannot be read"
+        )
 
 
 def _numbered(table: Table, found: Mapping[str, str]) -> str:
@@ -203,7 +215,9 @@ def read_ljspeech(folder: Path, columns: Columns, choices: Choices) -> Source:
             fields = line.rstrip("\r\n").split("|")
             if fields == [""]:
                 continue
-            if len(fields) == len(names):
+            if line.endswith(CUT_OFF):
+                yield Row(number, fault=CUT_OFF_FAULT)
+            elif len(fields) == len(names):
                 yield Row(number, dict(zip(names, fields, strict=True)) | {"file": fields[0]})
             else:
                 yield Row(number, fault=f"{len(fields)} fields where the first line has {len(names)}")

@@ -6,8 +6,8 @@ INTERPOLATED = "times-interpolated"
 LENGTH = "length-mismatch"
 
 IN_WORDS = {
-    KEPT: "overlap another annotation and are kept as they are (--overlaps keep)",
-    TRIMMED: "are cut at the middle of an overlap with another annotation (--overlaps trim)",
+    KEPT: "overlap another clip of their recording and are kept as they are (--overlaps keep)",
+    TRIMMED: "are cut at the middle of an overlap with another clip (--overlaps trim)",
     INTERPOLATED: "have no times in the file: theirs are spread evenly between their neighbours, as ELAN shows them",
     LENGTH: "are from an annotation file whose length is not that of its recording",
 }

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goama.files import is_readable
+from goama.files import is_readable, readable
 from goama.sound.paths import SOUND_SUFFIXES
 
 _SOUND_FOLDERS = ("wavs", "wav", "clips", "audio", "audios", "sound", "recordings", "flac", "mp3", "data")
@@ -134,7 +134,8 @@ class SoundFiles:
         notes = []
         count = len(self._otherwise)
         if count:
-            shown = ", ".join(f"{name!r} as {found!r}" for name, found in list(self._otherwise.items())[:3])
+            first = [(readable(name), readable(found)) for name, found in list(self._otherwise.items())[:3]]
+            shown = ", ".join(f"{name!r} as {found!r}" for name, found in first)
             notes.append(
                 f"{'1 sound file was' if count == 1 else f'{count} sound files were'} found under a name whose case, "
                 f"spaces or form of accents differs: {shown}{f' and {count - 3} more' if count > 3 else ''}"

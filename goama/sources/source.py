@@ -16,6 +16,7 @@ from goama.sources.file_source import kind_of_file, read_file
 from goama.sources.folder_source import kind_of_folder, only_source_below, read_folder
 from goama.sources.formats import ANNOTATIONS, FORMATS, SUBTITLES
 from goama.sources.hub import DATA_SUFFIXES, read_hub
+from goama.sources.overlaps import apart
 from goama.sources.table import TABLES
 
 __all__ = ["FORMATS", "Choices", "Columns", "Source", "SourceClip", "read_source"]
@@ -78,8 +79,8 @@ def _opened(source: str, columns: Columns, name: str | None, choices: Choices) -
         return read_hub(source, name, columns, choices.where)
     read_once = ("parquet", "saved-dataset", *ANNOTATIONS)  # cost too much to read twice, or were read already
     if kind not in read_once:
-        count = sum(1 for _ in opened)
-        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()), count=count)
+        opened = apart(opened, choices.overlaps)
+        opened = replace(opened, notes=(*opened.notes, *opened.after_reading()))
     return opened
 
 
@@ -90,7 +91,7 @@ def _refuse_unused(kind: str, source: str, columns: Columns, name: str | None, c
     meant_for = (
         ("--tier", choices.tiers, tiers),
         ("--recording", choices.recording, ("elan",)),
-        ("--overlaps", choices.overlaps, tuple(ANNOTATIONS)),
+        ("--overlaps", choices.overlaps, (*tables, "kaldi", *ANNOTATIONS)),
         ("--speaker-labels", choices.speaker_labels, SUBTITLES),
         ("--sheet", choices.sheet, ("audiofolder", "table")),
         ("--delimiter", choices.delimiter, ("audiofolder", "table")),

@@ -14,7 +14,10 @@ _CHANGE = re.compile(r"[\s>]*>>\s*|^\s*[-–—]\s+(?=\S)")
 
 _BRACKETED = re.compile(r"[\[(]\s*([^\[\]()]{1,40}?)\s*[\])]\s*[:：]\s*")
 _NUMBERED = re.compile(
-    r"[\[(]?\s*((?:speaker|spkr?|sprecher|locuteur|hablante|spreker|s)[ _-]?\d{1,3}|speaker[ _-]?[a-z])\s*"
+    r"[\[(]?\s*((?:speaker|spkr?|sprecher|sprecherin|locuteur|locutrice|intervenant|hablante|locutor|locutora|orador"
+    r"|falante|interlocutore|parlante|spreker|talare|taler|puhuja|mówca|mluvčí|hovorca|govornik|beszélő|vorbitor"
+    r"|konuşmacı|pembicara|msemaji|спикер|диктор|говорящий|участник|мовець|говорител|ομιλητής|متحدث|المتحدث|گوینده"
+    r"|वक्ता|話者|发言人|說話者|说话人|화자|s)[ _-]?\d{1,3}|speaker[ _-]?[a-z])\s*"
     r"(?:[\])]\s*[:：]?|[:：])\s*",
     re.IGNORECASE,
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
+from goama.sound.paths import SOUND_SUFFIXES
 from goama.sources.json_table import MOST_COLUMNS, json_columns, json_rows
 from goama.sources.row import Row
-from goama.sources.text_lines import text_lines
+from goama.sources.text_lines import CUT_OFF, CUT_OFF_FAULT, text_lines
 from goama.sources.workbook import open_workbook
 
 JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
@@ -67,9 +69,9 @@ def open_table(
     quotes:     whether fields may be quoted; None: found out for a TSV file, true for others
     is_clip:    whether the cells of a first row are a clip's, so that the table has no header
 
-    Raises `GoamaError` with the line when the file is neither UTF-8 nor UTF-16 with a byte order mark, is not JSON,
-    CSV or a workbook, has rows of unequal length, or exceeds a limit; for a line below the header, when `rows` gets
-    there. Also when the delimiter or the sheet does not apply to the file.
+    A row that cannot be told apart is faulty, and the others are read. Raises `GoamaError` with the line when the file
+    is neither UTF-8 nor UTF-16 with a byte order mark, is not JSON, CSV or a workbook, or exceeds a limit; for a line
+    below the header, when `rows` gets there. Also when the delimiter or the sheet does not apply to the file.
     """
     suffix = path.suffix.lower()
     if suffix in UNREAD_SPREADSHEETS:
@@ -121,8 +123,11 @@ def _open_csv(path: Path, delimiter: str | None, quotes: bool | None, is_clip: I
     first = next(_split_csv(path, layout), None)
     if first is None:
         raise GoamaError(f"{path}: the file is empty; its first line must name the columns")
-    headerless = is_clip(first[1])
-    names = _numbers(first[1]) if headerless else _column_names(first[1], path, first[0])
+    number, cells, fault = first
+    if fault:
+        raise GoamaError(f"{path}:{number}: {fault}")
+    headerless = is_clip(cells)
+    names = _numbers(cells) if headerless else _column_names(cells, path, number)
     name = next((name for name, character in DELIMITERS.items() if character == delimiter), delimiter)
     hint = ""
     other = delimiter_of(names[0])
@@ -140,12 +145,7 @@ def delimiter_of(header: str) -> str:
 
 def _is_quoted(path: Path, layout: _Layout) -> bool:
     """Whether the file can be parsed with quoted fields. In many TSV files a quote is an ordinary character."""
-    try:
-        for _ in _split_csv(path, layout):
-            pass
-    except _NotCsvError:
-        return False
-    return True
+    return not any(fault for _, _, fault in _split_csv(path, layout))
 
 
 def _csv_rows(path: Path, layout: _Layout, names: list[str], headerless: bool) -> Iterator[Row]:
@@ -153,7 +153,10 @@ def _csv_rows(path: Path, layout: _Layout, names: list[str], headerless: bool) -
     first = "first row" if headerless else "header"
     if not headerless:
         next(rows)
-    for number, values in rows:
+    for number, values, fault in rows:
+        if fault:
+            yield Row(number, fault=fault)
+            continue
         while len(values) > len(names) and not values[-1].strip():
             values.pop()
         if len(values) == len(names):
@@ -165,33 +168,57 @@ def _csv_rows(path: Path, layout: _Layout, names: list[str], headerless: bool) -
         yield Row(number, fault=f"{len(values)} fields where the {first} has {len(names)}; {remedy}")
 
 
-class _NotCsvError(GoamaError):
-    pass
+_Line = tuple[int, str]
 
 
-def _split_csv(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
-    """(number of the row's first line, fields) of each row that is not blank; an unclosed quote is an error."""
+def _split_csv(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str], str | None]]:
+    """(number of the row's first line, fields, what is wrong with it) of each row that is not blank.
+
+    Where quotes do not pair, the first line alone is faulty, and the next line begins a row.
+    """
     quoting: Any = csv.QUOTE_MINIMAL if layout.quotes else csv.QUOTE_NONE
-    number, characters = 1 + layout.skipped, 0
+    later, again, taken = islice(text_lines(path), layout.skipped, None), deque[_Line](), list[_Line]()
 
     def lines() -> Iterator[str]:
-        nonlocal characters
-        for _, line in islice(text_lines(path), layout.skipped, None):
-            characters += len(line)
+        characters = 0
+        while line := again.popleft() if again else next(later, None):
+            taken.append(line)
+            characters = len(line[1]) + (characters if len(taken) > 1 else 0)
             if characters > _LONGEST_ROW:  # the csv module's own limit is shared by the whole process
                 raise csv.Error(f"field larger than {_LONGEST_ROW} characters")
-            yield line
+            yield line[1]
 
-    reader = csv.reader(lines(), delimiter=layout.delimiter, quoting=quoting, strict=True)
-    try:
-        for values in reader:
-            if any(values):
-                yield number, values
-            number, characters = reader.line_num + 1 + layout.skipped, 0
-    except csv.Error as error:
-        raise _NotCsvError(
-            f"{path}:{number}: this line is not CSV ({error}); a quote inside quoted text is written twice"
-        ) from error
+    columns, at_end = 0, False
+    while not at_end:
+        wrong = None
+        try:
+            for values in csv.reader(lines(), delimiter=layout.delimiter, quoting=quoting, strict=True):
+                columns = columns or len(values)
+                if len(taken) > 1 and any(_is_row(line, layout, columns) for line in _inside_quotes(taken)):
+                    raise csv.Error("a quote that opens here takes in the rows below")
+                if any(values):
+                    yield taken[0][0], values, CUT_OFF_FAULT if taken[-1][1].endswith(CUT_OFF) else None
+                taken.clear()
+        except csv.Error as error:
+            wrong = f"this line is not CSV ({error}); a quote inside quoted text is written twice"
+        if wrong:
+            (number, _), *below = taken
+            again.extendleft(reversed(below))
+            taken.clear()
+            yield number, [], wrong
+        at_end = not wrong
+
+
+def _inside_quotes(lines: Sequence[_Line]) -> list[str]:
+    """What a quoted field has of the lines below the first; the last of them ends with its closing quote."""
+    *between, (_, last) = lines[1:]
+    return [*(line for _, line in between), last[: max(last.rfind('"'), 0)]]
+
+
+def _is_row(line: str, layout: _Layout, columns: int) -> bool:
+    """Whether a line inside a quoted field is a row of its own: as many fields, and one that names a sound file."""
+    cells = line.rstrip("\n").split(layout.delimiter)
+    return len(cells) == columns and any(cell.strip(' "').lower().endswith(SOUND_SUFFIXES) for cell in cells)
 
 
 def _column_names(values: list[Any], path: Path, number: int) -> list[str]:

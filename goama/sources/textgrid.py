@@ -37,7 +37,10 @@ def read_textgrid(path: Path) -> AnnotationFile:
             raise GoamaError(f"{path}: larger than {_LARGEST >> 20} MB, which no TextGrid of a recording is; not read")
         with path.open(encoding=_encoding(path), newline="\n") as file:
             tokens = _Tokens(path, file)
-            if tokens.text("its type") != "ooTextFile" or tokens.text("its class") != "TextGrid":
+            if (
+                tokens.text("its type") not in ("ooTextFile", "ooTextFile short")
+                or tokens.text("its class") != "TextGrid"
+            ):
                 raise GoamaError(f"{path}: not a TextGrid; save it in Praat as a text file")
             span = tokens.number("the start"), tokens.number("the end")
             unknown: Counter[str] = Counter()

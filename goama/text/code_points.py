@@ -60,6 +60,8 @@ _REORDERED = (
     (r"\u1047(?=[\u102b-\u1032\u1036-\u103e])", r"\u101b"),  # digit seven for ra
     (r"([\u102f\u1030])([\u102d\u102e\u1032])", r"\2\1"),  # vowel below before vowel above
     (r"\u1036([\u102d-\u1030])", r"\1\u1036"),
+    (r"(?<=[\u3041-\u3096\u30a1-\u30fa])\u309b", "\u3099"),  # kana with a voicing mark of its own width
+    (r"(?<=[\u3041-\u3096\u30a1-\u30fa])\u309c", "\u309a"),
 )
 _BURMESE_MEDIALS = re.compile("[\u103b-\u103e]{2,}")
 
@@ -156,7 +158,7 @@ def _pairs(variants: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str], 
     return (
         re.compile(f"(?=[{first}])(?:{longest_first})"),
         written,
-        re.compile(f"[{concerned}\u0e30-\u0e4e\u0eb0-\u0ece\u102b-\u103e\u17d2]"),
+        re.compile(f"[{concerned}\u0e30-\u0e4e\u0eb0-\u0ece\u102b-\u103e\u17d2\u309b\u309c]"),
     )
 
 

@@ -41,6 +41,9 @@ _MARKS = tuple(
         ("LDC", r"\(\([^()]*\)\)", "uncertain words: dropped"),
         ("GAT, Jefferson", r"(?<=[^\W\d_])::+", "a long sound: the colons are dropped"),
         ("ELAN, Toolbox", r"(?<=[^\W\d_])=+(?=[^\W\d_])", "a clitic or a long sound: the parts are joined"),
+        ("Kaldi", r"(?i:(?<!\S)(?:(?:spoken|vocalized)_noise|!sil(?:ence)?)(?!\S))", "a noise or a pause: dropped"),
+        ("captions", r"[♪♫♬♩]", "words that are sung: they stay"),
+        ("slashes, hyphens", r"(?<!\S)([/\-_])(?![/\-_])[^\W\d_]+\1(?!\S)", "a note or a word: it stays"),
         ("Praat, MAUS", r"<p:?>|(?<!\S)(?:<sil>|<SIL>|spn|SPN|SIL)(?!\S)", "a pause or noise: dropped"),
     )
 )  # fmt: skip

@@ -149,14 +149,16 @@ _GERESH = (
 _CLICKS = (
     LetterRule("ǃ", "!", before="*"),
     LetterRule("ǂ", "≠"),
+    LetterRule("ǁ", "‖"),
     LetterRule("ǁ", "|", before="|"),  # || is one letter: its first stroke becomes ǁ,
     LetterRule("", "|", after="ǁ"),  # its second goes
     LetterRule("ǀ", "|", before="*"),
+    LetterRule("ǀ", "|", before=_TYPED),
 )
 
 PALOCHKA = "ce av lez kbd ady inh dar lbe tab agx rut tkr abq akv ddo cji gin huz xdq kap tin bph ani kva gdo khv"
 """Languages of the Caucasus whose Cyrillic alphabet has the letter Ӏ, which no keyboard has."""
-_TYPED_PALOCHKA = "|¦ǀ1lIіІӏ"
+_TYPED_PALOCHKA = "|¦│∣׀ǀ1lIіІӏ"
 _KATAKANA = "".join(map(chr, range(0x30A1, 0x30FB)))
 _CYRILLIC = "".join(map(chr, [*range(0x0410, 0x0450), 0x0401, 0x0451]))
 
@@ -179,10 +181,10 @@ LETTER_RULES: tuple[tuple[str, tuple[LetterRule, ...]], ...] = (
     ("ca", (
         LetterRule("l·", "ŀ"),
         LetterRule("L·", "Ŀ"),
-        LetterRule("·", "•‧∙⋅・", after="lL", before="lL"),
+        LetterRule("·", "•‧∙⋅・.", after="lL", before="lL"),
     )),
     ("af", (LetterRule("'n", "ŉ"),)),
-    ("naq ngh nmn ktz knw vaj gwj gnk huc hnh xuu shg", _CLICKS),
+    ("naq ngh nmn ktz knw vaj gwj gnk huc hnh xuu shg sad hts", _CLICKS),
     ("ja ain ryu", (LetterRule("ー", "-‐‑–—―−", after=_KATAKANA),)),
     (PALOCHKA, (
         LetterRule("Ӏ", _TYPED_PALOCHKA, after=_CYRILLIC),
@@ -254,7 +256,7 @@ FINAL_APOSTROPHE: tuple[tuple[str, str], ...] = (
     ("nap scn", "l d n nn st cu"),
 )
 
-DOTLESS_I = ("tr", "az", "crh", "gag")
+DOTLESS_I = ("tr", "az", "crh", "gag", "tly")
 DOTLESS_I_IN_LATIN = ("tt", "kk", "ky", "ba")
 
 

@@ -32,7 +32,7 @@ _NEVER = frozenset("'\"-/&_…()[]{}<>" + APOSTROPHES + MODIFIER_APOSTROPHES)
 
 _USUAL_LETTER = {"|": "ǀ", "?": "ʔ", "!": "ǃ"}
 """The letter that such a sign stands for; | cannot be a letter itself, it parts words in the vocabulary."""
-_PALOCHKA = dict.fromkeys("|1", "Ӏ")
+_PALOCHKA = dict.fromkeys("|1!", "Ӏ")
 """In Cyrillic words."""
 
 _PLACES = {"between": ("*", "*"), "start": ("", "*"), "end": ("*", "")}

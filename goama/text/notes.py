@@ -120,7 +120,7 @@ def _gap(match: re.Match[str]) -> str:
 @cache
 def _may_hold_notes() -> re.Pattern[str]:
     opening = "".join(pair[0] for pair in BRACKETS)
-    return re.compile(f"[<*{character_ranges(opening)}]|xxx|yyy", re.IGNORECASE)
+    return re.compile(f"[<*{character_ranges(opening)}]|xxx|yyy|_noise|!sil", re.IGNORECASE)
 
 
 @cache
@@ -131,8 +131,8 @@ def _scope() -> re.Pattern[str]:
 
 @cache
 def _tag() -> re.Pattern[str]:
-    """`<eng>`, `</eng>`, `<noise/>`, `<door slams>`; not `a < b`."""
-    return re.compile(r"<(?=[^\s<>])[^<>]{0,200}>")
+    """`<eng>`, `</eng>`, `<noise/>`, `<door slams>`, `<<laughs>>`; not `a < b`."""
+    return re.compile(r"<<?(?=[^\s<>])[^<>]{0,200}>>?")
 
 
 @cache
@@ -149,9 +149,10 @@ def _stage_direction() -> re.Pattern[str]:
 
 @cache
 def _untranscribed() -> re.Pattern[str]:
-    """xxx and yyy stand for speech that nobody could write down."""
+    """xxx and yyy stand for speech that nobody could write down; Kaldi's dictionaries write SPOKEN_NOISE and !SIL."""
     letter = rf"(?!_)[{_letter()}]"  # an underscore becomes a space later
-    return re.compile(rf"(?<!{letter})(?:xxx|yyy)(?!{letter})", re.IGNORECASE)
+    of_kaldi = r"(?<!\S)(?:(?:spoken|vocalized)_noise|!sil(?:ence)?)(?!\S)"
+    return re.compile(rf"(?<!{letter})(?:xxx|yyy)(?!{letter})|{of_kaldi}", re.IGNORECASE)
 
 
 @cache

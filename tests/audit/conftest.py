@@ -17,11 +17,21 @@ from goama.sources.source import read_source
 @pytest.fixture(scope="session")
 def planting() -> ModuleType:
     """benchmarks/planted_defects.py."""
-    file = Path(__file__).parents[2] / "benchmarks" / "planted_defects.py"
-    spec = importlib.util.spec_from_file_location("planted_defects", file)
+    return _benchmark("planted_defects")
+
+
+@pytest.fixture(scope="session")
+def planting_annotations(planting: ModuleType) -> ModuleType:
+    """benchmarks/planted_annotations.py."""
+    return _benchmark("planted_annotations")
+
+
+def _benchmark(name: str) -> ModuleType:
+    file = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules["planted_defects"] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
+from goama.audit.audit import audit
 from goama.audit.findings import Audit
+from goama.sources.source import read_source
 
 
 def test_every_defect_is_found_in_its_clip(planted, planted_audit: Audit) -> None:
@@ -30,6 +32,17 @@ def test_a_defect_is_said_once_and_nothing_untrue_beside_it(
         if clip not in planted.expected.get(finding.name, set())
     }
     assert said_too <= {(clip, name) for clip, names in planting.ALSO_TRUE.items() for name in names}
+
+
+def test_defects_of_annotations_are_found_and_no_others(
+    planting_annotations: ModuleType, speech: Path, tmp_path: Path
+) -> None:
+    for planted in planting_annotations.plant_annotations(speech, tmp_path):
+        source = str(planted.folder)
+        found = audit(read_source(source), source=source, language="nl")
+        named = {finding.name: set(finding.clips) for finding in found.findings if finding.clips}
+        assert named == planted.expected
+        assert {clip.id for clip in found.clips} == planted.clean.union(*planted.expected.values())
 
 
 def test_every_finding_says_why_and_what_to_do(planted_audit: Audit) -> None:

@@ -291,3 +291,23 @@ def test_a_damaged_film_is_read_on(voice: np.ndarray) -> None:
 def test_audio_without_repairs_says_nothing(speech: Path) -> None:
     audio: Audio = read_audio(sorted((speech / "audio").iterdir())[0])
     assert audio.repairs == ()
+
+
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "FLAC"])
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_of_files_joined_end_to_end_the_first_is_not_taken_for_all(
+    voice: np.ndarray, tmp_path: Path, container: str, in_memory: bool
+) -> None:
+    half = len(voice) // 2
+    joined = bytes(encoded(voice[:half], container) + encoded(voice[half:], container))
+    path = tmp_path / "joined"
+    path.write_bytes(joined)
+    with pytest.raises(GoamaError, match="several files were joined in it"):
+        read_audio(joined if in_memory else path)
+    assert read_audio(path, offset=0.5, duration=1.0).seconds == 1.0  # a piece of the first
+
+
+def test_transcribe_reads_the_first_of_joined_files_where_it_is_most_of_them(voice: np.ndarray) -> None:
+    samples, repairs = streamed(bytes(encoded(voice, "WAV") + encoded(voice[:SAMPLE_RATE], "WAV")))
+    assert len(samples) == len(voice)
+    assert "several files were joined in it" in repairs[0].sentence

@@ -165,7 +165,7 @@ def test_a_long_array_on_one_line_is_read_and_one_clip_with_a_list_of_words_is_o
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ('[{"text": "a"}, 3]', "entry 2 is a int"),
+        ("[3, 4]", ":1: a clip is a JSON object, this is a int"),
         ('[{"text": "a"', "not JSON"),
         ("[]", "which column|no clips"),
         ("[[[[", "not JSON"),

@@ -113,7 +113,7 @@ def test_overlaps_can_be_kept_and_are_then_a_finding_and_a_note(tape: Tape, tmp_
     found = audit(clips, source="x")
     assert {f.name: len(f.clips) for f in found.findings}["overlapping"] == 4
     made = prepare(clips, tmp_path / "corpus", source="x")
-    assert any(note.startswith("4 clips: overlap another annotation") for note in made.notes)
+    assert any(note.startswith("4 clips: overlap another clip") for note in made.notes)
 
 
 def test_a_choice_that_does_not_exist_is_answered_with_those_that_do(tape: Tape, tmp_path: Path) -> None:

@@ -33,6 +33,10 @@ def test_presentation_forms_become_the_letters_that_they_show(typed: str, writte
     )
 
 
+def test_a_voicing_mark_typed_beside_its_kana_is_part_of_it() -> None:
+    assert unify_code_points("カ゛キ゛ハ゜") == "ガギパ"
+
+
 @pytest.mark.parametrize("sign", "ʰʷⁿ²½ªº①Ⅳŉſ㎏℃ㄱㅋ한漢")
 def test_compatibility_characters_that_carry_meaning_stay(sign: str) -> None:
     assert fold_presentation_forms(sign) == sign

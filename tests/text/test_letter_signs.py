@@ -23,6 +23,9 @@ from goama.text.spelling import Spelling
         ("che", "КIант", "кӀант"),
         ("dnj", '"yi -zë =gü', '"yi -zë =gü'),
         ("ktz", "!Kung ||ga", "ǃkung ǁga"),
+        ("nmn", "‖xai |’án", "ǁxai ǀ'án"),
+        ("kbd", "г│ала", "гӀала"),
+        ("ca", "col.legi. Intel•ligent", "col·legi intel·ligent"),
     ],
 )
 def test_languages_whose_letters_look_like_punctuation(language: str, typed: str, written: str) -> None:

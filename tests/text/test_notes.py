@@ -38,6 +38,8 @@ from goama.text.spelling_notes import spelling_notes
         ("spn", ""),
         ("a (b", "a b"),
         ("3 < 4", "3 < 4"),
+        ("<<laughs>> da", "da"),
+        ("SPOKEN_NOISE da !SIL", "da"),
         ("R&B en AT&T", "r&b en at&t"),
         ("piet@huis.nl", "piet@huis nl"),
     ],
@@ -64,11 +66,23 @@ def test_the_users_table_comes_before_the_brackets() -> None:
 CHAT = ["<the man> [//] the boy &=laughs", "&-um ja xxx", "hola@s:spa +..."]
 TAGS = ["<eng>you know</eng> da", "&hm = da", "wa % da", "da # wa"]
 TRANSCRIBER = ["[r] ja", "[lex=oui] ouais", "nee [-en] hello [en-]"]
+KALDI = ["SPOKEN_NOISE ja", "ja !SIL nee"]
+SLASHES = ["/noise/ ja", "-laughs- ja"]
+SONG = ["♪ la la ♪"]
 PRAAT = ["<p>", "da <sil> wa", "spn"]
 
 
 @pytest.mark.parametrize(
-    ("texts", "convention"), [(CHAT, "CHAT"), (TAGS, "ELAN, XML"), (TRANSCRIBER, "Transcriber"), (PRAAT, "Praat, MAUS")]
+    ("texts", "convention"),
+    [
+        (CHAT, "CHAT"),
+        (TAGS, "ELAN, XML"),
+        (TRANSCRIBER, "Transcriber"),
+        (PRAAT, "Praat, MAUS"),
+        (KALDI, "Kaldi"),
+        (SLASHES, "slashes, hyphens"),
+        (SONG, "captions"),
+    ],
 )
 def test_a_convention_is_recognised_and_shown(texts: list[str], convention: str) -> None:
     assert convention in {mark.convention for mark in marks_in(texts)}
