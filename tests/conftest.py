@@ -6,10 +6,12 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait starve the other tests
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks are tiny; `pytest -n 2` takes the second core
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the libraries are imported: no test needs the network
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from goama.cli.app import main
 from goama.corpus.corpus import Corpus
@@ -31,11 +34,38 @@ def speech() -> Path:
     return Path(__file__).parent / "fixtures" / "nl"
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def corpus(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """`once(name, make)`: the folder that `make(folder)` filled, in whichever process of pytest-xdist came first."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    place /= "once"
+    place.mkdir(exist_ok=True)
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, partial = place / name, place / f"{name}.partial"
+        with FileLock(place / f"{name}.lock"):
+            if not folder.exists():
+                shutil.rmtree(partial, ignore_errors=True)
+                make(partial)
+                partial.rename(folder)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def corpus(speech: Path, once: Once) -> Corpus:
     """`speech` as `goama prepare` makes it; for reading only, every test shares it."""
-    folder = tmp_path_factory.mktemp("shared") / "corpus"
-    return prepare(read_source(str(speech)), folder, source="tests/fixtures/nl", language="nl").corpus
+
+    def make(folder: Path) -> None:
+        prepare(read_source(str(speech)), folder, source="tests/fixtures/nl", language="nl")
+
+    return Corpus.open(once("corpus", make))
 
 
 @pytest.fixture(scope="session")
@@ -45,39 +75,44 @@ def mixture(corpus: Corpus) -> Mixture:
 
 
 @pytest.fixture(scope="session")
-def frisian(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def frisian(corpus: Corpus, once: Once) -> Corpus:
     """Half of the shared corpus's train and dev under another language's name, with the same clip ids."""
     clips = [
         SourceClip(c.id, Path(c.recording.sources[0].source), c.supervisions[0].text, c.id, split=split)
         for split in ("train", "dev")
         for c in list(corpus.cuts(split))[::2]
     ]
-    return prepare(clips, tmp_path_factory.mktemp("second") / "frisian", source="test", language="fy").corpus
+    return Corpus.open(once("frisian", lambda folder: prepare(clips, folder, source="test", language="fy")))
 
 
 @pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_encoder(once: Once) -> Path:
     """A folder as the Hub gives facebook/w2v-bert-2.0, with its names and its 20 ms frames, but 64 wide."""
+    return once("tiny-encoder", _save_tiny_encoder)
+
+
+def _save_tiny_encoder(folder: Path) -> None:
     import torch
     from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
-    folder = tmp_path_factory.mktemp("encoders") / "tiny"
     torch.manual_seed(0)
     config = Wav2Vec2BertConfig(
         hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128, output_hidden_size=64
     )
     Wav2Vec2BertModel(config).save_pretrained(folder)
     SeamlessM4TFeatureExtractor(padding_value=1.0).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
-def whisper_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whisper_encoder(once: Once) -> Path:
     """A folder as the Hub gives openai/whisper-base, decoder included, but 32 wide and of two layers."""
+    return once("whisper-encoder", _save_whisper_encoder)
+
+
+def _save_whisper_encoder(folder: Path) -> None:
     import torch
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-    folder = tmp_path_factory.mktemp("encoders") / "whisper"
     torch.manual_seed(0)
     config = WhisperConfig(
         **{f"{half}_layers": 2 for half in ("encoder", "decoder")},
@@ -95,7 +130,6 @@ def whisper_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 parameter.add_(0.1 * torch.randn_like(parameter))
     network.save_pretrained(folder)
     WhisperFeatureExtractor().save_pretrained(folder)
-    return folder
 
 
 _WAVEFORM_FAMILIES = {  # model type, layer norm (as large ones) or group norm (as base ones), class of the state dict
@@ -110,17 +144,21 @@ _WAVEFORM_FAMILIES = {  # model type, layer norm (as large ones) or group norm (
 
 
 @pytest.fixture(scope="session")
-def waveform_encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def waveform_encoders(once: Once) -> dict[str, Path]:
     """Folders as the Hub gives encoders of waveforms: their classes, names and frame rate, but 32 wide.
 
     Weight norm has the names of old checkpoints in wav2vec2-base and xls-r; MMS has a vocabulary and an adapter each
     for Dutch and English.
     """
+    root = once("waveform-encoders", _save_waveform_encoders)
+    return {name: root / name for name in _WAVEFORM_FAMILIES}
+
+
+def _save_waveform_encoders(root: Path) -> None:
     import torch
     import transformers
     from safetensors.torch import save_file
 
-    root = tmp_path_factory.mktemp("waveform-encoders")
     for number, (name, (model_type, is_large, class_name)) in enumerate(_WAVEFORM_FAMILIES.items()):
         torch.manual_seed(number)
         config = transformers.AutoConfig.for_model(
@@ -147,7 +185,7 @@ def waveform_encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
                 for key, value in state.items()
             }
         folder = root / name
-        folder.mkdir()
+        folder.mkdir(parents=True)
         save_file(
             {key: value.contiguous() for key, value in state.items()},
             folder / "model.safetensors",
@@ -159,7 +197,6 @@ def waveform_encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
             do_normalize=name != "wavlm-base", return_attention_mask=is_large
         ).save_pretrained(folder)
     _add_mms_languages(root / "mms")
-    return {name: root / name for name in _WAVEFORM_FAMILIES}
 
 
 def _add_mms_languages(folder: Path) -> None:
@@ -195,8 +232,12 @@ def _add_mms_languages(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(corpus: Corpus, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_model(corpus: Corpus, tiny_encoder: Path, once: Once) -> Path:
     """An untrained model folder of the tiny encoder: quick to open, and it babbles."""
+    return once("tiny-model", lambda folder: _save_tiny_model(folder, corpus, tiny_encoder))
+
+
+def _save_tiny_model(folder: Path, corpus: Corpus, encoder: Path) -> None:
     import torch
 
     from goama.model.folder import SpeechModel, save_model_folder
@@ -206,10 +247,8 @@ def tiny_model(corpus: Corpus, tiny_encoder: Path, tmp_path_factory: pytest.Temp
 
     vocabulary, _ = Vocabulary.from_texts(cut.supervisions[0].text for cut in corpus.cuts("train"))
     torch.manual_seed(1)  # an unlucky head tells texts from reversed texts by chance
-    network = load_for_training(str(tiny_encoder), vocabulary, adapter=False).network
-    folder = tmp_path_factory.mktemp("models") / "tiny"
+    network = load_for_training(str(encoder), vocabulary, adapter=False).network
     save_model_folder(folder, SpeechModel(network, LogMel(2), vocabulary, corpus.normaliser), "# card")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -5,25 +5,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from goama.cli.app import sentence_for
 
-
-def goama(*arguments, check: bool = True) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "goama", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=check)
+Command = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def run(corpus, tiny_encoder, tmp_path_factory):
+    """A run that `goama train` made in a process of its own."""
     folder = tmp_path_factory.mktemp("cli") / "run"
-    answer = goama(
-        *("train", corpus.folder, "-o", folder, "--encoder", tiny_encoder),
-        *("-s", "train.steps=3", "-s", "data.batch_seconds=20"),
-    )
+    command = [sys.executable, "-m", "goama", "train", corpus.folder, "-o", folder, "--encoder", tiny_encoder]
+    command += ["-s", "train.steps=3", "-s", "data.batch_seconds=20"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "next: goama evaluate" in answer.stdout
     return folder
 
@@ -33,76 +32,76 @@ def test_training_explains_its_choices(corpus, run):
     assert {"model.adapter", "train.learning_rate", "data.batch_seconds", "train.precision"} <= choices
 
 
-def test_evaluate_shows_and_writes_the_scores(corpus, run, tmp_path):
+def test_evaluate_shows_and_writes_the_scores(goama: Command, corpus, run, tmp_path):
     answer = goama("evaluate", run / "best", corpus.folder, "--split", "test", "--json", tmp_path / "scores.json")
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert {"wer", "cer", "wer_interval", "cer_interval", "clips", "seconds"} <= scores.keys()
     assert scores["clips"] == 4
     assert scores["wer_interval"][0] <= scores["wer"] <= scores["wer_interval"][1]
-    assert f"WER {100 * scores['wer']:5.1f} %" in answer.stdout
-    assert "reference" in answer.stdout and "next: goama transcribe" in answer.stdout
+    assert f"WER {100 * scores['wer']:5.1f} %" in answer.out
+    assert "reference" in answer.out and "next: goama transcribe" in answer.out
     page = run / f"evaluation-{corpus.folder.name}-test.html"
-    assert f"report: {page}" in answer.stdout and page.read_text(encoding="utf-8").count('class="entry"') == 4
+    assert f"report: {page}" in answer.out and page.read_text(encoding="utf-8").count('class="entry"') == 4
 
 
-def test_two_evaluations_are_compared_without_recognising_again(corpus, run, tmp_path):
+def test_two_evaluations_are_compared_without_recognising_again(goama: Command, corpus, run, tmp_path):
     for name in ("a.json", "b.json"):
         goama("evaluate", run, corpus.folder, "--split", "dev", "--json", tmp_path / name, "--no-report")
     assert not list(run.glob("evaluation-*-dev.html"))
     answer = goama("compare", tmp_path / "a.json", tmp_path / "b.json", "--report", tmp_path / "page.html")
-    assert "no difference can be shown" in answer.stdout
-    assert "B − A 0.0 points" in answer.stdout
+    assert "no difference can be shown" in answer.out
+    assert "B − A 0.0 points" in answer.out
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count('class="entry"') == 4
 
 
-def test_transcribe_writes_to_the_screen_or_into_a_folder(run, speech, tmp_path):
+def test_transcribe_writes_to_the_screen_or_into_a_folder(goama: Command, run, speech, tmp_path):
     first, second = sorted((speech / "audio").iterdir())[:2]
-    on_screen = json.loads(goama("transcribe", run, first, "--to", "json").stdout)
+    on_screen = json.loads(goama("transcribe", run, first, "--to", "json").out)
     assert on_screen["duration"] > 1
     goama("transcribe", run, first, second, "-o", tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{first.stem}.txt", f"{second.stem}.txt"]
     (tmp_path / "out" / f"{first.stem}.txt").write_text("corrected by hand")
-    again = goama("transcribe", run, first, "-o", tmp_path / "out", check=False)
-    assert again.returncode == 2 and "exists already" in again.stderr
+    again = goama("transcribe", run, first, "-o", tmp_path / "out")
+    assert again.status == 2 and "exists already" in again.err
     assert (tmp_path / "out" / f"{first.stem}.txt").read_text() == "corrected by hand"
 
 
-def test_an_eaf_that_is_there_gets_tiers_with_add_tiers_alone(tiny_model, speech, tmp_path):
+def test_an_eaf_that_is_there_gets_tiers_with_add_tiers_alone(goama: Command, tiny_model, speech, tmp_path):
     recording = sorted((speech / "audio").iterdir())[0]
     eaf, names = tmp_path / f"{recording.stem}.eaf", ("--to", "eaf", "--tiers", "tx,mb")
     goama("transcribe", tiny_model, recording, "-o", tmp_path, *names)
     first = eaf.read_bytes()
-    refused = goama("transcribe", tiny_model, recording, "-o", tmp_path, *names, check=False)
-    assert refused.returncode == 2 and "--add-tiers to add to it" in refused.stderr
+    refused = goama("transcribe", tiny_model, recording, "-o", tmp_path, *names)
+    assert refused.status == 2 and "--add-tiers to add to it" in refused.err
     assert eaf.read_bytes() == first
     added = goama("transcribe", tiny_model, recording, "-o", tmp_path, *names, "--add-tiers")
-    assert f"tiers added: tx 2, mb 2; as it was: {eaf.name}.bak" in added.stdout
+    assert f"tiers added: tx 2, mb 2; as it was: {eaf.name}.bak" in added.out
     assert (tmp_path / f"{eaf.name}.bak").read_bytes() == first
 
 
-def test_a_bad_recording_does_not_keep_the_others_back(run, speech, tmp_path):
+def test_a_bad_recording_does_not_keep_the_others_back(goama: Command, run, speech, tmp_path):
     good = next((speech / "audio").iterdir())
     (tmp_path / "text.wav").write_text("this is not sound")
-    answer = goama("transcribe", run, tmp_path / "text.wav", good, tmp_path / "absent.wav", check=False)
-    assert answer.returncode == 2
-    assert f"{good}: " in answer.stdout
-    assert "text.wav: this is not a sound file" in answer.stderr
-    assert "absent.wav: no such file" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    answer = goama("transcribe", run, tmp_path / "text.wav", good, tmp_path / "absent.wav")
+    assert answer.status == 2
+    assert f"{good}: " in answer.out
+    assert "text.wav: this is not a sound file" in answer.err
+    assert "absent.wav: no such file" in answer.err
+    assert "Traceback" not in answer.err
 
 
-def test_doctor_says_what_there_is_and_how_to_mend_what_is_not():
+def test_doctor_says_what_there_is_and_how_to_mend_what_is_not(goama: Command):
     answer = goama("doctor")
     for what in ("torch", "processor", "gpu", "disk", "audio formats", "Hub"):
-        assert what in answer.stdout
+        assert what in answer.out
 
 
-def test_voices_are_listed():
-    assert "fillets-nl" in goama("voices", "list").stdout
+def test_voices_are_listed(goama: Command):
+    assert "fillets-nl" in goama("voices", "list").out
 
 
-def test_the_version_is_said():
-    assert goama("--version").stdout.startswith("goama ")
+def test_the_version_is_said(goama: Command):
+    assert goama("--version").out.startswith("goama ")
 
 
 @pytest.mark.parametrize(
@@ -127,14 +126,14 @@ def test_the_version_is_said():
         (("voices", "get", "fillets-de", "-o", "new"), "fillets-nl"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_status_2(arguments, said, corpus, run, tmp_path):
+def test_a_mistake_is_one_sentence_and_status_2(goama: Command, arguments, said, corpus, run, tmp_path):
     filled = [argument.format(corpus=corpus.folder, run=run) for argument in arguments]
     filled = [str(tmp_path / "new") if argument == "new" else argument for argument in filled]
-    answer = goama(*filled, check=False)
-    assert answer.returncode == 2
-    assert said in answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
+    answer = goama(*filled)
+    assert answer.status == 2
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+    assert len(answer.err.strip().splitlines()) == 1
     assert not (tmp_path / "new").exists()
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -201,7 +202,7 @@ def test_a_bad_source_is_one_sentence_and_the_corpus_that_was_there_stays(
     assert not list(standing.parent.glob("corpus.*"))
 
 
-@pytest.mark.parametrize("source", ["no-such-folder", "no/such/manifest.csv", "/", "README.md"])
+@pytest.mark.parametrize("source", ["no-such-folder", "no/such/manifest.csv", ".", "README.md"])
 def test_a_source_that_is_none_is_one_sentence(
     goama: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
@@ -237,25 +238,36 @@ def test_an_output_without_permission_is_one_sentence(goama: Command, speech: Pa
 # --- the disk
 
 
-def command(*arguments: object, limit: int | None = None, **environment: str) -> Any:
-    """The command line in a process of its own; `limit`: bytes that a file of it may have."""
+def command(*arguments: object, **environment: str) -> Any:
+    """The command line in a process of its own."""
     ended = subprocess.run(
         [sys.executable, "-m", "goama", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         env=os.environ | environment,
-        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) if limit is not None else None,
     )
     return SimpleNamespace(status=ended.returncode, out=ended.stdout, err=ended.stderr)
 
 
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Bytes that a file may have; a larger one fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @pytest.mark.parametrize("limit", [0, 20_000], ids=["from the start", "on the way"])
 def test_a_file_that_may_not_grow_is_one_sentence_and_the_corpus_that_was_there_stays(
-    speech: Path, standing: Path, limit: int
+    goama: Command, speech: Path, standing: Path, limit: int
 ) -> None:
     before = files(standing)
-    outcome = command("prepare", speech, "-o", standing, "--overwrite", limit=limit)
+    with files_of_at_most(limit):
+        outcome = goama("prepare", speech, "-o", standing, "--overwrite")
     assert "the file grew larger than the system allows" in one_sentence(outcome)
     assert files(standing) == before
     assert not list(standing.parent.glob("corpus.*"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,20 +18,12 @@ from goama.files import write_beside
 from goama.sound.nominal_length import nominal_seconds
 
 if TYPE_CHECKING:
+    from goama.audit.findings import Audit
+    from goama.audit.sounds import Sounds
+    from goama.corpus.corpus import Corpus
+    from goama.corpus.prepare import Prepared
+    from goama.recognition.recogniser import Recogniser
     from goama.sources.source import Source
-    from goama.text.spelling import Spelling
-
-Letters = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Signs that are letters, such as ',' or '7' or '|=Ӏ' (write Ӏ); * names the place: '*,' also ends words."
-    ),
-]
-Brackets = Annotated[str, typer.Option(help="Text in brackets: drop it, keep it as spoken, or leave-out its clip.")]
-Replace = Annotated[
-    list[Path] | None,
-    typer.Option(help="Table of your own spelling rules: what is typed, a tab, what to write; repeat it, in order."),
-]
 
 _NAMED = 5  # clips, or reasons of several, named on the screen; the file that names all is said
 
@@ -39,7 +31,6 @@ _NAMED = 5  # clips, or reasons of several, named on the screen; the file that n
 @takes_source
 def check(
     wanted: WantedSource,
-    language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file.")] = None,
     facts: Annotated[Path | None, typer.Option(help="Write what was measured of each clip to this JSONL file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report with the clips to listen to.")] = None,
@@ -54,9 +45,6 @@ def check(
         Path | None, typer.Option(help="A trained model: also find transcripts that do not match their audio.")
     ] = None,
     text_only: Annotated[bool, typer.Option("--text-only", help="Do not read the audio (fast).")] = False,
-    letters: Letters = None,
-    brackets: Brackets = "drop",
-    replace: Replace = None,
 ) -> None:
     """Find problems in recordings and transcripts before training, and say how to repair them."""
     if text_only and model:
@@ -67,70 +55,68 @@ def check(
     from goama.audit.audit import audit
     from goama.audit.screen import lines
     from goama.audit.sounds import Sounds
-    from goama.corpus.corpus import CORPUS_FILE, Corpus
     from goama.text.spelling import Spelling
 
-    spelling = _spelling(letters, brackets, replace)
-    is_corpus = (Path(wanted.where) / CORPUS_FILE).is_file()
-    rules = Corpus.open(wanted.where).normaliser if is_corpus and spelling == Spelling() and not language else None
+    spelling = wanted.spelling()
+    corpus = _corpus_at(wanted.where)
+    own_rules = corpus is not None and spelling == Spelling() and not wanted.language
     clips = wanted.read()
     sounds = None if report is None else Sounds(clips)  # keeps the bytes of clips that are in no file of their own
-    recogniser = None
-    if model is not None:
-        quiet_libraries()
-        from goama.recognition.recogniser import Recogniser
-
-        recogniser = Recogniser.load(model)
     with Spinner() as status:
         found = audit(
             clips if sounds is None else sounds,
             source=wanted.where,
-            language=language,
+            language=wanted.language,
             spelling=spelling,
-            normaliser=rules,
+            normaliser=corpus.normaliser if corpus and own_rules else None,
             read_sound=not text_only,
             encoder=encoder,
-            recogniser=recogniser,
+            recogniser=None if model is None else _recogniser(model),
             model=str(model or ""),
             progress=countdown(status, "checking", clips.count),
         )
     for line in lines(found):
         out.print(line, markup=False)
-    if json_file is not None:
-        write_beside(json_file, json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n")
-    if facts is not None:
-        write_beside(facts, "".join(json.dumps(c.to_json(), ensure_ascii=False) + "\n" for c in found.clips))
+    _write_findings(found, json_file, facts)
     if report is not None and sounds is not None:
-        from goama.reports.audit_page import write_audit_report
-
-        with Spinner() as status:
-            status("writing the report")
-            write_audit_report(found, report, sound=sounds)
-        out.print(f"report: {report}", markup=False)
-    if is_corpus:
+        _write_page(found, report, sounds)
+    if corpus:
         next_command("train", wanted.where, "-o", "run", *([] if encoder is None else ["--encoder", encoder]))
     else:
-        given = {
-            "language": language,
-            "letters": letters,
-            "brackets": None if brackets == "drop" else brackets,
-            "replace": replace,
-            **wanted.options,
-        }
-        next_command("prepare", wanted.where, *_as_typed(given), "-o", "corpus")
+        next_command("prepare", wanted.where, *wanted.as_typed(), "-o", "corpus")
     if strict and found.has_errors:
         err.print("goama: there are errors (--strict)")
         raise typer.Exit(2)
 
 
-def _spelling(letters: list[str] | None, brackets: str, replace: list[Path] | None) -> Spelling:
-    """The user's choices of spelling. Raises `GoamaError` where one is none."""
-    from goama.text.letter_signs import read_letters
-    from goama.text.replacements import read_replacements
-    from goama.text.spelling import Spelling
+def _corpus_at(where: str) -> Corpus | None:
+    """The corpus that the source is, if it is one."""
+    from goama.corpus.corpus import CORPUS_FILE, Corpus
 
-    tables = tuple(map(read_replacements, replace or ()))
-    return Spelling(read_letters(letters) if letters else (), brackets, tables)
+    return Corpus.open(where) if (Path(where) / CORPUS_FILE).is_file() else None
+
+
+def _recogniser(model: Path) -> Recogniser:
+    quiet_libraries()
+    from goama.recognition.recogniser import Recogniser
+
+    return Recogniser.load(model)
+
+
+def _write_findings(found: Audit, json_file: Path | None, facts: Path | None) -> None:
+    if json_file is not None:
+        write_beside(json_file, json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n")
+    if facts is not None:
+        write_beside(facts, "".join(json.dumps(c.to_json(), ensure_ascii=False) + "\n" for c in found.clips))
+
+
+def _write_page(found: Audit, report: Path, sounds: Sounds) -> None:
+    from goama.reports.audit_page import write_audit_report
+
+    with Spinner() as status:
+        status("writing the report")
+        write_audit_report(found, report, sound=sounds)
+    out.print(f"report: {report}", markup=False)
 
 
 def require_writable(option: str, file: Path) -> None:
@@ -148,14 +134,6 @@ def require_writable(option: str, file: Path) -> None:
         raise GoamaError(f"{option} {file}: it cannot be written ({error.strerror}); choose another place") from error
 
 
-def _as_typed(options: Mapping[str, Any]) -> Iterator[str]:
-    """The options that were given, as words of a command line."""
-    for name, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            if one is not None:
-                yield from ("--" + name.rstrip("_").replace("_", "-"), str(one))
-
-
 @contextmanager
 def _nothing_written() -> Iterator[None]:
     """On Ctrl-C, says that nothing was written, and exits with status 130."""
@@ -170,13 +148,9 @@ def _nothing_written() -> Iterator[None]:
 def prepare(
     wanted: WantedSource,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Corpus folder to make.")] = None,
-    language: Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, be left out and be split; write nothing.")
     ] = False,
-    letters: Letters = None,
-    brackets: Brackets = "drop",
-    replace: Replace = None,
     numbers: Annotated[
         Path | None,
         typer.Option(help="With --dry-run: table to make of the numbers in digits and their words, for --replace."),
@@ -202,58 +176,59 @@ def prepare(
     model: Annotated[Path | None, typer.Option(help="With --text: the model that aligns them.")] = None,
 ) -> None:
     """Make a corpus: decode, normalise and split; name every clip that is left out, with the reason."""
-    from goama.corpus.left_out import by_reason
-    from goama.corpus.prepare import prepare as make_corpus
-    from goama.corpus.split import SPLIT_BY
-    from goama.corpus.unsplit import UNSPLIT
-    from goama.model.shipped import small_encoder
-
-    if split_by is not None and split_by not in SPLIT_BY:
-        raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
-    if unsplit not in UNSPLIT:
-        raise GoamaError(f"--unsplit {unsplit}: possible are {', '.join(UNSPLIT)}")
+    _require_known_split(split_by, unsplit)
     if numbers is not None and not dry_run:
         raise GoamaError("--numbers goes with --dry-run: it makes a table to look through before it is used")
-    spelling = _spelling(letters, brackets, replace)
+    how = {
+        "source": wanted.where,
+        "language": wanted.language,
+        "spelling": wanted.spelling(),
+        "seed": seed,
+        "split_by": split_by,
+        "unsplit": unsplit,
+    }
     if (text is None) != (model is None):
         raise GoamaError("--text and --model go together: a model aligns the recordings with their text")
     with _nothing_written():
         clips = wanted.read() if text is None or model is None else _read_aloud(wanted, text, model)
     if dry_run:
-        from goama.corpus.dry_run import dry_run as look
-        from goama.corpus.dry_run import print_dry_run, write_numbers
-
-        with _nothing_written(), Spinner() as status:
-            plan = look(
-                clips,
-                source=wanted.where,
-                language=language,
-                seed=seed,
-                split_by=split_by,
-                unsplit=unsplit,
-                spelling=spelling,
-                progress=countdown(status, "looking", clips.count),
-            )
-        print_dry_run(plan, out)
-        if numbers is not None:
-            out.print(write_numbers(plan, numbers), markup=False)
-        return
-    if output is None:
+        _show(clips, how, numbers)
+    elif output is None:
         raise GoamaError("prepare: name the corpus folder to make with -o, or look first with --dry-run")
+    else:
+        _make(clips, output, how, overwrite=overwrite, strict=strict)
+
+
+def _require_known_split(split_by: str | None, unsplit: str) -> None:
+    from goama.corpus.split import SPLIT_BY
+    from goama.corpus.unsplit import UNSPLIT
+
+    if split_by is not None and split_by not in SPLIT_BY:
+        raise GoamaError(f"--split-by {split_by}: clips can be split by {', '.join(SPLIT_BY)}")
+    if unsplit not in UNSPLIT:
+        raise GoamaError(f"--unsplit {unsplit}: possible are {', '.join(UNSPLIT)}")
+
+
+def _show(clips: Source, how: dict[str, Any], numbers: Path | None) -> None:
+    """The dry run; `how`: what `goama.corpus.prepare.prepare` and `dry_run` take alike."""
+    from goama.corpus.dry_run import dry_run, print_dry_run, write_numbers
+
     with _nothing_written(), Spinner() as status:
-        made = make_corpus(
-            clips,
-            output,
-            source=wanted.where,
-            language=language,
-            seed=seed,
-            split_by=split_by,
-            unsplit=unsplit,
-            spelling=spelling,
-            overwrite=overwrite,
-            progress=countdown(status, "preparing", clips.count),
-        )
-    for split, facts in made.corpus.about["splits"].items():
+        plan = dry_run(clips, **how, progress=countdown(status, "looking", clips.count))
+    print_dry_run(plan, out)
+    if numbers is not None:
+        out.print(write_numbers(plan, numbers), markup=False)
+
+
+def _make(clips: Source, output: Path, how: dict[str, Any], *, overwrite: bool, strict: bool) -> None:
+    from goama.corpus.prepare import prepare
+    from goama.model.shipped import small_encoder
+
+    with _nothing_written(), Spinner() as status:
+        progress = countdown(status, "preparing", clips.count)
+        made = prepare(clips, output, **how, overwrite=overwrite, progress=progress)
+    splits = made.corpus.about["splits"]
+    for split, facts in splits.items():
         out.print(f"{split:5}  {facts['clips']:5d} clips  {facts['seconds'] / 60:6.1f} min")
     out.print(made.corpus.about["split_by"])
     if made.corpus.language is None:
@@ -261,20 +236,8 @@ def prepare(
     for note in made.notes:
         out.print(note, markup=False)
     if made.left_out:
-        named = by_reason(made.left_out)
-        for _, sentence in named[:_NAMED]:
-            err.print(f"left out: {sentence}", markup=False)
-        if len(named) > _NAMED:
-            err.print(f"… and {sum(count for count, _ in named[_NAMED:])} more")
-        listing = output / "left-out.jsonl"
-        err.print(
-            f"goama: {'1 clip was' if len(made.left_out) == 1 else f'{len(made.left_out)} clips were'} left out, "
-            f"all named with their reasons in {listing}; "
-            f"the corpus of the other {sum(s['clips'] for s in made.corpus.about['splits'].values())} is ready"
-            + (" (--strict makes this an error)" if not strict else ""),
-            markup=False,
-        )
-    empty = [split for split, facts in made.corpus.about["splits"].items() if not facts["clips"]]
+        _name_left_out(made, output, strict)
+    empty = [split for split, facts in splits.items() if not facts["clips"]]
     if empty:
         out.print(f"too little speech for these splits: {', '.join(empty)}; training needs train and dev")
     next_command("train", output, "-o", "run", *([] if has_gpu() else ["--encoder", small_encoder()]))
@@ -284,9 +247,9 @@ def prepare(
 
 def _read_aloud(wanted: WantedSource, text: Path, model: Path) -> Source:
     """The clips of recordings of a text, aligned by a model."""
-    given = [name for name, value in wanted.options.items() if value is not None]
-    if given:
-        raise GoamaError(f"--{given[0].rstrip('_').replace('_', '-')} does not go with --text; remove it")
+    reading = wanted.reading_options()
+    if reading:
+        raise GoamaError(f"{reading[0]} does not go with --text; remove it")
     quiet_libraries()
     from goama.recognition.read_aloud import TEXT_SUFFIXES, book_source, files_in, sound_files_in
     from goama.recognition.recogniser import Recogniser
@@ -299,6 +262,24 @@ def _read_aloud(wanted: WantedSource, text: Path, model: Path) -> Source:
         clips = book_source(recordings, texts, recogniser, sound_progress(status, "aligning", total))
     out.print(f"read as {clips.taken}", markup=False)
     return clips
+
+
+def _name_left_out(made: Prepared, output: Path, strict: bool) -> None:
+    from goama.corpus.corpus import LEFT_OUT_FILE
+    from goama.corpus.left_out import by_reason
+
+    named = by_reason(made.left_out)
+    for _, sentence in named[:_NAMED]:
+        err.print(f"left out: {sentence}", markup=False)
+    if len(named) > _NAMED:
+        err.print(f"… and {sum(count for count, _ in named[_NAMED:])} more")
+    err.print(
+        f"goama: {'1 clip was' if len(made.left_out) == 1 else f'{len(made.left_out)} clips were'} left out, "
+        f"all named with their reasons in {output / LEFT_OUT_FILE}; "
+        f"the corpus of the other {sum(facts['clips'] for facts in made.corpus.about['splits'].values())} is ready"
+        + (" (--strict makes this an error)" if not strict else ""),
+        markup=False,
+    )
 
 
 def shard(

@@ -1,9 +1,9 @@
-"""Options that say how a source is read, the same for every command that takes one."""
+"""Options that say how a source is read and its transcripts are spelt, the same for every command that takes one."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,7 @@ from goama.cli.terminal import Spinner, out
 
 if TYPE_CHECKING:
     from goama.sources.source import Source
+    from goama.text.spelling import Spelling
 
 _SOURCE = Annotated[
     str,
@@ -34,6 +35,23 @@ _COLUMNS = {  # option: the column it names, in goama.sources.source.Columns
     "duration_column": ("duration", "Column with its duration (s)."),
 }
 _OPTIONS: dict[str, Any] = {
+    "language": Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")],
+    "letters": Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Signs that are letters, such as ',' or '7' or '|=Ӏ' (write Ӏ); * names the place: '*,' also ends "
+            "words."
+        ),
+    ],
+    "brackets": Annotated[
+        str, typer.Option(help="Text in brackets: drop it, keep it as spoken, or leave-out its clip.")
+    ],
+    "replace": Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Table of your own spelling rules: what is typed, a tab, what to write; repeat it, in order."
+        ),
+    ],
     **{name: Annotated[str | None, typer.Option(help=text)] for name, (_, text) in _COLUMNS.items()},
     "tier": Annotated[
         list[str] | None, typer.Option(help="ELAN, Praat: tier to take, or its type, or 'tx@*'; may be repeated.")
@@ -68,14 +86,47 @@ _OPTIONS: dict[str, Any] = {
     ],
     "name": Annotated[str | None, typer.Option(help="Configuration of a Hub data set.")],
 }
+_DEFAULTS = {"brackets": "drop"}  # of the other options: None
+_SPELLING = ("language", "letters", "brackets", "replace")
+
+
+def _typed(name: str) -> str:
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 @dataclass(frozen=True)
 class WantedSource:
-    """The source that a user named, and how to read it."""
+    """The source that a user named, how to read it, and how its transcripts are spelt."""
 
     where: str
     options: dict[str, Any]
+
+    @property
+    def language(self) -> str | None:
+        """The language code that the user gave."""
+        language: str | None = self.options["language"]
+        return language
+
+    def spelling(self) -> Spelling:
+        """The user's choices of spelling. Raises `GoamaError` where one is none."""
+        from goama.text.letter_signs import read_letters
+        from goama.text.replacements import read_replacements
+        from goama.text.spelling import Spelling
+
+        given = self.options
+        tables = tuple(map(read_replacements, given["replace"] or ()))
+        return Spelling(read_letters(given["letters"]) if given["letters"] else (), given["brackets"], tables)
+
+    def as_typed(self) -> Iterator[str]:
+        """The options that were given, as words of a command line."""
+        for name, value in self.options.items():
+            for one in value if isinstance(value, list) else [value]:
+                if one != _DEFAULTS.get(name):
+                    yield from (_typed(name), str(one))
+
+    def reading_options(self) -> list[str]:
+        """The options that were given and say how the source is read; language and spelling are not among them."""
+        return [_typed(name) for name in self.options if name not in _SPELLING and self.options[name] is not None]
 
     def read(self) -> Source:
         """The clips of the source; prints how it was read. Raises `GoamaError` where it cannot be read."""
@@ -116,7 +167,10 @@ def takes_source(verb: Callable[..., None]) -> Callable[..., None]:
     parameters = [
         inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=_SOURCE),
         *(parameter.replace(kind=kind) for parameter in own),
-        *(inspect.Parameter(name, kind, default=None, annotation=option) for name, option in _OPTIONS.items()),
+        *(
+            inspect.Parameter(name, kind, default=_DEFAULTS.get(name), annotation=option)
+            for name, option in _OPTIONS.items()
+        ),
     ]
     command.__name__, command.__doc__ = verb.__name__, verb.__doc__
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 _SCRIPT = """
-import json, sys
+import json, os, sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "goama":
@@ -26,17 +27,27 @@ except ModuleNotFoundError:
     pass
 import numpy as np
 from transformers import AutoModelForCTC, AutoProcessor, pipeline
-waves, trusted, heard = np.load(sys.argv[1]), sys.argv[2] == "trusted", {}
-options = {"trust_remote_code": True} if trusted else {}
-for folder in sys.argv[3:]:
+
+def heard(folder, waves, trusted):
+    options = {"trust_remote_code": True} if trusted else {}
     recognise = pipeline("automatic-speech-recognition", model=folder, **options)
     call = {"chunk_length_s": 30} if trusted else {}
     texts = [recognise({"raw": waves[name], "sampling_rate": 16000}, **call)["text"] for name in sorted(waves)]
     network = AutoModelForCTC.from_pretrained(folder, **options)
     processor = AutoProcessor.from_pretrained(folder, **options)
-    heard[folder] = {"network": type(network).__name__, "dtype": str(network.dtype),
-                     "processor": type(processor).__name__, "texts": [" ".join(text.split()) for text in texts]}
-print(json.dumps(heard))
+    return {"network": type(network).__name__, "dtype": str(network.dtype), "processor": type(processor).__name__,
+            "texts": [" ".join(text.split()) for text in texts]}
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        waves = dict(np.load(asked["waves"]))
+        answers = {folder: heard(folder, waves, asked["trusted"]) for folder in asked["folders"]}
+        with open(asked["answer"], "w") as file:
+            json.dump(answers, file)
+        os._exit(0)
+    print(os.waitpid(child, 0)[1], flush=True)
 """
 
 
@@ -50,21 +61,42 @@ class Opened:
     texts: list[str]
 
 
-def open_without_goama(
-    folders: Sequence[Path], waveforms: Sequence[np.ndarray], work: Path, *, trusted: bool = False
-) -> dict[Path, Opened]:
-    """The folders opened with the Auto classes and `pipeline`; `trusted`: with `trust_remote_code=True`."""
-    np.savez(work / "waves.npz", **{f"{number:02d}": wave for number, wave in enumerate(waveforms)})
-    answer = subprocess.run(
-        [
-            *(sys.executable, "-I", "-c", _SCRIPT, str(work / "waves.npz"), "trusted" if trusted else "plain"),
-            *map(str, folders),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=work,
-        env=os.environ | {"HF_MODULES_CACHE": str(work / "modules")},
-    )
-    assert answer.returncode == 0, answer.stderr
-    heard = json.loads(answer.stdout.strip().splitlines()[-1])
-    return {folder: Opened(**heard[str(folder)]) for folder in folders}
+@dataclass(frozen=True)
+class CleanProcess:
+    """Imports transformers once and never goama; a new fork of it opens the folders of each call."""
+
+    process: subprocess.Popen[str]
+    work: Path
+
+    def open(
+        self, folders: Sequence[Path], waveforms: Sequence[np.ndarray], *, trusted: bool = False
+    ) -> dict[Path, Opened]:
+        """The folders opened with the Auto classes and `pipeline`; `trusted`: with `trust_remote_code=True`."""
+        assert self.process.stdin and self.process.stdout
+        waves, answer = self.work / "waves.npz", self.work / "answer.json"
+        np.savez(waves, **{f"{number:02d}": wave for number, wave in enumerate(waveforms)})
+        asked = {"folders": list(map(str, folders)), "waves": str(waves), "answer": str(answer), "trusted": trusted}
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "0\n", (self.work / "said").read_text(encoding="utf-8")
+        heard = json.loads(answer.read_text(encoding="utf-8"))
+        return {folder: Opened(**heard[str(folder)]) for folder in folders}
+
+
+@contextmanager
+def clean_process(work: Path) -> Iterator[CleanProcess]:
+    """The process, until the end of the block; it writes into `work`."""
+    with (work / "said").open("w", encoding="utf-8") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            cwd=work,
+            env=os.environ | {"HF_MODULES_CACHE": str(work / "modules")},
+        )
+        try:
+            yield CleanProcess(process, work)
+        finally:
+            process.communicate()

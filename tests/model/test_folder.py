@@ -1,10 +1,5 @@
 """A model folder is plain transformers: opened without goama, it says what goama says."""
 
-import json
-import subprocess
-import sys
-
-import numpy as np
 import pytest
 import torch
 
@@ -15,23 +10,6 @@ from goama.model.shipped import SCRATCH
 from goama.recognition.recogniser import Recogniser
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
-
-WITHOUT_GOAMA = """
-import json, sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "goama":
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Refuse())
-import numpy as np
-from transformers import AutoModelForCTC, AutoProcessor, pipeline
-folder, waves = sys.argv[1], np.load(sys.argv[2])
-model = AutoModelForCTC.from_pretrained(folder)
-recognise = pipeline("automatic-speech-recognition", model=folder)
-texts = [recognise({"raw": waves[name], "sampling_rate": 16000})["text"] for name in sorted(waves)]
-print(json.dumps({"class": type(model).__name__, "processor": type(AutoProcessor.from_pretrained(folder)).__name__,
-                  "texts": [" ".join(text.split()) for text in texts]}))
-"""
 
 
 @pytest.fixture(scope="module", params=["30 ms frames", "adapter"])
@@ -55,23 +33,16 @@ def waveforms(corpus):
     return [cut.load_audio()[0] for cut in corpus.cuts("train")][:8]
 
 
-def test_transformers_alone_opens_it_and_hears_the_same(model_folder, waveforms, tmp_path):
+def test_transformers_alone_opens_it_and_hears_the_same(model_folder, waveforms, without_goama):
     if 'add_adapter": true' in (model_folder / "config.json").read_text():
         # Of an odd number of 10 ms frames the last half-filled one is masked; transformers' own adapter lets it
         # in (tests/model/test_attention.py), and its pipeline then reads the last logits off slightly.
         waveforms = [w[: (len(w) - 560) // 320 * 320 + 560] for w in waveforms]
-    np.savez(tmp_path / "waves.npz", **{f"{number:02d}": wave for number, wave in enumerate(waveforms)})
-    answer = subprocess.run(
-        [sys.executable, "-c", WITHOUT_GOAMA, str(model_folder), str(tmp_path / "waves.npz")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    heard = json.loads(answer.stdout.strip().splitlines()[-1])
-    assert heard["class"] == "Wav2Vec2BertForCTC"
-    assert heard["processor"] == "Wav2Vec2BertProcessor"
+    heard = without_goama.open([model_folder], waveforms)[model_folder]
+    assert heard.network == "Wav2Vec2BertForCTC"
+    assert heard.processor == "Wav2Vec2BertProcessor"
     ours = Recogniser.load(model_folder).texts(waveforms)
-    assert heard["texts"] == ours
+    assert heard.texts == ours
     assert all(len(text) > 5 for text in ours)
 
 

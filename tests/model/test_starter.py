@@ -34,7 +34,6 @@ from goama.sources.source import read_source
 from goama.text import Vocabulary
 from goama.training.train import train
 from goama.voices import VOICES
-from tests.model.clean_process import open_without_goama
 
 LARGEST_BYTES = 60e6
 HIGHEST_CER = 0.75
@@ -122,9 +121,9 @@ def test_it_is_stored_in_half_precision_and_computes_in_full(folder):
 
 
 @WHICH
-def test_transformers_opens_it_without_goama_and_hears_the_same(folder, corpus, tmp_path):
+def test_transformers_opens_it_without_goama_and_hears_the_same(folder, corpus, without_goama):
     waveforms = clips_and_texts(corpus)[0][:6]
-    opened = open_without_goama([folder], waveforms, tmp_path, trusted=True)[folder]
+    opened = without_goama.open([folder], waveforms, trusted=True)[folder]
     assert opened.network == "WhisperForCTC" and opened.dtype == "torch.float32"
     assert opened.texts == Recogniser.load(folder).texts(waveforms)
 

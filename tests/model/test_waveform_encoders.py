@@ -18,7 +18,6 @@ from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.front_end import RawWaveforms
 from goama.text import Vocabulary
-from tests.model.clean_process import open_without_goama
 
 FAMILIES = ["wav2vec2-base", "xls-r", "hubert-base", "hubert-large", "wavlm-base", "wavlm-large", "mms"]
 
@@ -105,8 +104,8 @@ def test_logits_are_those_of_transformers_own_network_and_feature_extractor(mode
         assert (theirs - ours)[..., spoken].abs().max() < 1e-3
 
 
-def test_transformers_alone_opens_every_folder_and_hears_the_same(models, saved, waveforms, tmp_path):
-    heard = open_without_goama([saved / name for name in FAMILIES], waveforms[:4], tmp_path)
+def test_transformers_alone_opens_every_folder_and_hears_the_same(models, saved, waveforms, without_goama):
+    heard = without_goama.open([saved / name for name in FAMILIES], waveforms[:4])
     classes = {"wav2vec2": "Wav2Vec2ForCTC", "hubert": "HubertForCTC", "wavlm": "WavLMForCTC"}
     for name in FAMILIES:
         opened = heard[saved / name]

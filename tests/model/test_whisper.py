@@ -19,7 +19,6 @@ from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.whisper_mel import WhisperMel
 from goama.text import Vocabulary
-from tests.model.clean_process import open_without_goama
 
 
 @pytest.fixture(scope="module")
@@ -269,8 +268,8 @@ def test_saving_what_was_loaded_gives_the_same_model(saved, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_transformers_alone_opens_the_folder_and_hears_the_same(saved, waveforms, tmp_path):
-    heard = open_without_goama([saved], waveforms[:4], tmp_path, trusted=True)[saved]
+def test_transformers_alone_opens_the_folder_and_hears_the_same(saved, waveforms, without_goama):
+    heard = without_goama.open([saved], waveforms[:4], trusted=True)[saved]
     assert heard.network == "WhisperForCTC" and heard.dtype == "torch.float32"
     assert heard.texts == Recogniser.load(saved).texts(waveforms[:4])
     assert all(heard.texts)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
 import socket
 from collections.abc import Callable
@@ -16,7 +14,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from accelerate import PartialState
 
 from goama.corpus.corpus import Corpus
 from goama.data.batches import DataPlace, TrainingBatches
@@ -33,8 +30,7 @@ from goama.training import loop
 from goama.training.learner import Learner
 from goama.training.optimiser import make_optimiser
 from goama.training.train import train
-
-LIMIT_S = 240
+from tests.children import in_children
 
 
 def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
@@ -42,37 +38,9 @@ def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    fork = multiprocessing.get_context("fork")  # what is imported and opened already is not imported again
-    pipes, children = [], []
-    for rank in range(count):
-        receiving, sending = fork.Pipe(duplex=False)
-        child = fork.Process(target=_in_child, args=(rank, count, port, work, sending))
-        child.start()
-        sending.close()
-        pipes.append(receiving)
-        children.append(child)
-    try:
-        results = [pipe.recv() if pipe.poll(LIMIT_S) else TimeoutError() for pipe in pipes]
-    except EOFError as error:
-        raise AssertionError("a process died without a word") from error
-    finally:
-        for child in children:
-            child.join(20)
-            child.kill()
-    return results
-
-
-def _in_child(rank: int, count: int, port: int, work: Callable[[], Any], sending: Any) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    torch.set_num_threads(1)  # a forked OpenMP hangs where it has more
-    PartialState._reset_state()
-    try:
-        result = work()
-    except BaseException as error:
-        result = error
-    sending.send(result)
-    sending.close()
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    return in_children([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)], work)
 
 
 def make_learner(
@@ -142,6 +110,9 @@ STEPS = [
     "train.precision=no",
 ]
 
+HOT = ["train.learning_rate=0.03", "train.head_learning_rate=0.03", "train.steps=24", "train.eval_every=12", *STEPS[2:]]
+"""At this rate the weights grow until the guard takes them back."""
+
 
 def run_training(corpus: Corpus, encoder: Path, run: Path, overrides: list[str] = STEPS, resume: bool = False) -> Any:
     def work() -> Any:
@@ -177,6 +148,14 @@ def assert_same_run(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> N
 
 def events(run: Path) -> list[dict[str, Any]]:
     return [line for line in metrics(run) if "event" in line]
+
+
+def assert_same_roll_backs(one: Path, other: Path) -> None:
+    for expected, found in zip(events(one), events(other), strict=True):
+        assert expected["event"] == found["event"] == "rolled back" and expected["kind"] == "grown weights"
+        assert all(expected[key] == found[key] for key in ("step", "to_step", "guard_rate"))
+        assert expected["now"] == pytest.approx(found["now"], rel=1e-3)
+    assert len(events(one)) >= 1
 
 
 def with_not_a_number(corpus: Corpus, folder: Path, clips: int) -> tuple[Corpus, list[str]]:

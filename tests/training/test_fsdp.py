@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,11 @@ from safetensors.torch import load_file
 from goama.data.batches import Batch
 from goama.errors import GoamaError
 from goama.run.processes import fsdp_requested, load_whole_weights
+from tests.children import LIMIT_S
 from tests.training.several import (
+    HOT,
     STEPS,
+    assert_same_roll_backs,
     assert_same_run,
     events,
     in_processes,
@@ -45,7 +51,7 @@ def sharded(work: Callable[[], Any]) -> Callable[[], Any]:
     return launched
 
 
-@pytest.mark.parametrize(("count", "batch_s", "number"), [(2, 12.0, 20), (3, 4.0, 6)])
+@pytest.mark.parametrize(("count", "batch_s", "number"), [(2, 12.0, 8), (3, 4.0, 6)])
 def test_the_steps_are_those_of_one_process(corpus, tiny_encoder, count, batch_s, number):
     """Three processes on batches of one or two clips: some have nothing to do and must still take part."""
     ((alone, _),) = in_processes(1, lambda: learn(corpus, tiny_encoder, batch_s, number))
@@ -92,16 +98,8 @@ def test_each_process_keeps_its_part_of_weights_and_moments(corpus, tiny_encoder
 
 
 @pytest.fixture(scope="module")
-def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
-    """Eight steps of one process."""
-    folder = tmp_path_factory.mktemp("runs") / "alone"
-    in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder)))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def sharded_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
-    """The same of two processes that share the network."""
+    """What `whole_run` is, of two processes that share the network."""
     folder = tmp_path_factory.mktemp("runs") / "sharded"
     results = in_processes(2, sharded(in_small_batches(run_training(corpus, tiny_encoder, folder))))
     assert results[0] == results[1] and results[0][:2] == (8, False)
@@ -158,16 +156,9 @@ def test_lora_in_bf16_is_that_of_two_processes_that_hold_it_whole(corpus, wavefo
     assert_same_weights(*(run / "last" / "model.safetensors" for run in runs), rtol=1e-4, atol=1e-6)
 
 
-def test_what_goes_wrong_is_undone_at_the_same_step_as_by_one_process(corpus, tiny_encoder, tmp_path):
-    hot = ["train.learning_rate=0.03", "train.head_learning_rate=0.03", "train.steps=24", "train.eval_every=12"]
-    runs = [tmp_path / "alone", tmp_path / "sharded"]
-    in_processes(1, run_training(corpus, tiny_encoder, runs[0], [*hot, *STEPS[2:]]))
-    in_processes(2, sharded(run_training(corpus, tiny_encoder, runs[1], [*hot, *STEPS[2:]])))
-    for one, other in zip(*map(events, runs), strict=True):
-        assert one["event"] == other["event"] == "rolled back" and one["kind"] == "grown weights"
-        assert all(one[key] == other[key] for key in ("step", "to_step", "guard_rate"))
-        assert one["now"] == pytest.approx(other["now"], rel=1e-3)
-    assert len(events(runs[0])) >= 1
+def test_what_goes_wrong_is_undone_at_the_same_step_as_by_one_process(hot_run, corpus, tiny_encoder, tmp_path):
+    in_processes(2, sharded(run_training(corpus, tiny_encoder, tmp_path / "run", HOT)))
+    assert_same_roll_backs(hot_run, tmp_path / "run")
 
 
 def test_a_sound_that_is_not_a_number_leaves_the_batch_as_that_of_one_process(corpus, tiny_encoder, tmp_path):
@@ -214,13 +205,22 @@ def test_fp16_is_refused_before_there_is_a_run(corpus, tiny_encoder, tmp_path):
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-def test_accelerate_launches_it(corpus, tiny_encoder, tmp_path):
+def test_accelerate_launches_it_and_ctrl_c_at_the_launcher_stops_and_saves_all(corpus, tiny_encoder, tmp_path):
+    run = tmp_path / "run"
     command = [sys.executable, "-m", "accelerate.commands.launch", "--use_fsdp", "--fsdp_version", "2"]
     command += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command += ["-m", "goama", "train", str(corpus.folder), "-o", str(tmp_path / "run"), "--encoder", str(tiny_encoder)]
-    for override in ("train.steps=2", "data.batch_seconds=20"):
+    command += ["-m", "goama", "train", str(corpus.folder), "-o", str(run), "--encoder", str(tiny_encoder)]
+    for override in (*STEPS[1:], "train.steps=5000"):
         command += ["-s", override]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert said.returncode == 0, said.stderr
-    assert "sharded over 2 processes (FSDP)" in said.stdout
-    assert (tmp_path / "run" / "best" / "model.safetensors").is_file()
+    with (tmp_path / "errors").open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+    deadline = time.monotonic() + LIMIT_S
+    while not (run / "best" / "model.safetensors").exists():
+        assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "errors").read_text()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=120)
+    assert "sharded over 2 processes (FSDP)" in printed
+    assert printed.count("stopped and saved at step") == 1
+    step = int(re.search(r"stopped and saved at step (\d+)", printed)[1])
+    assert (run / f"checkpoint-{step}").is_dir() and (run / "last" / "config.json").is_file()

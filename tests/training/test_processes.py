@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +21,11 @@ from goama.corpus.corpus import Corpus
 from goama.data.batches import Batch
 from goama.errors import GoamaError
 from goama.run.processes import Processes, one_error_message
+from tests.children import struck
 from tests.training.several import (
-    LIMIT_S,
+    HOT,
     STEPS,
+    assert_same_roll_backs,
     assert_same_run,
     events,
     in_processes,
@@ -39,11 +38,11 @@ from tests.training.several import (
 )
 
 
-@pytest.mark.parametrize(("count", "batch_s"), [(2, 12.0), (3, 4.0)])
-def test_20_steps_are_those_of_one_process(corpus, tiny_encoder, count, batch_s):
+@pytest.mark.parametrize(("count", "batch_s", "number"), [(2, 12.0, 8), (3, 4.0, 6)])
+def test_the_steps_are_those_of_one_process(corpus, tiny_encoder, count, batch_s, number):
     """Three processes on batches of one or two clips: some have nothing to do and must still answer."""
-    ((alone, all_clips),) = in_processes(1, lambda: learn(corpus, tiny_encoder, batch_s))
-    results = in_processes(count, lambda: learn(corpus, tiny_encoder, batch_s))
+    ((alone, all_clips),) = in_processes(1, lambda: learn(corpus, tiny_encoder, batch_s, number))
+    results = in_processes(count, lambda: learn(corpus, tiny_encoder, batch_s, number))
     for steps, _ in results:
         np.testing.assert_allclose(steps[:, 0], alone[:, 0], rtol=0, atol=1e-5)
         np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
@@ -68,14 +67,6 @@ def test_steps_of_encoders_that_hear_waveforms_are_those_of_one_process(corpus, 
         np.testing.assert_allclose(steps[:, 1], alone[:, 1], rtol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def whole_run(corpus, tiny_encoder, tmp_path_factory) -> Path:
-    """Eight steps of one process, with its dev clips in batches of a few."""
-    folder = tmp_path_factory.mktemp("runs") / "alone"
-    assert in_processes(1, in_small_batches(run_training(corpus, tiny_encoder, folder)))[0][:2] == (8, False)
-    return folder
-
-
 def test_a_run_of_two_processes_is_the_run_of_one_and_says_everything_once(whole_run, corpus, tiny_encoder, tmp_path):
     def work() -> Any:
         sys.stdout = (tmp_path / f"said-{os.environ['RANK']}").open("w", encoding="utf-8")
@@ -91,17 +82,10 @@ def test_a_run_of_two_processes_is_the_run_of_one_and_says_everything_once(whole
     assert "dev CER" in (tmp_path / "said-0").read_text() and not (tmp_path / "said-1").read_text()
 
 
-def test_two_processes_undo_what_goes_wrong_at_the_same_step_as_one(corpus, tiny_encoder, tmp_path):
-    hot = ["train.learning_rate=0.03", "train.head_learning_rate=0.03", "train.steps=24", "train.eval_every=12"]
-    runs = [tmp_path / "alone", tmp_path / "shared"]
-    for count, run in enumerate(runs, start=1):
-        results = in_processes(count, run_training(corpus, tiny_encoder, run, [*hot, *STEPS[2:]]))
-        assert {result[:2] for result in results} == {(24, False)}
-    for one, other in zip(*map(events, runs), strict=True):
-        assert one["event"] == other["event"] == "rolled back" and one["kind"] == "grown weights"
-        assert all(one[key] == other[key] for key in ("step", "to_step", "guard_rate"))
-        assert one["now"] == pytest.approx(other["now"], rel=1e-3)
-    assert len(events(runs[0])) >= 1
+def test_two_processes_undo_what_goes_wrong_at_the_same_step_as_one(hot_run, corpus, tiny_encoder, tmp_path):
+    run = tmp_path / "run"
+    assert {result[:2] for result in in_processes(2, run_training(corpus, tiny_encoder, run, HOT))} == {(24, False)}
+    assert_same_roll_backs(hot_run, run)
 
 
 def test_a_sound_that_is_not_a_number_leaves_the_batch_of_two_processes_as_that_of_one(corpus, tiny_encoder, tmp_path):
@@ -141,7 +125,7 @@ def test_all_processes_keep_to_the_clock_of_one(corpus, tiny_encoder, tmp_path):
         if os.environ["RANK"] == "1":
             true_time = time.monotonic
             time.monotonic = lambda: 10 * true_time()  # a clock that is fast
-        return run_training(corpus, tiny_encoder, tmp_path / "run", ["train.minutes=0.1", "data.batch_seconds=10"])()
+        return run_training(corpus, tiny_encoder, tmp_path / "run", ["train.minutes=0.05", "data.batch_seconds=10"])()
 
     first, second = in_processes(2, work)
     assert first == second and not first[1]
@@ -149,16 +133,11 @@ def test_all_processes_keep_to_the_clock_of_one(corpus, tiny_encoder, tmp_path):
 
 def test_a_signal_to_one_process_stops_and_saves_them_all(corpus, tiny_encoder, tmp_path):
     run = tmp_path / "run"
-
-    def stop_soon() -> None:
-        while not (run / "checkpoint-2").exists():
-            time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGTERM)
+    endless = run_training(corpus, tiny_encoder, run, [*STEPS[1:], "train.steps=5000"])
 
     def work() -> Any:
-        if os.environ["RANK"] == "1":
-            threading.Thread(target=stop_soon, daemon=True).start()
-        return run_training(corpus, tiny_encoder, run, [*STEPS[1:], "train.steps=5000"])()
+        here = os.environ["RANK"] == "1"
+        return struck(endless, run / "checkpoint-2", signal.SIGTERM)() if here else endless()
 
     first, second = in_processes(2, work)
     assert first == second and first[1]
@@ -218,25 +197,6 @@ def test_a_process_that_dies_ends_the_others_with_a_sentence(tmp_path):
     with pytest.raises(AssertionError, match="died without a word"):
         in_processes(2, commanded(work, tmp_path))
     assert "another process of this run has ended" in (tmp_path / "said-0").read_text()
-
-
-def test_ctrl_c_at_the_launcher_stops_and_saves_them_all(corpus, tiny_encoder, tmp_path):
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += ["-m", "goama", "train", str(corpus.folder), "-o", str(run), "--encoder", str(tiny_encoder)]
-    for override in (*STEPS[1:], "train.steps=5000"):
-        command += ["-s", override]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    deadline = time.monotonic() + LIMIT_S
-    while not (run / "checkpoint-2").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=120)
-    assert printed.count("stopped and saved at step") == 1
-    assert (run / "last" / "config.json").is_file()
-    step = int(re.search(r"stopped and saved at step (\d+)", printed)[1])
-    assert (run / f"checkpoint-{step}").is_dir()
 
 
 def test_work_of_the_main_process_is_everybodys_and_so_are_its_faults():

@@ -401,7 +401,10 @@ def test_a_package_without_the_files_it_should_hold_is_one_sentence(tmp_path: Pa
     ("name", "clips", "minutes", "left_out"),
     [
         ("fillets-nl", {"train": 1115, "dev": 123, "test": 353}, {"train": 64, "dev": 8, "test": 22}, 25),
-        ("fillets-cs", {"train": 1160, "dev": 166, "test": 440}, {"train": 64, "dev": 11, "test": 26}, 116),
+        pytest.param(
+            *("fillets-cs", {"train": 1160, "dev": 166, "test": 440}, {"train": 64, "dev": 11, "test": 26}, 116),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_fish_fillets_come_from_debian_as_published(
