@@ -14,10 +14,11 @@ from typing import Annotated
 import typer
 
 from goama import __version__
-from goama.cli import corpora, first_steps, recordings, runs
+from goama.cli import corpora, first_steps, recordings, runs, sharing
 from goama.cli.terminal import err, out
 from goama.errors import GoamaError
 from goama.files import readable
+from goama.offline import go_offline
 
 app = typer.Typer(
     help="Train a speech recogniser from an hour of transcribed recordings in any language.",
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # what "rich" takes for its own markup, such as [default: starter], disappears
 )
 app.add_typer(first_steps.voices, name="voices")
+app.add_typer(sharing.corpus, name="corpus")
 for _verb in (
     corpora.check,
     corpora.prepare,
@@ -36,6 +38,8 @@ for _verb in (
     runs.report,
     runs.evaluate,
     recordings.transcribe,
+    sharing.card,
+    sharing.publish,
     first_steps.doctor,
     first_steps.demo,
 ):
@@ -144,5 +148,9 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Refuse every connection to another machine (also: GOAMA_OFFLINE=1).")
+    ] = False,
 ) -> None:
-    pass
+    if offline:
+        go_offline()

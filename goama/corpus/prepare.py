@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from goama.files import folder_beside, readable, write_json_lines
 from goama.html import facts_html
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sound.flac import write_flac
-from goama.sources.clip import SourceClip
+from goama.sources.clip import RIGHTS, SourceClip
 from goama.text.spelling import Spelling
 
 
@@ -123,9 +123,10 @@ def _write_corpus(folder: Path, selection: Selection, sounds: Path, source: str)
     """Write all files of the corpus and move the sound of its clips there; returns what corpus.json says."""
     language = selection.language
     by_split = {split: [kept for kept in selection.kept if kept.split == split] for split in SPLITS}
+    rights = [name for name in RIGHTS if any(getattr(kept.clip, name) for kept in selection.kept)]
     for split, members in by_split.items():
         if members:
-            _write_split(folder / split, members, sounds, language)
+            _write_split(folder / split, members, sounds, language, rights)
     _write_cuts(folder / CUTS_FILE, by_split, language)
     selection.normaliser.save(folder / NORMALISER_FILE)
     write_json_lines(folder / LEFT_OUT_FILE, (asdict(entry) for entry in selection.left_out))
@@ -144,7 +145,8 @@ def _write_corpus(folder: Path, selection: Selection, sounds: Path, source: str)
     return about
 
 
-def _write_split(folder: Path, members: list[Kept], sounds: Path, language: str | None) -> None:
+def _write_split(folder: Path, members: list[Kept], sounds: Path, language: str | None, rights: Sequence[str]) -> None:
+    """Move the sound of a split there and write its metadata; `rights`: the columns of `RIGHTS` that the corpus has."""
     folder.mkdir()
     for member in members:
         (sounds / member.sound.file).rename(folder / member.sound.file)
@@ -159,6 +161,7 @@ def _write_split(folder: Path, members: list[Kept], sounds: Path, language: str 
                 "speaker": member.clip.speaker or "",  # never null: `datasets` wants one type in all splits
                 "language": member.clip.language or language or "",
                 "duration": round(member.sound.seconds, 4),
+                **{name: getattr(member.clip, name) or "" for name in rights},
             }
             for member in members
         ),
@@ -193,7 +196,7 @@ def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | Non
             channel=0,
             recording=recording,
             supervisions=[supervision],
-            custom={"split": split},
+            custom={"split": split, **{name: value for name in RIGHTS if (value := getattr(clip, name))}},
         )
 
     CutSet.from_cuts(cut(member, split) for split, members in by_split.items() for member in members).to_file(path)

@@ -13,7 +13,7 @@ from dataclasses import fields
 from typing import Any
 
 from goama.errors import GoamaError
-from goama.sources.clip import Columns, SourceClip
+from goama.sources.clip import RIGHTS, Columns, SourceClip
 from goama.sources.sound_cell import sound_in
 from goama.sources.sound_files import SoundFiles
 
@@ -27,6 +27,9 @@ USUAL_NAMES = {
     "offset": ("offset", "start"),
     "duration": ("duration", "duration_s"),
     "end": ("end", "stop"),
+    "licence": ("licence", "license"),
+    "consent": ("consent",),
+    "source": ("source", "attribution"),
 }
 
 SPLIT_NAMES = {
@@ -72,7 +75,7 @@ def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[st
             found[field.name] = given
             continue
         usual = next((name for name in USUAL_NAMES[field.name] if name in by_lower), None)
-        if usual is not None:
+        if usual is not None and not (field.name in RIGHTS and by_lower[usual] in found.values()):
             found[field.name] = by_lower[usual]
     for needed in ("audio", "text"):
         if needed not in found:
@@ -151,6 +154,7 @@ def clip_from_row(
     if offset is not None and stem:
         stem += f"__{offset:.2f}"
     identity = _string(value("id"))
+    rights: dict[str, Any] = {name: _one_line(value(name)) for name in RIGHTS}
     return SourceClip(
         id=identity or stem or f"{split or 'row'}-{where.rsplit(':', 1)[-1].rsplit(' ', 1)[-1]}",
         audio=audio if audio is not None else b"",
@@ -164,7 +168,13 @@ def clip_from_row(
         id_given=identity is not None,
         fault="; ".join(faults) or None,
         tags=_tags(row.get(_TAGS)),
+        **rights,
     )
+
+
+def _one_line(value: Any) -> str | None:
+    text = " ".join((_string(value) or "").split())
+    return text or None
 
 
 def _tags(value: Any) -> tuple[str, ...]:

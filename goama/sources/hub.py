@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
+from goama.hub import split_revision, why_not_read
 from goama.reach import answer_within
 from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import clip_from_row, find_columns, in_words, other_readings, split_in_name
@@ -18,16 +19,20 @@ from goama.sources.where import Where, parse_where
 
 DATA_SUFFIXES = (".parquet", ".arrow")
 _HUB_TIMEOUT_S = 6.0
+_ELSEWHERE = (
+    "or set HF_HUB_OFFLINE=1 if this machine has the data set in its cache (`goama doctor` tells what can be reached)"
+)
 
 
 def read_hub(source: str, configuration: str | None, columns: Columns, where: str | None = None) -> Source:
-    """A data set of the Hub by its id (owner/name).
+    """A data set of the Hub by its id (owner/name), or at a revision (owner/name@revision).
 
     Raises `GoamaError` when it cannot be found or opened, or its columns are not those named.
     """
     _ask_hub(source)
     request = Request(source, columns, None, where)
-    return _load(request, "Hub data set", path=source, name=configuration)
+    repository, revision = split_revision(source)
+    return _load(request, "Hub data set", path=repository, name=configuration, revision=revision)
 
 
 def read_parquet(path: Path, configuration: str | None, columns: Columns, choices: Choices) -> Source:
@@ -150,23 +155,18 @@ def _rows_in(files: Sequence[str]) -> int | None:
 
 
 def _ask_hub(source: str) -> None:
-    """Raises `GoamaError` when the Hub cannot be reached: `datasets` itself would try for minutes."""
+    """Raises `GoamaError` when the Hub does not give the data set: `datasets` itself would try for minutes."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
+    repository, revision = split_revision(source)
     try:
-        answer_within(lambda: HfApi().dataset_info(source, timeout=_HUB_TIMEOUT_S))
+        answer_within(lambda: HfApi().dataset_info(repository, revision=revision, timeout=_HUB_TIMEOUT_S))
     except OfflineModeIsEnabled:
         return  # it may be in the cache
-    except RepositoryNotFoundError as error:
+    except Exception as error:  # whatever goes wrong on the way has its own exception
         raise GoamaError(
-            f"{source}: neither a folder here nor a data set on the Hub, which answers; check the spelling of the id, "
-            "or log in with `hf auth login` if it is private"
-        ) from error
-    except Exception as error:
-        raise GoamaError(
-            f"{source}: there is no such folder here, and the Hub cannot be asked ({_reason(error)}); check the "
-            "network (`goama doctor` tells), or set HF_HUB_OFFLINE=1 if this machine has the data set in its cache"
+            f"{source}: there is no such folder here, and {why_not_read(source, error, 'data set', _ELSEWHERE)}"
         ) from error
 
 
