@@ -34,11 +34,13 @@ from goama.run.folder import PUSHED_FILE
 from goama.sharing import with_transformers
 from goama.sharing.card import gather_facts, is_edited_by_hand, unanswered
 from goama.sharing.upload import Target, check_login, upload_folder
+from goama.sound.audio import SAMPLE_RATE
 
 _CLIPS = 3
 _LONGEST_S = 20.0
 _WHOLE_FRAMES = 8 * 160
-"""Samples: with a length of 400 + n of these, encoders have no half-filled last frame, which transformers would use."""
+"""Samples: with a length of 240 + n of these (8 n log-mel frames), no last frame is half-filled: transformers would use
+it."""
 
 _MOST_DIFFERENT = 0.01
 """Share of characters in which transformers may differ: another order of sums turns the closest decisions."""
@@ -165,7 +167,7 @@ def _clips(folder: Path, corpus: Path | str | None) -> tuple[list[np.ndarray], s
     opened = Corpus.open(corpus) if corpus is not None else _corpus_of_run(folder)
     split = next((name for name in ("test", "dev", "train") if opened and opened.clips(name)), None)
     if opened is None or split is None:
-        noise = np.random.default_rng(0).normal(0, 0.1, 400 + 20 * _WHOLE_FRAMES).astype(np.float32)
+        noise = np.random.default_rng(0).normal(0, 0.1, _in_whole_frames(2 * SAMPLE_RATE)).astype(np.float32)
         return [noise], "noise (no corpus is at hand; --corpus names one)"
     cuts = [cut for _, cut in zip(range(100), opened.cuts(split), strict=False) if 0.5 <= cut.duration <= _LONGEST_S]
     clips = [samples[: _in_whole_frames(len(samples))] for samples in waveforms(cuts[:_CLIPS])]
@@ -175,7 +177,7 @@ def _clips(folder: Path, corpus: Path | str | None) -> tuple[list[np.ndarray], s
 
 
 def _in_whole_frames(samples: int) -> int:
-    return 400 + (samples - 400) // _WHOLE_FRAMES * _WHOLE_FRAMES
+    return 240 + (samples - 240) // _WHOLE_FRAMES * _WHOLE_FRAMES
 
 
 def _corpus_of_run(folder: Path) -> Corpus | None:

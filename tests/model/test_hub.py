@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from goama.errors import GoamaError
 from goama.model.hub import CONFIGURATION_FILES, local_folder
-from tests.hub_server import READER, TOKEN, Fault, Hub, serving
+from tests.hub_server import READER, Fault, Hub, serving
 
 LOAD = """
 import json, resource, sys
@@ -35,10 +35,10 @@ print(json.dumps(answers))
 """
 
 
-def load(endpoint: str, cache: Path, *names: str, **more: str) -> dict:
+def load(endpoint: str, cache: Path, *names: str) -> dict:
     """What `load_for_training` says of each name, in a process of its own that has this Hub and this cache."""
     surroundings = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    surroundings |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0", **more}
+    surroundings |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0"}
     answer = subprocess.run(
         [sys.executable, "-c", LOAD, *names], env=surroundings, capture_output=True, text=True, check=True
     )
@@ -50,7 +50,7 @@ SAME = {"owner/nowhere": ["owner/private"], "owner/data": ["owner/moved"]}
 
 
 @pytest.fixture(scope="module")
-def hub(tiny_encoder, waveform_encoders, tmp_path_factory) -> Hub:
+def repositories(tiny_encoder, waveform_encoders, tmp_path_factory) -> Hub:
     folder = tmp_path_factory.mktemp("repositories")
     shutil.copytree(tiny_encoder, folder / "pickled")
     torch.save(load_file(folder / "pickled" / "model.safetensors"), folder / "pickled" / "pytorch_model.bin")
@@ -77,10 +77,10 @@ def cache(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answers(hub, cache) -> dict:
+def answers(repositories, cache) -> dict:
     names = ["whole", "mms", "pickled", "data", "gated", "private", "nowhere", "moved", "moved@v1", "moved@refs/pr/1"]
     names += ["moved@v2", "large"]
-    with serving(hub):
+    with serving(repositories) as hub:
         return load(hub.address, cache, "not a name", *(f"owner/{name}" for name in names))
 
 
@@ -121,23 +121,21 @@ def test_a_revision_is_a_tag_or_a_branch_after_the_at_sign(answers):
     assert answers["owner/moved@v1"] == answers["owner/moved@refs/pr/1"] == answers["owner/whole"]
 
 
-def test_a_private_repository_needs_a_token_and_a_bad_token_is_named(answers, hub, tmp_path):
-    assert "has no model of this name that you may see" in answers["owner/private"]
-    with serving(hub):
-        assert load(hub.address, tmp_path, "owner/private", HF_TOKEN=READER) == {
-            "owner/private": answers["owner/whole"]
-        }
-        bad = load(hub.address, tmp_path / "empty", "owner/whole", HF_TOKEN="hf_stale")["owner/whole"]
-    assert "does not accept the token of this machine; log in again" in bad
-    assert "hf_stale" not in bad
+def test_a_private_repository_needs_a_token_and_a_bad_token_is_named(hub, tiny_encoder, monkeypatch):
+    hub.add_folder("owner/private", tiny_encoder, private=True)
+    monkeypatch.setenv("HF_TOKEN", READER)
+    assert (local_folder("owner/private", CONFIGURATION_FILES) / "config.json").is_file()
+    monkeypatch.setenv("HF_TOKEN", "hf_stale")
+    with pytest.raises(GoamaError, match="does not accept the token of this machine; log in again") as stale:
+        local_folder("owner/other", CONFIGURATION_FILES)
+    assert "hf_stale" not in str(stale.value)
 
 
-def test_a_busy_hub_says_when_to_try_again(hub, tmp_path):
+def test_a_busy_hub_says_when_to_try_again(hub, tiny_encoder):
+    hub.add_folder("owner/whole", tiny_encoder)
     hub.faults.append(Fault("GET /api/models/owner/whole", times=99, status=429, headers={"Retry-After": "30"}))
-    with serving(hub):
-        said = load(hub.address, tmp_path, "owner/whole", HF_TOKEN=TOKEN)["owner/whole"]
-    hub.faults.clear()
-    assert "has had too many requests from here; try again in 30 s" in said
+    with pytest.raises(GoamaError, match="has had too many requests from here; try again in 30 s"):
+        local_folder("owner/whole", CONFIGURATION_FILES)
 
 
 def test_a_hub_that_is_switched_off_is_named():
