@@ -235,6 +235,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         cache = tmp_path / "hub-cache"
         for name, value in {
             "ENDPOINT": answering.address,
+            "HUGGINGFACE_CO_URL_TEMPLATE": answering.address + "/{repo_id}/resolve/{revision}/{filename}",
             "HF_HUB_CACHE": str(cache),
             "HF_HUB_OFFLINE": False,
             "HF_HUB_DISABLE_XET": True,

@@ -258,7 +258,7 @@ def _limits(facts: CardFacts) -> str:
     if speakers and not any(corpus.unnamed_s for corpus in facts.corpora):
         heard = "one speaker" if speakers == 1 else f"{speakers} speakers"
         lines.append(
-            f"- It was fine-tuned on {_duration(minutes)} by {heard}: other voices, rooms and dialects were not heard."
+            f"- It was fine-tuned on {_duration(minutes)} by {heard}: expect more errors for other voices and rooms."
         )
     if any(corpus.shared_speakers for corpus in facts.corpora):
         lines.append("- Speakers of dev or test are in train too: for new speakers expect more errors than above.")
@@ -271,8 +271,7 @@ def _training(facts: CardFacts) -> str:
     parts = []
     if facts.trained_s:
         where = f" on {_plain(facts.device)}" if facts.device else ""
-        energy = f", {facts.energy_wh / 1000:.2f} kWh" if facts.energy_wh is not None else ""
-        parts.append(f"Training took {_duration(facts.trained_s / 60)}{where}{energy}.\n")
+        parts.append(f"Training took {_duration(facts.trained_s / 60)}{where}.\n")
     if facts.curve:
         rows = [(step, f"{100 * cer:.1f} %", f"{100 * wer:.1f} %") for step, cer, wer in facts.curve]
         parts.append(_table(("step", "dev CER", "dev WER"), rows))

@@ -61,7 +61,6 @@ class CardFacts(_Frozen):
     """(step, dev CER, dev WER) of each evaluation."""
     teacher: str | None = None
     trained_s: float | None = None
-    energy_wh: float | None = None
     device: str | None = None
     recipe_toml: str | None = None
     goama: str = __version__

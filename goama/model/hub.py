@@ -66,7 +66,13 @@ def _download(name: str, files: Sequence[str], otherwise: str) -> Path:
         here_only = not answers(name)
         repository, revision = split_revision(name)
         return Path(
-            snapshot_download(repository, revision=revision, allow_patterns=list(files), local_files_only=here_only)
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=list(files),
+                local_files_only=here_only,
+                max_workers=1,  # on a bad line, threads of the client close the connection that others are using
+            )
         )
     except (HTTPError, OSError, HFValidationError) as error:
         raise GoamaError(

@@ -46,7 +46,8 @@ class PushToHub(Watcher):
         self._run, self._say, self._at_end_s = Path(run), say, at_end_s
         self._settings: tuple[int, str] | None = None
         self._has_begun = False
-        self._step = self._last = 0
+        self._step = 0
+        self._last: int | None = None
         self._waiting: int | None = None
         self._push: _Push | None = None
 
@@ -70,7 +71,7 @@ class PushToHub(Watcher):
             return
         if self._push is not None:
             self._look_after(self._push)
-        elif self._waiting is not None and (not self._last or self._step - self._last >= self._settings[0]):
+        elif self._waiting is not None and (self._last is None or self._step - self._last >= self._settings[0]):
             self._begin(self._waiting)
 
     def ended(self, state: RunState) -> None:

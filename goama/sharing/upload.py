@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -72,9 +75,37 @@ def upload_folder(
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     try:
-        return _trying(lambda: _upload(api, target, folder, message), say, waits_s)
+        with _waits_are_said(say):
+            return _trying(lambda: _upload(api, target, folder, message), say, waits_s)
     except (HTTPError, OSError, RuntimeError, ValueError, HFValidationError) as error:
         raise GoamaError(f"{target.name}: {why_not_written(target.name, error)}") from error
+
+
+@contextmanager
+def _waits_are_said(say: Callable[[str], None]) -> Iterator[None]:
+    """A context in which `say` gets what the Hub's client only logs: that it waits, and how long."""
+    logger = logging.getLogger("huggingface_hub")
+    level, handlers = logger.level, logger.handlers[:]
+    logger.handlers[:] = [_Waits(say)]
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+
+
+class _Waits(logging.Handler):
+    """Says each wait between two tries of the Hub's client."""
+
+    def __init__(self, say: Callable[[str], None]):
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        found = re.search(r"(?:Waiting|Retrying in) ([\d.]+)s", record.getMessage())
+        if found:
+            self._say(f"the Hub is busy or the connection broke; going on in {float(found[1]):.0f} s")
 
 
 def _upload(api: HfApi, target: Target, folder: Path, message: str) -> CommitInfo:

@@ -15,7 +15,7 @@ from goama.sources.clip import DAMAGED, OVERLAPS, SPEAKER_LABELS, Choices, Colum
 from goama.sources.file_source import kind_of_file, read_file
 from goama.sources.folder_source import kind_of_folder, only_source_below, read_folder
 from goama.sources.formats import ANNOTATIONS, FORMATS, SUBTITLES
-from goama.sources.hub import DATA_SUFFIXES, read_hub
+from goama.sources.hub import DATA_SUFFIXES, hub_folder, read_hub
 from goama.sources.table import TABLES
 
 __all__ = ["FORMATS", "Choices", "Columns", "Source", "SourceClip", "read_source"]
@@ -72,6 +72,10 @@ def _opened(source: str, columns: Columns, name: str | None, choices: Choices) -
                 f"{source}: no such file or folder; give a folder, a table (CSV, TSV, JSONL, XLSX, XLS, ODS), an "
                 "annotated recording (.eaf, .TextGrid, .srt, .vtt) or a Hub data set id (owner/name)"
             )
+        folder = hub_folder(source)
+        if folder is not None:
+            copy = _opened(str(folder), columns, name, choices)
+            return replace(copy, taken=f"a copy of the Hub data set {source}: {copy.taken}")
         _refuse_unused("hub", source, columns, name, choices)
         return read_hub(source, name, columns, choices.where)
     read_once = ("parquet", "saved-dataset", *ANNOTATIONS)  # cost too much to read twice, or were read already

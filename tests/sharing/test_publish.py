@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from goama.recognition.recogniser import Recogniser
 from goama.sharing.publish import publish
 from goama.sharing.upload import Target, upload_folder
 from goama.sound.audio import read_audio
+from goama.sources.source import read_source
 from tests.hub_server import READER, TOKEN, Fault, Hub, Repository
 from tests.model.clean_process import open_without_goama
 
@@ -187,7 +186,7 @@ def test_retry_after_is_waited_for_and_a_long_one_is_told(hub: Hub, folder: Path
     said: list[str] = []
     upload(folder, said)
     assert said == ["the Hub answers with status 429; trying again in 1 s"]
-    hub.faults.append(Fault("GET .*/tree", status=429, headers={"Retry-After": "7200"}))
+    hub.faults.append(Fault("POST /api/repos/create", status=429, headers={"Retry-After": "7200"}))
     with pytest.raises(GoamaError, match="too many requests from here; try again in 7200 s"):
         upload(folder)
 
@@ -195,7 +194,9 @@ def test_retry_after_is_waited_for_and_a_long_one_is_told(hub: Hub, folder: Path
 def test_a_connection_that_breaks_in_the_middle_of_a_file_is_made_again(hub: Hub, folder: Path) -> None:
     hub.multipart = True  # parts of 50 kB
     hub.faults.append(Fault("PUT /lfs/.*/3", broken_after=10_000))
-    upload(folder)
+    said: list[str] = []
+    upload(folder, said)
+    assert said == ["the Hub is busy or the connection broke; going on in 1 s"]
     assert hub.models[NAME].commits[-1][1]["model.safetensors"] == (folder / "model.safetensors").read_bytes()
     assert hub.count("PUT /lfs/.*/3$") == 2 and hub.count("PUT /lfs/.*/2$") == 1  # only the broken part again
 
@@ -252,20 +253,30 @@ def test_the_client_s_own_way_for_large_files_ends_in_the_same_commit(
 # --- reading data sets
 
 
-def test_a_data_set_is_prepared_from_the_hub_also_at_a_revision(hub: Hub, speech: Path, tmp_path: Path) -> None:
+def test_a_data_set_of_sound_files_is_read_from_the_hub_also_at_a_revision(hub: Hub, speech: Path) -> None:
     rows = (speech / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
-    small, whole = Repository(), {f"audio/{p.name}": p.read_bytes() for p in (speech / "audio").iterdir()}
-    hub.datasets["owner/speech"] = small
-    small.refs["v1"] = small.add({"metadata.jsonl": "\n".join(rows[:3]).encode(), **_sounds(rows[:3], whole)})
-    small.add({"metadata.jsonl": "\n".join(rows[:5]).encode(), **_sounds(rows[:5], whole)})
-    code = (
-        "import sys; from goama.sources.source import read_source; "
-        "print(*(sum(1 for _ in read_source(name)) for name in sys.argv[1:]))"
-    )
-    answer = subprocess.run(  # `datasets` reads its settings when it is imported
-        [sys.executable, "-c", code, "owner/speech", "owner/speech@v1"], capture_output=True, text=True, check=True
-    )
-    assert answer.stdout.split() == ["5", "3"]
+    whole = {f"audio/{p.name}": p.read_bytes() for p in (speech / "audio").iterdir()}
+    hub.datasets["owner/speech"] = Repository()
+    for tag, count in (("v1", 3), ("v2", 5)):
+        table = "\n".join(rows[:count]).encode()
+        commit = hub.datasets["owner/speech"].add({"metadata.jsonl": table, **_sounds(rows[:count], whole)})
+        hub.datasets["owner/speech"].refs[tag] = commit
+    newest, first = (list(read_source(name)) for name in ("owner/speech", "owner/speech@v1"))
+    assert (len(newest), len(first)) == (5, 3)
+    assert all(Path(str(clip.audio)).is_file() for clip in newest)
+    with pytest.raises(GoamaError, match="has no revision 'v3' of it"):
+        read_source("owner/speech@v3")
+
+
+@pytest.mark.parametrize(("flag", "sentence"), [("private", "if it is private"), ("gated", "accept their terms first")])
+def test_a_data_set_that_is_not_for_everybody_says_what_to_do(
+    hub: Hub, speech: Path, monkeypatch: pytest.MonkeyPatch, flag: str, sentence: str, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    hub.add_folder("owner/speech", speech, kind="datasets", **{flag: True})
+    with pytest.raises(GoamaError, match=sentence):
+        read_source("owner/speech")
 
 
 def _sounds(rows: list[str], sounds: dict[str, bytes]) -> dict[str, bytes]:

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -99,16 +98,17 @@ def test_a_fact_that_the_card_does_not_know_is_refused(run: Path, goama: Command
     assert "no such fact; it asks for licence, authors" in goama("card", run, "--set", "license=mit").err
 
 
-def test_at_a_terminal_each_missing_fact_is_asked_for_once(run: Path) -> None:
+def test_at_a_terminal_each_missing_fact_is_asked_for(
+    run: Path, goama: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours, theirs = pty.openpty()
-    answers = "\n".join("cc0-1.0" if q.key == "licence" else "" for q in unanswered(gather_facts(run / "best")))
-    os.write(ours, f"{answers}\n".encode())
-    asked = subprocess.run(
-        [sys.executable, "-m", "goama", "card", str(run)], stdin=theirs, capture_output=True, text=True, check=True
-    )
+    answers = ["cc0-1.0" if q.key == "licence" else "" for q in unanswered(gather_facts(run / "best"))]
+    os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+    with open(theirs, encoding="utf-8") as terminal:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", terminal)
+        outcome = goama("card", run)
     os.close(ours)
-    os.close(theirs)
-    assert "licence of the model, such as cc-by-4.0" in asked.stdout
+    assert "licence of the model, such as cc-by-4.0" in outcome.out
     assert ModelCard.load(run / "best" / "README.md").data.license == "cc0-1.0"
 
 
