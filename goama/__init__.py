@@ -12,13 +12,19 @@ The functions are those of `goama.api`; it and what it needs are imported when t
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+if os.environ.get("GOAMA_OFFLINE", "0") not in ("", "0"):  # also in processes that `goama --offline` starts
+    from goama.offline import go_offline
+
+    go_offline()
+
 __version__ = "0.1.0"
-__all__ = ["GoamaError", "__version__", "check", "evaluate", "load", "prepare", "train"]
+__all__ = ["GoamaError", "__version__", "check", "evaluate", "load", "prepare", "publish", "train"]
 
 if TYPE_CHECKING:
-    from goama.api import check, evaluate, load, prepare, train
+    from goama.api import check, evaluate, load, prepare, publish, train
     from goama.errors import GoamaError
 
 

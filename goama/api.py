@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from goama.evaluation.evaluate import Evaluation
     from goama.recognition.recogniser import Recogniser
     from goama.run.recipe import Recipe
+    from goama.sharing.publish import Published
     from goama.sources.clip import Choices, Columns
     from goama.training.train import Trained
 
@@ -95,13 +96,16 @@ def train(
     elif overrides:
         raise GoamaError("a recipe and settings together: put the settings into the recipe")
     from goama.reports.notebook import NotebookView, in_notebook, notebook_display
+    from goama.sharing.push import PushToHub
 
+    place = _path(run, "the run")
+    options["watchers"] = [*options.get("watchers", ()), PushToHub(place, print)]
     if in_notebook() and "console" not in options:
         from rich.console import Console
 
         options["console"] = Console(quiet=True)
-        options["watchers"] = [*options.get("watchers", ()), NotebookView(notebook_display())]
-    return run_training(mixture, _path(run, "the run"), encoder=encoder, recipe=recipe, resume=resume, **options)
+        options["watchers"] = [*options["watchers"], NotebookView(notebook_display())]
+    return run_training(mixture, place, encoder=encoder, recipe=recipe, resume=resume, **options)
 
 
 def evaluate(
@@ -130,8 +134,19 @@ def evaluate(
     return evaluation
 
 
+def publish(model: AnyPath, repository: str, *, private: bool = False, corpus: AnyPath | None = None) -> Published:
+    """Where a model is now on the Hugging Face Hub, as `goama publish MODEL USER/NAME`.
+
+    Raises `GoamaError` when the model is not whole, nobody is logged in, or the Hub refuses.
+    """
+    from goama.sharing.publish import publish as upload
+
+    clips = None if corpus is None else _path(corpus, "the corpus")
+    return upload(_path(model, "the model"), repository, private=private, corpus=clips, say=print)
+
+
 def load(model: AnyPath, device: str | None = None) -> Recogniser:
-    """The recogniser of a model folder, or of the best model of a run folder.
+    """The recogniser of a model folder, of the best model of a run folder, or of a Hub repository (`owner/name@tag`).
 
     Raises `GoamaError` when the folder is missing or holds no whole model.
     """

@@ -13,7 +13,7 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from goama.corpus.corpus import Corpus
 from goama.corpus.prepare import prepare
 from goama.data.mixture import Mixture
 from goama.sources.source import SourceClip, read_source
+from tests.hub_server import TOKEN, Hub, serving
 
 
 @pytest.fixture(scope="session")
@@ -256,6 +257,42 @@ def sentences(speech: Path) -> list[dict[str, Any]]:
     """The rows of `speech`'s metadata, with absolute file names: to write manifests of."""
     rows = [json.loads(line) for line in (speech / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
     return [row | {"file_name": str(speech / row["file_name"])} for row in rows]
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A Hub on the loopback interface to which huggingface_hub is connected and logged in, here and in subprocesses.
+
+    Large files go by LFS; the client's Xet library would not tell the Hub what they hold.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
+
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    with serving(Hub()) as answering:
+        cache = tmp_path / "hub-cache"
+        for name, value in {
+            "ENDPOINT": answering.address,
+            "HUGGINGFACE_CO_URL_TEMPLATE": answering.address + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(cache),
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_DISABLE_XET": True,
+        }.items():
+            monkeypatch.setattr(constants, name, value)
+        for name, text in {
+            "HF_ENDPOINT": answering.address,
+            "HF_HUB_CACHE": str(cache),
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_TOKEN": TOKEN,
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }.items():
+            monkeypatch.setenv(name, text)
+        close_session()
+        yield answering
+        close_session()
 
 
 @dataclass(frozen=True)

@@ -309,7 +309,7 @@ def test_a_hub_that_cannot_be_reached_is_one_sentence_within_seconds(tmp_path: P
         start = time.monotonic()
         outcome = command("prepare", "owner/name", "-o", tmp_path / "corpus", HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="0")
     sentence = one_sentence(outcome)
-    assert "owner/name: there is no such folder here, and the Hub cannot be asked" in sentence
+    assert "owner/name: there is no such folder here, and the Hugging Face Hub cannot be reached" in sentence
     assert time.monotonic() - start < 30
     assert not (tmp_path / "corpus").exists()
 

@@ -14,11 +14,12 @@ from typing import Annotated
 import typer
 
 from goama import __version__
-from goama.cli import alignment, compare, corpora, decoding, first_steps, recordings, runs
+from goama.cli import alignment, compare, corpora, decoding, first_steps, recordings, runs, sharing
 from goama.cli.once import OnceCommand
 from goama.cli.terminal import err, out
 from goama.errors import GoamaError
 from goama.files import readable
+from goama.offline import go_offline
 
 app = typer.Typer(
     help="Train a speech recogniser from an hour of transcribed recordings in any language.",
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # what "rich" takes for its own markup, such as [default: starter], disappears
 )
 app.add_typer(first_steps.voices, name="voices")
+app.add_typer(sharing.corpus, name="corpus")
 for _verb in (
     corpora.check,
     corpora.prepare,
@@ -42,6 +44,8 @@ for _verb in (
     recordings.transcribe,
     recordings.search,
     alignment.align,
+    sharing.card,
+    sharing.publish,
     first_steps.doctor,
     first_steps.demo,
 ):
@@ -150,5 +154,9 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Refuse every connection to another machine (also: GOAMA_OFFLINE=1).")
+    ] = False,
 ) -> None:
-    pass
+    if offline:
+        go_offline()

@@ -99,9 +99,10 @@ def _train(
         opened = Mixture.open(corpora)
         quiet_libraries()
         from goama.reports.run_page import RunPage
+        from goama.sharing.push import PushToHub
         from goama.training.train import train as run_training
 
-        page = RunPage(output, partial(out.print, markup=False))
+        say = partial(out.print, markup=False)
         trained = run_training(
             opened,
             output,
@@ -110,7 +111,7 @@ def _train(
             recipe=wanted,
             resume=resume,
             console=out,
-            watchers=[page],
+            watchers=[RunPage(output, say), PushToHub(output, say)],
         )
     _say_how_it_ended(trained, opened, output, again)
 
@@ -166,7 +167,7 @@ def report(
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model folder, such as RUN/best.")],
+    model: Annotated[Path, typer.Argument(help="Model folder, such as RUN/best, or USER/NAME[@REVISION] on the Hub.")],
     corpus: Annotated[Path, typer.Argument(help="Corpus folder made by `goama prepare`.")],
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
@@ -220,7 +221,7 @@ def evaluate(
             )
         out.print(f"\nreport: {page}", markup=False)
     if run is not None and split == "test":
-        save_test_score(run, asdict(score))
+        save_test_score(run, asdict(score) | {"corpus": opened.facts.source})
         out.print(f"\n`goama report {run}` shows it on the page of the run", markup=False)
     next_command("transcribe", model, "RECORDING.wav")
 

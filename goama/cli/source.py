@@ -33,6 +33,9 @@ _COLUMNS = {  # option: the column it names, in goama.sources.source.Columns
     "start_column": ("offset", "Column with a clip's start in its recording (s)."),
     "end_column": ("end", "Column with its end (s)."),
     "duration_column": ("duration", "Column with its duration (s)."),
+    "licence_column": ("licence", "Column with a clip's licence."),
+    "consent_column": ("consent", "Column with what its speaker agreed to."),
+    "source_column": ("source", "Column with whom or what it comes from, for the model card."),
 }
 _OPTIONS: dict[str, Any] = {
     "language": Annotated[str | None, typer.Option(help="Language code (nl, mos, …): picks the spelling rules.")],

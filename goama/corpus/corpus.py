@@ -29,6 +29,8 @@ from goama.text.normaliser import Normaliser
 if TYPE_CHECKING:
     from lhotse import CutSet, MonoCut
 
+    from goama.corpus.facts import CorpusFacts
+
 SPLITS = ("train", "dev", "test")
 CORPUS_FILE, CUTS_FILE, NORMALISER_FILE, LEFT_OUT_FILE = (
     "corpus.json",
@@ -105,6 +107,13 @@ class Corpus:
     @property
     def _sound_at(self) -> str:
         return self.about["shards"]["sound_at"] or str(self.folder.resolve())
+
+    @cached_property
+    def facts(self) -> CorpusFacts:
+        """What a model card says of it; the manifest is read once."""
+        from goama.corpus.facts import corpus_facts  # it reads corpora
+
+        return corpus_facts(self)
 
     def seconds(self, split: str) -> float:
         """Seconds of sound in a split; 0 where it is empty."""

@@ -18,7 +18,7 @@ from goama.files import folder_beside, readable, write_json_lines
 from goama.html import facts_html
 from goama.sound.audio import SAMPLE_RATE, Audio
 from goama.sound.flac import write_flac
-from goama.sources.clip import SourceClip
+from goama.sources.clip import RIGHTS, SourceClip
 from goama.text.spelling import Spelling
 
 
@@ -124,9 +124,10 @@ def _write_corpus(folder: Path, selection: Selection, sounds: Path, source: str)
     language = selection.language
     by_split = {split: [kept for kept in selection.kept if kept.split == split] for split in SPLITS}
     further = sorted({name for kept in selection.kept for name, _ in kept.clip.columns})
+    rights = [name for name in RIGHTS if any(getattr(kept.clip, name) for kept in selection.kept)]
     for split, members in by_split.items():
         if members:
-            _write_split(folder / split, members, sounds, (language, further))
+            _write_split(folder / split, members, sounds, (language, [*rights, *further]))
     _write_cuts(folder / CUTS_FILE, by_split, language)
     selection.normaliser.save(folder / NORMALISER_FILE)
     write_json_lines(folder / LEFT_OUT_FILE, (asdict(entry) for entry in selection.left_out))
@@ -146,8 +147,11 @@ def _write_corpus(folder: Path, selection: Selection, sounds: Path, source: str)
 
 
 def _write_split(folder: Path, members: list[Kept], sounds: Path, shared: tuple[str | None, Sequence[str]]) -> None:
-    """Move the sound of a split there and write its metadata; `shared`: language and further columns of the corpus."""
-    language, further = shared
+    """Move the sound of a split there and write its metadata.
+
+    `shared`: the corpus's language, and the columns for rights and further facts that any of its clips has.
+    """
+    language, columns = shared
     folder.mkdir()
     for member in members:
         (sounds / member.sound.file).rename(folder / member.sound.file)
@@ -162,11 +166,16 @@ def _write_split(folder: Path, members: list[Kept], sounds: Path, shared: tuple[
                 "speaker": member.clip.speaker or "",  # never null: `datasets` wants one type in all splits
                 "language": member.clip.language or language or "",
                 "duration": round(member.sound.seconds, 4),
-                **{**dict.fromkeys(further, ""), **dict(member.clip.columns)},  # every row has every column
+                **{name: _fact(member.clip, name) for name in columns},
             }
             for member in members
         ),
     )
+
+
+def _fact(clip: SourceClip, column: str) -> str:
+    """A clip's value in a column for rights or further facts; empty where it has none: every row has every column."""
+    return (getattr(clip, column) if column in RIGHTS else dict(clip.columns).get(column)) or ""
 
 
 def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | None) -> None:
@@ -197,7 +206,7 @@ def _write_cuts(path: Path, by_split: dict[str, list[Kept]], language: str | Non
             channel=0,
             recording=recording,
             supervisions=[supervision],
-            custom={"split": split},
+            custom={"split": split, **{name: value for name in RIGHTS if (value := getattr(clip, name))}},
         )
 
     CutSet.from_cuts(cut(member, split) for split, members in by_split.items() for member in members).to_file(path)

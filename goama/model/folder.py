@@ -20,7 +20,10 @@ from transformers import (
 from goama import whisper_ctc
 from goama.errors import GoamaError
 from goama.files import empty_partial, replace_folder
+from goama.model.card import CARD_FILE, model_card
+from goama.model.card_facts import FACTS_FILE, CardFacts
 from goama.model.encoder import front_end
+from goama.model.hub import model_folder
 from goama.model.loading import load_for_inference, quiet_transformers
 from goama.model.trainable import merged_state
 from goama.sound.audio import SAMPLE_RATE
@@ -47,10 +50,10 @@ class SpeechModel:
     """The folder it was loaded from, which may hold more that decoding needs; None: it was made in memory."""
 
 
-def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
+def save_model_folder(folder: Path, model: SpeechModel, card: str | CardFacts) -> None:
     """Write a model folder; it is written beside its place and renamed, so that nobody can read half a model.
 
-    Raises `GoamaError` when the disk does not take it.
+    Facts are written beside the card that is made of them. Raises `GoamaError` when the disk does not take it.
     """
     partial = empty_partial(folder)
     if isinstance(model.network, whisper_ctc.WhisperForCTC):  # transformers has no such class: the folder brings it
@@ -70,7 +73,10 @@ def save_model_folder(folder: Path, model: SpeechModel, card: str) -> None:
     _feature_extractor(model.front_end).save_pretrained(partial)
     model.vocabulary.save(partial)
     model.normaliser.save(partial / NORMALISER_FILE)
-    (partial / "README.md").write_text(card, encoding="utf-8")
+    if isinstance(card, CardFacts):
+        (partial / FACTS_FILE).write_text(card.to_json(), encoding="utf-8")
+        card = model_card(card)
+    (partial / CARD_FILE).write_text(card, encoding="utf-8")
     _share_as_usual(partial)
     replace_folder(partial, folder)
 
@@ -80,26 +86,16 @@ def _share_as_usual(folder: Path) -> None:
 
     README.md was written by us and has it: reading the umask itself would change it for a moment.
     """
-    mode = (folder / "README.md").stat().st_mode & 0o777
+    mode = (folder / CARD_FILE).stat().st_mode & 0o777
     for file in folder.iterdir():
         if file.is_file():
             file.chmod(mode)
 
 
-def model_folder(folder: Path | str) -> Path:
-    """The folder itself, or that of the best model of a run folder. Raises `GoamaError` when it does not exist."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise GoamaError(f"{folder}: no such model folder; `goama train` leaves one in RUN/best")
-    if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
-        return folder / "best"
-    return folder
-
-
 def load_model_folder(folder: Path | str) -> SpeechModel:
-    """The model of a model folder, or of the best model of a run folder, on the CPU.
+    """The model of a model folder, of the best model of a run folder, or of a Hub repository, on the CPU.
 
-    Raises `GoamaError` that names the part which is missing or damaged.
+    Raises `GoamaError` that names the part which is missing or damaged, or why the repository cannot be downloaded.
     """
     folder = model_folder(folder)
     if not (folder / "vocab.json").is_file():

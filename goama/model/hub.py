@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from goama.errors import GoamaError, first_line
+from goama.errors import GoamaError
+from goama.hub import ASK_S, answers, is_hub_name, split_revision, why_not_read
 from goama.model import shipped
 from goama.reach import answer_within
 
@@ -23,86 +23,61 @@ CONFIGURATION_FILES = (
 
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 
-_TIMEOUT_S = 5.0
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_RECOGNISER_FILES = (*WEIGHT_FILES, "*.json", "ngram/*")
 
 
 def local_folder(encoder: str, files: Sequence[str]) -> Path:
     """The folder that `--encoder` means: one on this machine, the shipped starter, or a copy of a Hub repository.
 
-    Of a repository only the `files` (names or patterns) that it has are downloaded, into the cache of huggingface_hub;
-    where the Hub cannot be reached, a copy that is in the cache already is taken. Raises `GoamaError` with the cause
-    when there is no such folder and the repository cannot be downloaded, and for a starter that is not shipped.
+    A repository may be named at a revision, `owner/name@revision`. Of it only the `files` (names or patterns) that it
+    has are downloaded, into the cache of huggingface_hub; where the Hub cannot be reached, a copy that is in the cache
+    already is taken. Raises `GoamaError` with the cause when there is no such folder and the repository cannot be
+    downloaded, and for a starter that is not shipped.
     """
     if encoder == shipped.STARTER:
         return shipped.starter_folder()
     if Path(encoder).exists():
         return Path(encoder)
+    otherwise = f"download the model elsewhere and pass its folder, or use --encoder {shipped.small_encoder()}"
+    return _download(encoder, files, otherwise)
+
+
+def model_folder(model: Path | str) -> Path:
+    """The folder of a recogniser that a person names: its own, RUN/best of a run, or a copy of a Hub repository.
+
+    Raises `GoamaError` when it is neither here nor on the Hub.
+    """
+    folder, name = Path(model), Path(model).as_posix()
+    if not folder.is_dir():
+        if not is_hub_name(name) or folder.parent.is_dir():
+            raise GoamaError(f"{folder}: no such model folder; `goama train` leaves one in RUN/best")
+        return _download(name, _RECOGNISER_FILES, "or download the model elsewhere and pass its folder")
+    if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
+        return folder / "best"  # a run folder: its best model
+    return folder
+
+
+def _download(name: str, files: Sequence[str], otherwise: str) -> Path:
+    """A copy of a repository. Raises `GoamaError` with the cause when it cannot be downloaded and is not cached."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     try:
-        here_only = not _answers(encoder)
-        return Path(snapshot_download(encoder, allow_patterns=list(files), local_files_only=here_only))
+        here_only = not answers(name)
+        repository, revision = split_revision(name)
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=list(files),
+                local_files_only=here_only,
+                max_workers=1,  # on a bad line, threads of the client close the connection that others are using
+            )
+        )
     except (HTTPError, OSError, HFValidationError) as error:
-        raise GoamaError(f"{encoder}: no such folder here, and {_cause(encoder, error)}") from error
-
-
-def _answers(encoder: str) -> bool:
-    """Whether the Hub answers for a repository; where it cannot be reached, only the cache is left.
-
-    Raises what the Hub says of a name that it does not have: the download itself would try for half a minute.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-
-    try:
-        answer_within(lambda: HfApi().model_info(encoder, timeout=_TIMEOUT_S))
-    except (RepositoryNotFoundError, HFValidationError):
-        raise
-    except HfHubHTTPError:
-        return True  # whatever is wrong, the download says it
-    except Exception:  # offline mode, no route, no answer: each has its own exception
-        return False
-    return True
-
-
-def _cause(encoder: str, error: Exception) -> str:
-    """The rest of a sentence: why a repository cannot be downloaded, and what to do."""
-    from huggingface_hub import constants
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
-
-    if isinstance(error, HFValidationError):
-        return "this is not a name that the Hugging Face Hub can have (OWNER/NAME); check the path"
-    if isinstance(error, GatedRepoError):
-        return (
-            "its authors ask on the Hugging Face Hub that you accept their terms first; do so on "
-            f"{constants.ENDPOINT}/{encoder}, log in here with `hf auth login`, and start again"
-        )
-    if isinstance(error, RepositoryNotFoundError):
-        return (
-            "the Hugging Face Hub has no model of this name that you may see; check the name, or log in with "
-            "`hf auth login` if it is private"
-        )
-    if isinstance(error, LocalEntryNotFoundError):
-        offline = " (HF_HUB_OFFLINE is set)" if constants.is_offline_mode() else ""
-        return (
-            f"the Hugging Face Hub cannot be reached{offline}; check the network, download the model elsewhere and "
-            f"pass its folder, or use --encoder {shipped.small_encoder()}"
-        )
-    if isinstance(error, HfHubHTTPError):
-        return f"the Hugging Face Hub answers with status {error.response.status_code}; try again later"
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
-        return (
-            f"it does not fit on the disk ({constants.HF_HUB_CACHE}); free some space, or set HF_HOME to another disk"
-        )
-    return f"its download broke off ({first_line(error)}); try again, what has come is kept"
+        raise GoamaError(
+            f"{name}: no such folder here, and {why_not_read(name, error, otherwise=otherwise)}"
+        ) from error
 
 
 def is_within_reach(hub_id: str) -> bool:
@@ -113,7 +88,7 @@ def is_within_reach(hub_id: str) -> bool:
     if all(isinstance(path, str) for path in cached):
         return True
     try:
-        answer_within(lambda: HfApi().model_info(hub_id, timeout=_TIMEOUT_S))
+        answer_within(lambda: HfApi().model_info(hub_id, timeout=ASK_S))
     except Exception:  # offline mode, no route, a proxy's refusal, a Hub that is down: each has its own exception
         return False
     return True

@@ -82,6 +82,15 @@ def frozen_fingerprint(network: nn.Module) -> str:
     return hashlib.sha256("\n".join(sums).encode()).hexdigest() if sums else ""
 
 
+def plain_size(network: nn.Module) -> int:
+    """The number of parameters of the plain network, as `merged_state` has them."""
+    return sum(
+        parameter.numel()
+        for name, parameter in network.named_parameters()
+        if ".lora_" not in name and not name.startswith(TRAINING_ONLY)
+    )
+
+
 def merged_state(network: nn.Module) -> dict[str, torch.Tensor]:
     """The state dict of the plain network: LoRA's adapters are added to the weights, `TRAINING_ONLY` is left out."""
     state: dict[str, torch.Tensor] = {}

@@ -6,6 +6,8 @@ RUN/checkpoint-<n>    states to resume from                     RUN/best, RUN/la
 RUN/diagnosis.json    findings about the training               RUN/report.html    all of this as a page
 RUN/dev.jsonl         dev clips as RUN/best recognised them     RUN/heard.jsonl    hypotheses of each evaluation
 RUN/student           what a student begins with whose configuration was given to `goama distil`
+RUN/answers.json      what a person said for the model card (`goama card`)
+RUN/pushed.json       step and address of the model that is on the Hub
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from goama.errors import GoamaError
 from goama.files import recover_folder, write_beside
 from goama.run.recipe import Recipe
 
-RECIPE_FILE, RUN_FILE = "recipe.toml", "run.json"
+RECIPE_FILE, RUN_FILE, PUSHED_FILE = "recipe.toml", "run.json", "pushed.json"
 STUDENT_FOLDER = "student"
 _FIRST_FILES = {
     RECIPE_FILE,
@@ -124,7 +126,7 @@ def write_run(run: Path, recipe: Recipe, facts: RunFacts) -> None:
         "left_out": [asdict(clip) for clip in facts.excluded],
         "parameters": facts.parameters,
         **({} if facts.teacher is None else {"teacher": asdict(facts.teacher)}),
-        "device": _device(),
+        "device": device_name(),
         "versions": {
             "goama": goama.__version__,
             "python": platform.python_version(),
@@ -140,7 +142,8 @@ def run_id(run: Path) -> str:
     return str(json.loads((run / RUN_FILE).read_text(encoding="utf-8")).get("id", "old"))
 
 
-def _device() -> str:
+def device_name() -> str:
+    """What the run computes on: the name of the GPU, or the processor and its threads."""
     device = PartialState().device
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

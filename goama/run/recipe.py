@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from goama.errors import GoamaError
+from goama.hub import is_hub_name
 
 Auto = Literal["auto"]
 Positive = Annotated[float, Field(gt=0)]
@@ -62,6 +63,20 @@ class TrainSection(_Section):
     trackers: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = Field(
         ("tensorboard",), description="tensorboard, wandb, mlflow, trackio"
     )
+    push_to: str | None = Field(None, description="Hub repository (USER/NAME) to push the best model to while training")
+    push_every: int | None = Field(
+        None, gt=0, description="fewest steps between two pushes; default: with each new best model"
+    )
+
+    def pushes(self) -> tuple[int, str] | None:
+        """(fewest steps between pushes, repository), or None. Raises `GoamaError` when only half of it is said."""
+        if self.push_to is None:
+            if self.push_every is not None:
+                raise GoamaError("train.push_every: to which repository? Add -s train.push_to=USER/NAME")
+            return None
+        if not is_hub_name(self.push_to) or "@" in self.push_to:
+            raise GoamaError(f"train.push_to: {self.push_to} is no repository on the Hub; it is named USER/NAME")
+        return self.push_every or 1, self.push_to
 
 
 class DataSection(_Section):

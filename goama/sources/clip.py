@@ -45,6 +45,11 @@ class SourceClip:
     """Whether the clip is used although some of its sound is lost: silence stands there."""
     columns: tuple[tuple[str, str], ...] = ()
     """Further columns of its row, (name, value): what the evaluation can group clips by."""
+    licence: str | None = None
+    consent: str | None = None
+    """What its speaker agreed to, in the words of the source."""
+    source: str | None = None
+    """Whom or what it comes from: what must be named where it is used."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,13 @@ class Columns:
     offset: str | None = None
     duration: str | None = None
     end: str | None = None
+    licence: str | None = None
+    consent: str | None = None
+    source: str | None = None
+
+
+RIGHTS = ("licence", "consent", "source")
+"""The columns that say what may be done with a clip; they go along into the corpus and the model card."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,9 @@ def count_of_clips(count: int) -> str:
 
 def _readable(clip: SourceClip) -> SourceClip:
     """The clip with names that every file and screen takes; the path of its sound stays as it is."""
+    rights = (clip.licence or "", clip.consent or "", clip.source or "")
     texts = (clip.id, clip.where, clip.fault or "", clip.speaker or "", *(remark.sentence for remark in clip.remarks))
-    if all(is_readable(text) for text in texts):
+    if all(is_readable(text) for text in (*texts, *rights)):
         return clip
     return replace(
         clip,
@@ -121,6 +134,9 @@ def _readable(clip: SourceClip) -> SourceClip:
         fault=clip.fault and readable(clip.fault),
         speaker=clip.speaker and readable(clip.speaker),
         remarks=tuple(replace(remark, sentence=readable(remark.sentence)) for remark in clip.remarks),
+        licence=clip.licence and readable(clip.licence),
+        consent=clip.consent and readable(clip.consent),
+        source=clip.source and readable(clip.source),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from goama.errors import GoamaError
 from goama.files import is_readable
-from goama.sources.clip import Columns, SourceClip
+from goama.sources.clip import RIGHTS, Columns, SourceClip
 from goama.sources.sound_cell import sound_in
 from goama.sources.sound_files import SoundFiles
 
@@ -29,6 +29,9 @@ USUAL_NAMES = {
     "offset": ("offset", "start"),
     "duration": ("duration", "duration_s"),
     "end": ("end", "stop"),
+    "licence": ("licence", "license"),
+    "consent": ("consent",),
+    "source": ("source", "attribution"),
 }
 
 SPLIT_NAMES = {
@@ -78,7 +81,7 @@ def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[st
             found[field.name] = given
             continue
         usual = next((name for name in USUAL_NAMES[field.name] if name in by_lower), None)
-        if usual is not None:
+        if usual is not None and not (field.name in RIGHTS and by_lower[usual] in found.values()):
             found[field.name] = by_lower[usual]
     for needed in ("audio", "text"):
         if needed not in found:
@@ -157,6 +160,7 @@ def clip_from_row(
     if offset is not None and stem:
         stem += f"__{offset:.2f}"
     identity = _string(value("id"))
+    rights: dict[str, Any] = {name: _one_line(value(name)) for name in RIGHTS}
     return SourceClip(
         id=identity or stem or f"{split or 'row'}-{where.rsplit(':', 1)[-1].rsplit(' ', 1)[-1]}",
         audio=audio if audio is not None else b"",
@@ -171,6 +175,7 @@ def clip_from_row(
         fault="; ".join(faults) or None,
         tags=_tags(row.get(_TAGS)),
         columns=_further_columns(row, found),
+        **rights,
     )
 
 
@@ -193,6 +198,11 @@ def _further_columns(row: Mapping[str, Any], found: Mapping[str, str]) -> tuple[
 def _shared(column: str, value: str) -> tuple[str, str]:
     """The same pair for all clips that have it: a data set may have a million clips of two dialects."""
     return column, value
+
+
+def _one_line(value: Any) -> str | None:
+    text = " ".join((_string(value) or "").split())
+    return text or None
 
 
 def _tags(value: Any) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from goama.errors import GoamaError
+from goama.hub import split_revision, why_not_read
 from goama.reach import answer_within
 from goama.sources.clip import Choices, Columns, Source, SourceClip
 from goama.sources.columns import clip_from_row, find_columns, in_words, other_readings, split_in_name
@@ -18,16 +19,49 @@ from goama.sources.where import Where, parse_where
 
 DATA_SUFFIXES = (".parquet", ".arrow")
 _HUB_TIMEOUT_S = 6.0
+_TABLES = (".jsonl", ".csv", ".tsv", ".xlsx", ".json")
+_PACKED = (*DATA_SUFFIXES, ".tar", ".zip", ".gz", ".py")
+"""Files of data sets that only `datasets` reads."""
+_ELSEWHERE = (
+    "or set HF_HUB_OFFLINE=1 if this machine has the data set in its cache (`goama doctor` tells what can be reached)"
+)
+
+
+def hub_folder(source: str) -> Path | None:
+    """A copy of a Hub data set that is a table beside sound files, as a corpus is; None for any other (streamed).
+
+    `datasets` itself reads such a folder only with torchcodec. Raises `GoamaError` when the Hub does not give the data
+    set.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, HTTPError
+
+    repository, revision = split_revision(source)
+    files = _ask_hub(source)
+    if files is not None and (
+        any(name.endswith(_PACKED) for name in files) or not any(name.endswith(_TABLES) for name in files)
+    ):
+        return None
+    try:
+        return Path(
+            snapshot_download(
+                repository, repo_type="dataset", revision=revision, max_workers=1, local_files_only=files is None
+            )
+        )
+    except (HTTPError, OSError, HFValidationError) as error:
+        if files is None:
+            return None  # offline, and `datasets` may have it in a cache of its own
+        raise GoamaError(f"{source}: {why_not_read(source, error, 'data set', _ELSEWHERE)}") from error
 
 
 def read_hub(source: str, configuration: str | None, columns: Columns, where: str | None = None) -> Source:
-    """A data set of the Hub by its id (owner/name).
+    """A data set of the Hub by its id (owner/name), or at a revision (owner/name@revision).
 
     Raises `GoamaError` when it cannot be found or opened, or its columns are not those named.
     """
-    _ask_hub(source)
     request = Request(source, columns, None, where)
-    return _load(request, "Hub data set", path=source, name=configuration)
+    repository, revision = split_revision(source)
+    return _load(request, "Hub data set", path=repository, name=configuration, revision=revision)
 
 
 def read_parquet(path: Path, configuration: str | None, columns: Columns, choices: Choices) -> Source:
@@ -149,25 +183,24 @@ def _rows_in(files: Sequence[str]) -> int | None:
     return sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
 
 
-def _ask_hub(source: str) -> None:
-    """Raises `GoamaError` when the Hub cannot be reached: `datasets` itself would try for minutes."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
+def _ask_hub(source: str) -> list[str] | None:
+    """The names of its files; None offline. Raises `GoamaError` when the Hub does not give the data set.
 
+    `datasets` itself would try for minutes.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    repository, revision = split_revision(source)
     try:
-        answer_within(lambda: HfApi().dataset_info(source, timeout=_HUB_TIMEOUT_S))
+        info = answer_within(lambda: HfApi().dataset_info(repository, revision=revision, timeout=_HUB_TIMEOUT_S))
     except OfflineModeIsEnabled:
-        return  # it may be in the cache
-    except RepositoryNotFoundError as error:
+        return None  # it may be in the cache
+    except Exception as error:  # whatever goes wrong on the way has its own exception
         raise GoamaError(
-            f"{source}: neither a folder here nor a data set on the Hub, which answers; check the spelling of the id, "
-            "or log in with `hf auth login` if it is private"
+            f"{source}: there is no such folder here, and {why_not_read(source, error, 'data set', _ELSEWHERE)}"
         ) from error
-    except Exception as error:
-        raise GoamaError(
-            f"{source}: there is no such folder here, and the Hub cannot be asked ({_reason(error)}); check the "
-            "network (`goama doctor` tells), or set HF_HUB_OFFLINE=1 if this machine has the data set in its cache"
-        ) from error
+    return [file.rfilename for file in info.siblings or ()]
 
 
 def _reason(error: Exception) -> str:

@@ -6,22 +6,20 @@ annotation becomes that clip's `fault`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from goama.errors import GoamaError
+from goama.hub import is_hub_name
 from goama.sources.clip import DAMAGED, OVERLAPS, SPEAKER_LABELS, Choices, Columns, Source, SourceClip
 from goama.sources.file_source import kind_of_file, read_file
 from goama.sources.folder_source import kind_of_folder, only_source_below, read_folder
 from goama.sources.formats import ANNOTATIONS, FORMATS, SUBTITLES
-from goama.sources.hub import DATA_SUFFIXES, read_hub
+from goama.sources.hub import DATA_SUFFIXES, hub_folder, read_hub
 from goama.sources.overlaps import apart
 from goama.sources.table import TABLES
 
 __all__ = ["FORMATS", "Choices", "Columns", "Source", "SourceClip", "read_source"]
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def read_source(
@@ -70,11 +68,15 @@ def _opened(source: str, columns: Columns, name: str | None, choices: Choices) -
         opened = read_file(kind, path, columns, choices)
     else:
         looks_local = path.suffix.lower() in (*TABLES, *DATA_SUFFIXES) or path.parent.is_dir()
-        if not _HUB_ID.fullmatch(source) or looks_local or choices.format:
+        if not is_hub_name(source) or looks_local or choices.format:
             raise GoamaError(
                 f"{source}: no such file or folder; give a folder, a table (CSV, TSV, JSONL, XLSX, XLS, ODS), an "
                 "annotated recording (.eaf, .TextGrid, .srt, .vtt) or a Hub data set id (owner/name)"
             )
+        folder = hub_folder(source)
+        if folder is not None:
+            copy = _opened(str(folder), columns, name, choices)
+            return replace(copy, taken=f"a copy of the Hub data set {source}: {copy.taken}")
         _refuse_unused("hub", source, columns, name, choices)
         return read_hub(source, name, columns, choices.where)
     read_once = ("parquet", "saved-dataset", *ANNOTATIONS)  # cost too much to read twice, or were read already

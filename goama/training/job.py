@@ -133,6 +133,7 @@ def plan_run(request: Request, processes: Processes, say: Callable[[str], None])
     elif request.resume:
         say(f"{run}: nothing to resume, a new run begins")
     encoder = encoder or recipe.model.encoder or _default_encoder(processes, say)
+    recipe.train.pushes()  # a half-named repository is refused before hours of training
     processes.on_main(partial(require_trackers, recipe.train.trackers))
     processes.together(lambda: corpora.require_sound("train", "dev"))  # before the encoder is loaded
     if teacher is None:

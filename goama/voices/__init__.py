@@ -54,8 +54,8 @@ def find_voice(name: str) -> Voice:
 def get_voice(name: str, out: Path, *, progress: Progress | None = None, cache: Path | None = None) -> VoiceFolder:
     """Fetch one voice and write it as an audiofolder at `out`.
 
-    The folder holds metadata.jsonl (file_name, id, text, speaker, language, split), audio/, LICENCE,
-    ATTRIBUTION.md and left-out.jsonl. It is written as `out`.partial and renamed when it is whole.
+    The folder holds metadata.jsonl (file_name, id, text, speaker, language, split, licence, source), audio/,
+    LICENCE, ATTRIBUTION.md and left-out.jsonl. It is written as `out`.partial and renamed when it is whole.
     Raises GoamaError for an unknown name, an `out` that is not empty, and packages that cannot be had.
     """
     voice = find_voice(name)
@@ -90,7 +90,7 @@ def write_voice(
     placed, left_out = _place(voice, verdicts)
     try:
         with folder_beside(out) as partial:
-            folder.write_clips(partial, placed, voice.language, _stage(progress, "writing"))
+            folder.write_clips(partial, placed, voice, _stage(progress, "writing"))
             folder.write_left_out(partial, left_out)
             folder.write_licence(partial, packages, tree)
             folder.write_attribution(partial, voice.description, voice.attribution, voice.licence, packages)

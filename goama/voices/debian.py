@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goama.errors import GoamaError
+from goama.offline import is_offline
 
 OWN_RECORDINGS = (
     "your own recordings need no Debian: `goama prepare FOLDER -o CORPUS`, where FOLDER holds the audio and "
@@ -91,6 +92,8 @@ def _cached(name: str, cache: Path) -> Path | None:
 
 
 def _fetch(name: str, cache: Path) -> Path:
+    if is_offline():
+        raise GoamaError(f"--offline: the Debian package {name} is not in {cache}; fetch it with a connection first")
     apt_get = _program("apt-get")
     try:
         cache.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from goama.corpus.file_names import without_split_words
 from goama.files import write_json_lines
 from goama.sound.audio import read_audio
 from goama.sound.flac import write_flac
+from goama.voices.catalogue import Voice
 from goama.voices.clip import KEPT_ENCODINGS, VoiceClip
 from goama.voices.debian import Package, copyright_text
 from goama.voices.verdicts import Verdict
@@ -25,7 +26,7 @@ class Placed:
 
 
 def write_clips(
-    folder: Path, clips: Sequence[Placed], language: str, written: Callable[[int, int], None] | None = None
+    folder: Path, clips: Sequence[Placed], voice: Voice, written: Callable[[int, int], None] | None = None
 ) -> None:
     """`metadata.jsonl` and `audio/`; `written` is called with (done, all)."""
     (folder / "audio").mkdir(parents=True)
@@ -38,8 +39,10 @@ def write_clips(
                 "id": clip.id,
                 "text": clip.text,
                 "speaker": clip.speaker,
-                "language": language,
+                "language": voice.language,
                 "split": placed.split,
+                "licence": voice.licence,
+                "source": voice.attribution,
             }
         )
         if written:

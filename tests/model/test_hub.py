@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from goama.errors import GoamaError
 from goama.model.hub import CONFIGURATION_FILES, local_folder
-from tests.model.hub_server import hub
+from tests.hub_server import READER, Fault, Hub, serving
 
 LOAD = """
 import json, resource, sys
@@ -45,20 +45,30 @@ def load(endpoint: str, cache: Path, *names: str) -> dict:
     return json.loads(answer.stdout.strip().splitlines()[-1])
 
 
+SAME = {"owner/nowhere": ["owner/private"], "owner/data": ["owner/moved"]}
+"""Names with the same cause: who may not see a repository is not told that it is there."""
+
+
 @pytest.fixture(scope="module")
-def repositories(tiny_encoder, waveform_encoders, tmp_path_factory) -> dict[str, Path]:
+def repositories(tiny_encoder, waveform_encoders, tmp_path_factory) -> Hub:
     folder = tmp_path_factory.mktemp("repositories")
     shutil.copytree(tiny_encoder, folder / "pickled")
     torch.save(load_file(folder / "pickled" / "model.safetensors"), folder / "pickled" / "pytorch_model.bin")
     (folder / "pickled" / "model.safetensors").unlink()
     (folder / "data").mkdir()
     (folder / "data" / "README.md").write_text("# not a model")
-    return {
-        "owner/whole": tiny_encoder,
-        "owner/mms": waveform_encoders["mms"],
-        "owner/pickled": folder / "pickled",
-        "owner/data": folder / "data",
-    }
+    hub = Hub()
+    for name in ("owner/whole", "owner/large"):
+        hub.add_folder(name, tiny_encoder)
+    hub.add_folder("owner/mms", waveform_encoders["mms"])
+    hub.add_folder("owner/pickled", folder / "pickled")
+    hub.add_folder("owner/data", folder / "data")
+    hub.add_folder("owner/gated", tiny_encoder, gated=True)
+    hub.add_folder("owner/private", tiny_encoder, private=True)
+    first = hub.add_folder("owner/moved", tiny_encoder)
+    hub.models["owner/moved"].refs |= {"v1": first, "refs/pr/1": first}
+    hub.add_folder("owner/moved", folder / "data")
+    return hub
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +78,10 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def answers(repositories, cache) -> dict:
-    names = [*repositories, "owner/gated", "owner/nowhere", "not a name", "owner/large"]
-    with hub(repositories | {"owner/large": repositories["owner/whole"]}, gated=frozenset({"owner/gated"})) as endpoint:
-        return load(endpoint, cache, *names)
+    names = ["whole", "mms", "pickled", "data", "gated", "private", "nowhere", "moved", "moved@v1", "moved@refs/pr/1"]
+    names += ["moved@v2", "large"]
+    with serving(repositories) as hub:
+        return load(hub.address, cache, "not a name", *(f"owner/{name}" for name in names))
 
 
 def test_a_checkpoint_is_loaded_with_the_adapter_of_its_language(answers):
@@ -82,6 +93,7 @@ def test_a_checkpoint_is_loaded_with_the_adapter_of_its_language(answers):
     "name, cause",
     [
         ("owner/nowhere", "has no model of this name that you may see; check the name"),
+        ("owner/moved@v2", "has no revision 'v2' of it"),
         ("owner/gated", "its authors ask on the Hugging Face Hub that you accept their terms first"),
         ("owner/pickled", "it has no weights in model.safetensors, and pickled ones"),
         ("owner/data", "it has no config.json"),
@@ -92,8 +104,8 @@ def test_a_checkpoint_is_loaded_with_the_adapter_of_its_language(answers):
 def test_each_cause_has_its_own_sentence(answers, name, cause):
     assert cause in answers[name]
     assert len(answers[name].splitlines()) == 1
-    others = [answers[other] for other in answers if other != name]
-    assert not any(cause in other for other in others)
+    others = [answers[other] for other in answers if other not in (name, *SAME.get(name, ()))]
+    assert not any(cause in other for other in others if isinstance(other, str))
 
 
 def test_a_hub_that_cannot_be_reached_is_named_and_what_was_downloaded_is_still_used(answers, cache):
@@ -102,6 +114,28 @@ def test_a_hub_that_cannot_be_reached_is_named_and_what_was_downloaded_is_still_
         unplugged = load(f"http://127.0.0.1:{unused.getsockname()[1]}", cache, "owner/whole", "owner/new")
     assert unplugged["owner/whole"] == answers["owner/whole"]
     assert "the Hugging Face Hub cannot be reached; check the network" in unplugged["owner/new"]
+
+
+def test_a_revision_is_a_tag_or_a_branch_after_the_at_sign(answers):
+    assert "it has no config.json" in answers["owner/moved"]  # what main has become
+    assert answers["owner/moved@v1"] == answers["owner/moved@refs/pr/1"] == answers["owner/whole"]
+
+
+def test_a_private_repository_needs_a_token_and_a_bad_token_is_named(hub, tiny_encoder, monkeypatch):
+    hub.add_folder("owner/private", tiny_encoder, private=True)
+    monkeypatch.setenv("HF_TOKEN", READER)
+    assert (local_folder("owner/private", CONFIGURATION_FILES) / "config.json").is_file()
+    monkeypatch.setenv("HF_TOKEN", "hf_stale")
+    with pytest.raises(GoamaError, match="does not accept the token of this machine; log in again") as stale:
+        local_folder("owner/other", CONFIGURATION_FILES)
+    assert "hf_stale" not in str(stale.value)
+
+
+def test_a_busy_hub_says_when_to_try_again(hub, tiny_encoder):
+    hub.add_folder("owner/whole", tiny_encoder)
+    hub.faults.append(Fault("GET /api/models/owner/whole", times=99, status=429, headers={"Retry-After": "30"}))
+    with pytest.raises(GoamaError, match="has had too many requests from here; try again in 30 s"):
+        local_folder("owner/whole", CONFIGURATION_FILES)
 
 
 def test_a_hub_that_is_switched_off_is_named():
