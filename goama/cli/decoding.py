@@ -128,7 +128,7 @@ def decoding_options(decoding: str, hot_words: Path | None) -> DecodingOptions:
 
 def say_remark(model: Path, options: DecodingOptions) -> None:
     """Prints what the user must know about how this model will be decoded, if there is anything."""
-    from goama.model.folder import model_folder
+    from goama.model.hub import model_folder
     from goama.recognition.choice import remark_on
 
     remark = remark_on(model_folder(model), options)
