@@ -91,7 +91,7 @@ class Levels:
         self._levels: list[np.ndarray] = []
 
     def of(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The same blocks."""
+        """The same blocks (N_i,) at 16 kHz."""
         for block in blocks:
             self.samples += len(block)
             samples = np.concatenate([self._rest, block])  # with the sample before
@@ -102,7 +102,7 @@ class Levels:
             yield block
 
     def frames(self, count: int, frame_shift_s: float) -> np.ndarray:
-        """(count,) dB of frames of any length."""
+        """(T,) dB of `count` frames of any length."""
         levels = np.concatenate(self._levels or [np.zeros(1)])
         at = (np.arange(count) + 0.5) * frame_shift_s * SAMPLE_RATE / FRAME_SAMPLES
         return levels[np.minimum(at.astype(int), len(levels) - 1)]
