@@ -55,6 +55,19 @@ def test_transcribe_writes_to_the_screen_or_into_a_folder(run, speech, tmp_path)
     assert (tmp_path / "out" / f"{first.stem}.txt").read_text() == "corrected by hand"
 
 
+def test_an_eaf_that_is_there_gets_tiers_with_add_tiers_alone(tiny_model, speech, tmp_path):
+    recording = sorted((speech / "audio").iterdir())[0]
+    eaf, names = tmp_path / f"{recording.stem}.eaf", ("--to", "eaf", "--tiers", "tx,mb")
+    goama("transcribe", tiny_model, recording, "-o", tmp_path, *names)
+    first = eaf.read_bytes()
+    refused = goama("transcribe", tiny_model, recording, "-o", tmp_path, *names, check=False)
+    assert refused.returncode == 2 and "--add-tiers to add to it" in refused.stderr
+    assert eaf.read_bytes() == first
+    added = goama("transcribe", tiny_model, recording, "-o", tmp_path, *names, "--add-tiers")
+    assert f"tiers added: tx 2, mb 2; as it was: {eaf.name}.bak" in added.stdout
+    assert (tmp_path / f"{eaf.name}.bak").read_bytes() == first
+
+
 def test_a_bad_recording_does_not_keep_the_others_back(run, speech, tmp_path):
     good = next((speech / "audio").iterdir())
     (tmp_path / "text.wav").write_text("this is not sound")
@@ -90,6 +103,9 @@ def test_the_version_is_said():
         (("train", "{corpus}", "-o", "new", "-s", "train.minuets=1"), "did you mean train.minutes?"),
         (("train", "{corpus}", "-o", "new", "--encoder", "nobody/nothing"), "no such folder here"),
         (("transcribe", "{run}", "a.wav", "--to", "docx"), "formats are txt, json"),
+        (("transcribe", "{run}", "a.wav", "--tiers", "tx,,mb"), "one to three different names"),
+        (("transcribe", "{run}", "a.wav", "--template", "absent.etf"), "absent.etf: cannot be read (No such file"),
+        (("transcribe", "{run}", "a.wav", "--add-tiers"), "--add-tiers goes with -o"),
         (("transcribe", "{run}", "a.wav", "--precision", "int8"), "possible are no, bf16"),
         (("transcribe", "{run}", "a/tape.wav", "b/tape.wav", "-o", "new"), "another recording has the same name"),
         (("evaluate", "{run}", "{corpus}", "--json", "nowhere/scores.json"), "there is no folder nowhere"),

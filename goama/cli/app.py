@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from goama import __version__
-from goama.cli import alignment, corpora, first_steps, recordings, runs
+from goama.cli import alignment, corpora, decoding, first_steps, recordings, runs
 from goama.cli.terminal import err, out
 from goama.errors import GoamaError
 from goama.files import readable
@@ -34,8 +34,11 @@ for _verb in (
     runs.train,
     runs.distil,
     runs.report,
+    decoding.ngram,
+    decoding.tune,
     runs.evaluate,
     recordings.transcribe,
+    recordings.search,
     alignment.align,
     first_steps.doctor,
     first_steps.demo,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from goama.corpus.corpus import Corpus
@@ -35,6 +36,8 @@ class Evaluation:
     split: str
     score: Score
     clips: tuple[ClipScore, ...]
+    decoding: str = "greedy"
+    """greedy or beam"""
 
     def __repr__(self) -> str:
         score = self.score
@@ -57,6 +60,7 @@ class Evaluation:
             "model": self.model,
             "corpus": self.corpus,
             "split": self.split,
+            "decoding": self.decoding,
             **asdict(self.score),
             "clip_scores": [_json(clip) for clip in self.worst(len(self.clips))],
         }
@@ -75,7 +79,7 @@ def evaluate(
     model: Path | str = "",
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """The evaluation of a recogniser on a split, with greedy decoding.
+    """The evaluation of a recogniser on a split, with its decoder.
 
     `progress` is called with the number of clips done. Raises `GoamaError` if the split is empty or audio is missing.
     """
@@ -89,12 +93,13 @@ def evaluate(
         cuts,
         recogniser.normaliser,
         precision=recogniser.precision,
+        to_text=recogniser.decoder.text,
     )
     for clip in scored:
         clips.append(clip)
         if progress:
             progress(len(clips))
-    return Evaluation(str(model), str(corpus.folder), split, score(clips), tuple(clips))
+    return Evaluation(str(model), str(corpus.folder), split, score(clips), tuple(clips), recogniser.decoder.method)
 
 
 def score_batches(
@@ -105,12 +110,14 @@ def score_batches(
     normalise: Callable[[str], str] = str,
     *,
     precision: Precision = "no",
+    to_text: Callable[[torch.Tensor], str] | None = None,
     rank: int = 0,
     world_size: int = 1,
 ) -> Iterator[ClipScore]:
     """Yields the score of each clip, recognised in batches of 60 s; with several processes, of this rank's batches.
 
-    The reference, and the labels of the loss, are the clip's text after `normalise`. Raises `GoamaError` if a clip
+    The reference, and the labels of the loss, are the clip's text after `normalise`; `to_text` decodes an emission
+    (T, V), None: greedily. Raises `GoamaError` if a clip
     cannot be read.
     """
     for batch in ordered_batches(cuts, vocabulary, batch_s=EVALUATION_BATCH_S, rank=rank, world_size=world_size):
@@ -121,7 +128,7 @@ def score_batches(
             yield score_clip(
                 batch.ids[index],
                 reference,
-                greedy_text(emission, vocabulary),
+                to_text(emission) if to_text else greedy_text(emission, vocabulary),
                 seconds=len(batch.waveforms[index]) / SAMPLE_RATE,
                 speaker=batch.speakers[index],
                 loss=ctc_loss(emission, labels, vocabulary.blank_id),

@@ -178,3 +178,17 @@ def bootstrap_interval(counts: np.ndarray, *, seed: int = 0) -> tuple[float, flo
         rates.append(drawn[:, 0] / np.maximum(1, drawn[:, 1]))
     low, high = np.percentile(np.concatenate(rates), [2.5, 97.5])
     return float(low), float(high)
+
+
+def bootstrap_difference(counts: np.ndarray, against: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the difference of two error rates on the same clips, by a bootstrap over the clips.
+
+    counts, against (clips, 2): errors and reference length of each clip; below 0 where `counts` has fewer errors.
+    """
+    generator = np.random.default_rng(seed)
+    clips = len(counts)
+    both = np.concatenate([counts, against], axis=1)
+    drawn = np.stack([both[generator.integers(0, clips, clips)].sum(0) for _ in range(BOOTSTRAP_SAMPLES)])
+    differences = drawn[:, 0] / np.maximum(1, drawn[:, 1]) - drawn[:, 2] / np.maximum(1, drawn[:, 3])
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return float(low), float(high)

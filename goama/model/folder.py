@@ -86,16 +86,22 @@ def _share_as_usual(folder: Path) -> None:
             file.chmod(mode)
 
 
+def model_folder(folder: Path | str) -> Path:
+    """The folder itself, or that of the best model of a run folder. Raises `GoamaError` when it does not exist."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise GoamaError(f"{folder}: no such model folder; `goama train` leaves one in RUN/best")
+    if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
+        return folder / "best"
+    return folder
+
+
 def load_model_folder(folder: Path | str) -> SpeechModel:
     """The model of a model folder, or of the best model of a run folder, on the CPU.
 
     Raises `GoamaError` that names the part which is missing or damaged.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise GoamaError(f"{folder}: no such model folder; `goama train` leaves one in RUN/best")
-    if not (folder / "config.json").is_file() and (folder / "best" / "config.json").is_file():
-        folder = folder / "best"  # a run folder: its best model
+    folder = model_folder(folder)
     if not (folder / "vocab.json").is_file():
         raise GoamaError(f"{folder}: no vocab.json; this is an encoder or another folder, not a trained recogniser")
     network = load_for_inference(folder)

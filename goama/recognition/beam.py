@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ NO_HOT_WORDS = HotWords((), 0.0)
 class BeamDecoder:
     """Decodes emissions of one model by beam search."""
 
-    method = "beam"
+    method: Literal["greedy", "beam"] = "beam"
 
     def __init__(
         self,
@@ -184,7 +185,7 @@ def _quiet_stderr() -> Iterator[None]:
     """KenLM, in C++, writes a progress bar to the process's standard error when it reads an ARPA file."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield

@@ -1,11 +1,13 @@
-"""Word confidences become probabilities that the word is right: Platt scaling (Platt 1999), fitted on dev transcripts.
+"""Word confidences become probabilities that the word is right, by a logistic regression on dev transcripts.
 
-A CTC model is nearly always surer of its words than it should be. The calibration lies in the model folder.
+A CTC model is nearly always surer of its words than it should be, most of all of long ones. The calibration lies in
+the model folder.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from rapidfuzz.distance import Levenshtein
 
 from goama.errors import GoamaError
 from goama.files import write_beside
-from goama.transcript import Segment, Transcript
+from goama.transcript import Segment, Transcript, Word
 
 CALIBRATION_FILE = "confidence.json"
 FEWEST_WORDS = 100
@@ -24,13 +26,18 @@ FEWEST_WORDS = 100
 
 _BINS = 10
 _FOLDS = 5
-_CERTAIN = 1e-4  # confidences are rounded to four digits: 0 and 1 have no logit
-_STEPS = 50  # of Newton's method, which needs about eight
+_LEAST = 1e-4  # confidences are rounded to four digits, and 0 has no logarithm
+_LARGEST_LOGIT = 30.0
+_STEPS, _SMALLEST_STEP, _LARGEST_STEP = 50, 1e-8, 3.0  # of Newton's method, which needs about ten
+_RIDGE = 1e-3  # where all words have one length, the weights of length and of 1 are not determined
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Probability that a word is right = sigmoid(slope · logit(confidence) + intercept).
+    """Probability that a word is right = sigmoid(confidence_weight · log(confidence) + length_weight · n + intercept).
+
+    n is the word's number of characters. On Dutch test clips this was better calibrated than the logit of Platt
+    scaling, and told right words from wrong ones better than confidence alone (benchmarks/confidence.py).
 
     words:         recognised words that it was fitted on
     right:         share of them that were right
@@ -38,7 +45,8 @@ class Calibration:
     error_after:   the same after calibration, each clip by a fit without it (5-fold cross-validation)
     """
 
-    slope: float
+    confidence_weight: float
+    length_weight: float
     intercept: float
     words: int
     right: float
@@ -53,15 +61,15 @@ class Calibration:
             f"{100 * self.error_after:.1f} % after calibration ({self.words} words, {100 * self.right:.0f} % right)"
         )
 
-    def __call__(self, confidence: float) -> float:
-        """The probability that a word of this confidence is right, rounded to four digits."""
-        return round(float(_probabilities(np.array([confidence]), (self.slope, self.intercept))[0]), 4)
+    def __call__(self, word: Word) -> float:
+        """The probability that a word with the model's own confidence is right, rounded to four digits."""
+        weights = np.array([self.confidence_weight, self.length_weight, self.intercept])
+        return round(float(_probabilities(_inputs([word]), weights)[0]), 4)
 
     def applied(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
         """The segments with calibrated word confidences; those of characters stay."""
         return tuple(
-            Segment(tuple(replace(word, confidence=self(word.confidence)) for word in segment.words))
-            for segment in segments
+            Segment(tuple(replace(word, confidence=self(word)) for word in segment.words)) for segment in segments
         )
 
 
@@ -71,28 +79,25 @@ def fit_calibration(transcripts: Sequence[Transcript], references: Sequence[str]
     None where nothing can be learnt: fewer than 100 words, all of them right or wrong, or a calibration that does not
     lower the error of the clips it was not fitted on.
     """
-    clips = [
-        (np.array([word.confidence for word in transcript.words]), np.array(right_words(transcript, reference), bool))
-        for transcript, reference in zip(transcripts, references, strict=True)
-    ]
-    confidences, right, fold = _joined(clips)
-    if len(right) < FEWEST_WORDS or right.all() or not right.any():
+    words = [word for transcript in transcripts for word in transcript.words]
+    right = np.array(
+        [good for pair in zip(transcripts, references, strict=True) for good in right_words(*pair)], dtype=bool
+    )
+    if len(words) < FEWEST_WORDS or right.all() or not right.any():
         return None
-    held_out = np.empty(len(right))
+    inputs, confidences = _inputs(words), np.array([word.confidence for word in words])
+    held_out = np.empty(len(words))
+    fold = np.repeat(np.arange(len(transcripts)) % _FOLDS, [len(transcript.words) for transcript in transcripts])
     for number in range(_FOLDS):
         inside = fold == number
-        held_out[inside] = _probabilities(confidences[inside], _fit(confidences[~inside], right[~inside]))
+        held_out[inside] = _probabilities(inputs[inside], _fit(inputs[~inside], right[~inside]))
     before, after = expected_calibration_error(confidences, right), expected_calibration_error(held_out, right)
-    slope, intercept = _fit(confidences, right)
-    if after >= before or slope <= 0:
+    confidence_weight, length_weight, intercept = (round(float(weight), 4) for weight in _fit(inputs, right))
+    if after >= before or confidence_weight <= 0:
         return None
+    share = round(float(right.mean()), 4)
     return Calibration(
-        slope=round(slope, 4),
-        intercept=round(intercept, 4),
-        words=len(right),
-        right=round(float(right.mean()), 4),
-        error_before=round(before, 4),
-        error_after=round(after, 4),
+        confidence_weight, length_weight, intercept, len(words), share, round(before, 4), round(after, 4)
     )
 
 
@@ -100,9 +105,9 @@ def right_words(transcript: Transcript, reference: str) -> list[bool]:
     """For each word of a transcript, whether the alignment with the fewest errors finds it in the reference."""
     words = [word.text for word in transcript.words]
     right = [True] * len(words)
-    for edit, _, place in Levenshtein.editops(reference.split(), words).as_list():
-        if edit != "delete":
-            right[place] = False
+    for edit in Levenshtein.editops(reference.split(), words):
+        if edit.tag != "delete":
+            right[edit.dest_pos] = False
     return right
 
 
@@ -139,38 +144,31 @@ def load_calibrations(folder: Path) -> dict[str, Calibration]:
         ) from error
 
 
-def _joined(clips: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(confidences, right, fold) of all words; the words of a clip share a fold."""
-    confidences = np.concatenate([confidences for confidences, _ in clips] or [np.zeros(0)])
-    right = np.concatenate([right for _, right in clips] or [np.zeros(0, bool)])
-    fold = np.repeat(np.arange(len(clips)) % _FOLDS, [len(right) for _, right in clips])
-    return confidences, right, fold
+def _inputs(words: Sequence[Word]) -> np.ndarray:
+    """What the probabilities (N,) are computed of (N, 3): log confidence, number of characters, 1."""
+    return np.array(
+        [(math.log(max(word.confidence, _LEAST)), len(word.characters) or len(word.text), 1.0) for word in words]
+    )
 
 
-def _logit(confidences: np.ndarray) -> np.ndarray:
-    inside = np.clip(confidences, _CERTAIN, 1 - _CERTAIN)
-    return np.log(inside / (1 - inside))
+def _probabilities(inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(inputs @ weights, -_LARGEST_LOGIT, _LARGEST_LOGIT)))
 
 
-def _probabilities(confidences: np.ndarray, weights: tuple[float, float]) -> np.ndarray:
-    return 1 / (1 + np.exp(-(weights[0] * _logit(confidences) + weights[1])))
+def _fit(inputs: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The likeliest weights (3,), by Newton's method.
 
-
-def _fit(confidences: np.ndarray, right: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept of the likeliest sigmoid, by Newton's method.
-
-    The targets are Platt's, a little away from 0 and 1, which keeps the weights finite when words separate.
+    The targets are a little away from 0 and 1, which keeps the weights finite where words separate (Platt 1999).
     """
     hits = right.sum()
     targets = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
-    inputs = np.stack([_logit(confidences), np.ones(len(right))], axis=1)
-    weights = np.array([1.0, 0.0])
+    weights = np.zeros(inputs.shape[1])
     for _ in range(_STEPS):
-        probabilities = 1 / (1 + np.exp(-inputs @ weights))
-        gradient = inputs.T @ (probabilities - targets)
-        curvature = inputs.T @ (inputs * (probabilities * (1 - probabilities))[:, None]) + 1e-6 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights - np.clip(step, -2, 2)
-        if abs(step).max() < 1e-8:
+        probabilities = _probabilities(inputs, weights)
+        gradient = inputs.T @ (probabilities - targets) + _RIDGE * weights
+        curvature = inputs.T @ (inputs * (probabilities * (1 - probabilities))[:, None])
+        step = np.linalg.solve(curvature + _RIDGE * np.eye(len(weights)), gradient)
+        weights = weights - np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
+        if abs(step).max() < _SMALLEST_STEP:
             break
-    return float(weights[0]), float(weights[1])
+    return weights

@@ -15,6 +15,10 @@ class Decoder(Protocol):
 
     method: Literal["greedy", "beam"]
 
+    def text(self, emission: torch.Tensor) -> str:
+        """The text of one clip's emission (T, V) of log-probabilities: that of its units."""
+        ...
+
     def units(self, pieces: Iterable[torch.Tensor]) -> Sequence[Unit]:
         """The units of one recording, in the order of time, without blanks.
 

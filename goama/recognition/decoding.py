@@ -1,4 +1,4 @@
-"""How a model folder wants to be decoded: `decoding.json`, which `goama tune` writes beside the model and its n-gram."""
+"""How a model folder is to be decoded: `decoding.json`, which `goama tune` writes beside the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, Literal, get_args
 
 from goama.errors import GoamaError
 from goama.files import write_beside
-from goama.text.ngram import Units
 
 DECODING_FILE = "decoding.json"
 FORMAT_VERSION = 1
@@ -92,8 +91,3 @@ class ModelDecoding:
             return decoding
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise GoamaError(f"{file}: damaged ({error}); delete it, or make it anew with `goama tune`") from error
-
-
-def units_of(scorer: Scorer) -> Units | None:
-    """The units of a scorer's n-gram; None: it has none."""
-    return None if scorer == "none" else scorer

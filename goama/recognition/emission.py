@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 
 from goama.model.encoder import frame_shift_s, longest_s, output_frames
 from goama.model.precision import Precision, autocast
@@ -17,21 +19,34 @@ from goama.sound.front_end import FrontEnd
 BATCH_S, GPU_BATCH_S = 30.0, 120.0
 """Seconds of audio in one forward pass, padding included: this bounds memory. Larger batches are no faster on CPUs."""
 
+_CERTAINTY = 0.99  # that silence is silence
+
 
 def emissions(
-    network: nn.Module, front_end: FrontEnd, waveforms: Sequence[np.ndarray], *, precision: Precision = "no"
+    network: nn.Module,
+    front_end: FrontEnd,
+    waveforms: Sequence[np.ndarray],
+    *,
+    precision: Precision = "no",
+    delimiter_id: int | None = None,
 ) -> list[torch.Tensor]:
     """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, of any length, in their order.
 
     In float32 the emission of a clip does not depend on the other clips. A clip too short for one frame is padded with
-    silence to one frame; one longer than 30 s is recognised in windows.
+    silence to one frame; one longer than 30 s is recognised in windows, and the pauses between them hold the delimiter
+    if its id is given.
     """
-    by_index = dict(emissions_by_length(network, front_end, waveforms, precision=precision))
+    by_index = dict(emissions_by_length(network, front_end, waveforms, precision=precision, delimiter_id=delimiter_id))
     return [by_index[index] for index in range(len(waveforms))]
 
 
 def emissions_by_length(
-    network: nn.Module, front_end: FrontEnd, waveforms: Sequence[np.ndarray], *, precision: Precision = "no"
+    network: nn.Module,
+    front_end: FrontEnd,
+    waveforms: Sequence[np.ndarray],
+    *,
+    precision: Precision = "no",
+    delimiter_id: int | None = None,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Index and emission (T, V) of each waveform, shortest first, as soon as it has been computed; else as `emissions`.
 
@@ -41,7 +56,7 @@ def emissions_by_length(
     order = sorted(range(len(waveforms)), key=lambda index: len(waveforms[index]))
     windows = ((index, window) for index in order for window in _windows(network, [waveforms[index]]))
     for batch in _batches(windows, _batch_s(network)):
-        emitted = _used_frames(network, front_end, [window for _, window in batch], precision)
+        emitted = _frames(network, front_end, [window for _, window in batch], precision, delimiter_id)
         for (index, window), emission in zip(batch, emitted, strict=True):
             pieces.setdefault(index, []).append(emission)
             if window.frames is None:
@@ -49,15 +64,21 @@ def emissions_by_length(
 
 
 def emission_stream(
-    network: nn.Module, front_end: FrontEnd, blocks: Iterable[np.ndarray], *, precision: Precision = "no"
+    network: nn.Module,
+    front_end: FrontEnd,
+    blocks: Iterable[np.ndarray],
+    *,
+    precision: Precision = "no",
+    delimiter_id: int | None = None,
 ) -> Iterator[torch.Tensor]:
     """The emission of one recording in consecutive pieces (T_i, V), in memory that does not grow with its length.
 
     `blocks` (N,) float32 at 16 kHz are the recording's sound, read as needed. The frame at time t is frame
-    t / frame shift of all pieces joined.
+    t / frame shift of all pieces joined. In a recording longer than 30 s, silence is not given to the network, and each
+    pause between two windows has one frame of the delimiter if its id is given: networks write none at a clip's end.
     """
     for batch in _batches(((0, window) for window in _windows(network, blocks)), _batch_s(network)):
-        yield from _used_frames(network, front_end, [window for _, window in batch], precision)
+        yield from _frames(network, front_end, [window for _, window in batch], precision, delimiter_id)
 
 
 def _windows(network: nn.Module, blocks: Iterable[np.ndarray]) -> Iterator[Window]:
@@ -83,6 +104,31 @@ def _batches(windows: Iterable[tuple[int, Window]], batch_s: float) -> Iterator[
         batch.append((index, window))
     if batch:
         yield batch
+
+
+def _frames(
+    network: nn.Module,
+    front_end: FrontEnd,
+    windows: Sequence[Window],
+    precision: Precision,
+    delimiter_id: int | None,
+) -> Iterator[torch.Tensor]:
+    """The log-probabilities (T, V) of each window's used frames and of the silence after them."""
+    recognised = [window for window in windows if window.frames != 0]
+    used = iter(_used_frames(network, front_end, recognised, precision) if recognised else [])
+    for window in windows:
+        emission = [next(used)] if window.frames != 0 else []
+        yield torch.cat([*emission, _silence(network.config, window.silence, delimiter_id)])
+
+
+def _silence(config: PreTrainedConfig, frames: int, delimiter_id: int | None) -> torch.Tensor:
+    """Log-probabilities (T, V): blanks, and in the middle the delimiter."""
+    ids = torch.full((frames,), config.pad_token_id)
+    if delimiter_id is not None:
+        ids[frames // 2 : frames // 2 + 1] = delimiter_id
+    others = math.log((1 - _CERTAINTY) / (config.vocab_size - 1))
+    emission = torch.full((frames, config.vocab_size), others)
+    return emission.scatter_(1, ids[:, None], math.log(_CERTAINTY))
 
 
 @torch.inference_mode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def forced_units(emission: np.ndarray, labels: Sequence[int], blank: np.ndarray,
 def _may_skip(labels: Sequence[int]) -> np.ndarray:
     """(S,) bool: a label may follow the label before without a blank, unless the two are the same."""
     allowed = np.zeros(2 * len(labels) + 1, bool)
-    allowed[3::2] = [left != right for left, right in zip(labels, labels[1:], strict=False)]
+    allowed[3::2] = [left != right for left, right in pairwise(labels)]
     return allowed
 
 

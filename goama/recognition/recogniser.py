@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +18,12 @@ from goama.html import facts_html
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, load_model_folder
 from goama.model.precision import Precision
+from goama.recognition.choice import choose_decoder
 from goama.recognition.confidence import load_calibrations
 from goama.recognition.decoder import Decoder
 from goama.recognition.emission import emission_stream, emissions, emissions_by_length
-from goama.recognition.greedy import GreedyDecoder, greedy_text
 from goama.recognition.options import DecodingOptions
+from goama.recognition.search import Hit, KeywordSearch
 from goama.recognition.units import Unit, segments_of
 from goama.sound.audio import SAMPLE_RATE, stream_audio
 from goama.sound.repairs import Repair
@@ -37,6 +40,8 @@ class Recogniser:
     It computes in float32, in which a transcript does not depend on the batch. `precision="bf16"` is faster on hardware
     that has it, but rounds so coarsely that a few letters change with the batch: of 64 Dutch clips the first starter
     wrote 4 in another way in batches of eight than alone (benchmarks/inference.py).
+
+    `decoder` is what the model folder and the options ask for, `remark` what there is to know about that choice.
     """
 
     def __init__(
@@ -52,7 +57,9 @@ class Recogniser:
         self.network = model.network.eval().to(self.device)
         self.front_end = model.front_end.on(self.device)
         self.frame_shift_s = frame_shift_s(model.network.config)
-        self.decoder: Decoder = GreedyDecoder(model.vocabulary)
+        chosen = choose_decoder(model, self.frame_shift_s, options)
+        self.decoder: Decoder = chosen.decoder
+        self.remark = chosen.remark
         self.calibrations = load_calibrations(model.folder) if model.folder else {}
 
     @classmethod
@@ -95,22 +102,41 @@ class Recogniser:
         Raises `GoamaError` when the recording cannot be read, less than half of it is left, or samples are not those
         of one channel.
         """
-        samples = 0
-        repairs: list[Repair] = []
+        sound = _Sound(audio, progress, name)
+        units = self.decoder.units(self._pieces(sound))
+        transcript = self._transcript(sound.name, sound.samples, units)
+        return replace(transcript, repairs=tuple(repair.sentence for repair in sound.repairs))
 
-        def counted() -> Iterator[np.ndarray]:
-            nonlocal samples
-            for block in _blocks(audio, repairs):
-                samples += len(block)
-                if progress:
-                    progress(samples / SAMPLE_RATE)
-                yield block
+    def search(
+        self,
+        audio: Path | str | np.ndarray | Iterable[np.ndarray],
+        keywords: Sequence[str],
+        progress: Callable[[float], None] | None = None,
+        name: str | None = None,
+    ) -> list[Hit]:
+        """Where keywords were probably said in a recording, keyword by keyword, the highest score first.
 
-        pieces = emission_stream(self.network, self.front_end, counted(), precision=self.precision)
-        units = self.decoder.units(pieces)
-        name = name or (readable(os.fspath(audio)) if isinstance(audio, (str, os.PathLike)) else "samples")
-        transcript = self._transcript(name, samples, units)
-        return replace(transcript, repairs=tuple(repair.sentence for repair in repairs))
+        keywords:  words or phrases, normalised here as the model's training texts were
+        audio:     a path, samples (N,) or blocks of samples, as for `transcribe`; so are `progress` and `name`
+
+        Raises `GoamaError` for a keyword that the model cannot write, and where `transcribe` does.
+        """
+        return self.keyword_search(keywords).hits(self._pieces(_Sound(audio, progress, name)))
+
+    def keyword_search(self, keywords: Sequence[str]) -> KeywordSearch:
+        """The search for keywords in emissions of this model.
+
+        Raises `GoamaError` for a keyword that the model cannot write, and where none is.
+        """
+        return KeywordSearch(keywords, self.vocabulary, self.normaliser, self.frame_shift_s)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        """The keywords of every function that makes emissions."""
+        return {"precision": self.precision, "delimiter_id": self.vocabulary.delimiter_id}
+
+    def _pieces(self, sound: _Sound) -> Iterator[torch.Tensor]:
+        return emission_stream(self.network, self.front_end, sound.blocks(), **self._how)
 
     def transcribe_waveforms(
         self, waveforms: Sequence[np.ndarray], names: Sequence[str] | None = None
@@ -121,7 +147,7 @@ class Recogniser:
         """
         waveforms = _checked(waveforms)
         names = names or [f"waveform {number}" for number in range(len(waveforms))]
-        by_length = emissions_by_length(self.network, self.front_end, waveforms, precision=self.precision)
+        by_length = emissions_by_length(self.network, self.front_end, waveforms, **self._how)
         transcripts = {
             index: self._transcript(names[index], len(waveforms[index]), self.decoder.units([emission]))
             for index, emission in by_length
@@ -130,11 +156,11 @@ class Recogniser:
 
     def emissions(self, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
         """Log-probabilities (T, V) float32 on the CPU for each waveform (N,) at 16 kHz, in their order."""
-        return emissions(self.network, self.front_end, _checked(waveforms), precision=self.precision)
+        return emissions(self.network, self.front_end, _checked(waveforms), **self._how)
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
-        """The greedy text of each waveform (N,) float32 at 16 kHz, in their order."""
-        return [greedy_text(emission, self.vocabulary) for emission in self.emissions(waveforms)]
+        """The text of each waveform (N,) float32 at 16 kHz, in their order."""
+        return [self.decoder.text(emission) for emission in self.emissions(waveforms)]
 
     def _transcript(self, name: str, samples: int, units: Iterable[Unit]) -> Transcript:
         segments = segments_of(units, self.vocabulary, self.frame_shift_s)
@@ -144,18 +170,40 @@ class Recogniser:
         return Transcript(name, round(samples / SAMPLE_RATE, 3), segments, calibrated=calibration is not None)
 
 
-def _blocks(audio: Path | str | np.ndarray | Iterable[np.ndarray], repairs: list[Repair]) -> Iterator[np.ndarray]:
-    """The sound of a recording, given as a path, as samples or as blocks of samples."""
-    if isinstance(audio, (str, os.PathLike)):
-        yield from stream_audio(audio, repairs=repairs)
-    elif hasattr(audio, "__array__"):
-        yield as_waveform(audio, "the samples")
-    elif isinstance(audio, Iterable) and not isinstance(audio, bytes):
-        yield from (as_waveform(block, f"block {number} of the samples") for number, block in enumerate(audio, 1))
-    else:
-        raise GoamaError(
-            f"transcribe takes the path of a recording or its samples at 16 kHz, not a {type(audio).__name__}"
-        )
+class _Sound:
+    """The sound of a recording as it is read; state: `samples` read so far, and `repairs` once all are."""
+
+    def __init__(
+        self,
+        audio: Path | str | np.ndarray | Iterable[np.ndarray],
+        progress: Callable[[float], None] | None,
+        name: str | None,
+    ):
+        self.name = name or (readable(os.fspath(audio)) if isinstance(audio, (str, os.PathLike)) else "samples")
+        self.samples = 0
+        self.repairs: list[Repair] = []
+        self._audio, self._progress = audio, progress
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The blocks (N_i,) float32 at 16 kHz of a path, of samples or of blocks of samples."""
+        for block in self._read():
+            self.samples += len(block)
+            if self._progress:
+                self._progress(self.samples / SAMPLE_RATE)
+            yield block
+
+    def _read(self) -> Iterator[np.ndarray]:
+        audio = self._audio
+        if isinstance(audio, (str, os.PathLike)):
+            yield from stream_audio(audio, longest_s=math.inf, name=self.name, repairs=self.repairs)
+        elif hasattr(audio, "__array__"):
+            yield as_waveform(audio, "the samples")
+        elif isinstance(audio, Iterable) and not isinstance(audio, bytes):
+            yield from (as_waveform(block, f"block {number} of the samples") for number, block in enumerate(audio, 1))
+        else:
+            raise GoamaError(
+                f"transcribe takes the path of a recording or its samples at 16 kHz, not a {type(audio).__name__}"
+            )
 
 
 def _checked(waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_SECONDS", "SAMPLE_RATE", "Audio", "read_audio", "stream_audio"]
 
 MAX_SECONDS = 12 * 3600
-"""A recording longer than this is refused before it is decoded: it would not fit in memory."""
+"""A recording longer than this is refused before it is decoded, unless it is streamed without a limit."""
 
 
 _MOST_RUNS = 1000  # of samples that are not finite, noted in one block

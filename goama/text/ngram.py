@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import shutil
 import subprocess
 import tempfile
@@ -33,6 +32,9 @@ HIGHEST_ORDER = 6
 
 LARGE_TEXT = 500_000
 """Words or characters from which n-grams of the highest orders that occur once are dropped: most of them are chance."""
+
+MOST_DISCOUNT = 0.8
+"""In kaldingram's estimates: nearly every n-gram of a few lines occurs once, and would be left no probability."""
 
 UNKNOWN = "<unk>"
 FORMAT_VERSION = 1
@@ -193,9 +195,10 @@ def _run_kaldingram(text: Path, order: int, drop_rare: bool, arpa: Path) -> None
         with text.open(encoding="utf-8", newline="\n") as lines:
             for line in lines:
                 counts.add_raw_counts_from_line(line.rstrip("\n"))
-        if drop_rare:
-            counts.apply_count_cutoffs([0, 0, *[2] * (order - 2)])
         counts.cal_discounting_constants()
+        counts.d = [min(discount, MOST_DISCOUNT) for discount in counts.d]
+        if drop_rare:  # after the discounts, which come from the counts of n-grams that occur once and twice
+            counts.apply_count_cutoffs([0, 0, *[2] * (order - 2)])
         counts.cal_f()
         counts.cal_bow()
         with arpa.open("w", encoding="utf-8") as out:
@@ -224,8 +227,7 @@ def _rarest(entries: Sequence[str]) -> float:
 def _arpa_lines(file: Path) -> Iterator[Iterator[str]]:
     """The lines of an ARPA file, gzipped or not."""
     try:
-        opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
-        with opened as lines:
+        with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
             yield iter(lines)
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise GoamaError(f"{file}: damaged ({first_line(error)}); make it again with `goama ngram`") from error

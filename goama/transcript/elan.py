@@ -9,9 +9,9 @@ import mimetypes
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
-from xml.sax.saxutils import escape, quoteattr
 
 from goama.errors import GoamaError
 from goama.files import write_beside
@@ -110,8 +110,8 @@ def _with_recording(document: bytes, audio: str, layout: Layout) -> bytes:
     relative = recording_path(audio, layout)
     kind = mimetypes.guess_type(audio)[0] or "audio/x-wav"
     link = (
-        f"\n        <MEDIA_DESCRIPTOR MEDIA_URL={quoteattr(Path(audio).resolve().as_uri())} "
-        f'MIME_TYPE="{kind}" RELATIVE_MEDIA_URL={quoteattr(_relative_url(relative))}/>'
+        f'\n        <MEDIA_DESCRIPTOR MEDIA_URL="{escape(Path(audio).resolve().as_uri())}" '
+        f'MIME_TYPE="{kind}" RELATIVE_MEDIA_URL="{escape(_relative_url(relative))}"/>'
     )
     return edited(document, [_inserted(header, link, at_start=True)])
 
@@ -216,15 +216,15 @@ def _type(old: Outline, new: _Additions, name: str, stereotype: str | None = Non
     name = _free(name, {kind.attributes["LINGUISTIC_TYPE_ID"] for kind in old.named("LINGUISTIC_TYPE")})
     constraint = f'CONSTRAINTS="{stereotype}" ' if stereotype else ""
     new.types.append(
-        f'\n    <LINGUISTIC_TYPE {constraint}GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID={quoteattr(name)} '
+        f'\n    <LINGUISTIC_TYPE {constraint}GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="{escape(name)}" '
         f'TIME_ALIGNABLE="{str(alignable).lower()}"/>'
     )
     return name
 
 
 def _tier(name: str, kind: str, parent: str | None, annotations: Sequence[str]) -> str:
-    under = f" PARENT_REF={quoteattr(parent)}" if parent else ""
-    start = f"\n    <TIER LINGUISTIC_TYPE_REF={quoteattr(kind)}{under} TIER_ID={quoteattr(name)}"
+    under = f' PARENT_REF="{escape(parent)}"' if parent else ""
+    start = f'\n    <TIER LINGUISTIC_TYPE_REF="{escape(kind)}"{under} TIER_ID="{escape(name)}"'
     return f"{start}>{''.join(annotations)}\n    </TIER>" if annotations else f"{start}/>"
 
 

@@ -6,10 +6,11 @@ The cuts are those of least cost over the whole recording, found by dynamic prog
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from goama.transcript.layout import Layout, SubtitleLimits
 from goama.transcript.transcript import Transcript, Word
@@ -57,82 +58,95 @@ def cues(transcript: Transcript, limits: SubtitleLimits = SubtitleLimits()) -> l
     Lines, their number and the longest time are kept always, except that a word longer than a line stands alone. A
     cue stays into the pause after it until it can be read; where speech leaves no time, it is shorter than that.
     """
-    words = transcript.words
+    cutter = _Cutter(transcript.words, limits)
     best: list[tuple[float, int]] = [(0.0, 0)]  # least cost of the words before each place, and its last cue's start
-    for end in range(1, len(words) + 1):
+    for end in range(1, len(transcript.words) + 1):
         options = []
         for start in range(end - 1, -1, -1):
-            members = words[start:end]
-            if len(members) > 1 and not _fits(members, limits):
+            if end - start > 1 and not cutter.fits(start, end):
                 break
-            following = words[end].start if end < len(words) else None
-            options.append((best[start][0] + _cost(members, following, limits), start))
+            options.append((best[start][0] + cutter.cost(start, end), start))
         best.append(min(options))
-    bounds = []
-    end = len(words)
+    cut: list[Cue] = []
+    end = len(transcript.words)
     while end:
         start = best[end][1]
-        bounds.append((start, end))
+        cut.append(cutter.cue(start, end))
         end = start
-    return [
-        _cue(words[start:end], words[end].start if end < len(words) else None, limits)
-        for start, end in reversed(bounds)
-    ]
+    return cut[::-1]
 
 
-def _fits(words: Sequence[Word], limits: SubtitleLimits) -> bool:
-    return words[-1].end - words[0].start <= limits.longest_s and _lines(words, limits) is not None
+class _Cutter:
+    """What a cue of the words from `start` to `end` (excluded) would be; its state are lengths, summed once."""
 
+    def __init__(self, words: Sequence[Word], limits: SubtitleLimits):
+        self._words, self._limits = words, limits
+        lengths = (_length(word.text) for word in words)
+        self._offsets = list(accumulate((length + 1 for length in lengths), initial=0))
+        gaps = (max(0.0, after.start - before.end) for before, after in pairwise(words))
+        self._pauses = list(accumulate((gap if gap > _PAUSE_S else 0.0 for gap in gaps), initial=0.0))
 
-def _lines(words: Sequence[Word], limits: SubtitleLimits) -> tuple[str, ...] | None:
-    """The words in as few lines as they need, the two of two as even as can be; None if they need more."""
-    text = " ".join(word.text for word in words)
-    if len(words) == 1 or _length(text) <= limits.line_characters:
-        return (text,)
-    if limits.lines < 2 or _length(text) > 2 * limits.line_characters + 1:
-        return None
-    splits = [
-        (" ".join(word.text for word in words[:place]), " ".join(word.text for word in words[place:]))
-        for place in range(1, len(words))
-    ]
-    evenest = min(splits, key=lambda lines: max(map(_length, lines)))
-    return evenest if max(map(_length, evenest)) <= limits.line_characters else None
+    def fits(self, start: int, end: int) -> bool:
+        """Whether these words, two at least, keep the limits of lines and of the longest time."""
+        if self._words[end - 1].end - self._words[start].start > self._limits.longest_s:
+            return False
+        longest = self._length(start, end)
+        if longest > self._limits.line_characters and self._limits.lines > 1:
+            split = self._split(start, end)
+            longest = max(self._length(start, split), self._length(split, end))
+        return longest <= self._limits.line_characters
+
+    def cue(self, start: int, end: int) -> Cue:
+        """The cue of these words, with two lines of about the same length where one would be too long."""
+        texts = [word.text for word in self._words[start:end]]
+        if end - start == 1 or self._length(start, end) <= self._limits.line_characters:
+            return Cue(self._words[start].start, self._stays_until(start, end), (" ".join(texts),))
+        split = self._split(start, end) - start
+        lines = " ".join(texts[:split]), " ".join(texts[split:])
+        return Cue(self._words[start].start, self._stays_until(start, end), lines)
+
+    def cost(self, start: int, end: int) -> float:
+        """How bad the cue of these words is."""
+        words, limits = self._words, self._limits
+        without_pause = end < len(words) and words[end].start - words[end - 1].end < _PAUSE_S
+        fullness = self._length(start, end) / (limits.lines * limits.line_characters)
+        short = self._reading_s(start, end) - (self._stays_until(start, end) - words[start].start)
+        return (
+            _CUE_COST
+            + _CUT_WITHOUT_PAUSE * without_pause
+            + _PAUSE_INSIDE * (self._pauses[end - 1] - self._pauses[start])
+            + _TOO_FAST * max(0.0, short)
+            + _UNEVEN * (1 - min(1.0, fullness)) ** 2
+        )
+
+    def _length(self, start: int, end: int) -> int:
+        return self._offsets[end] - self._offsets[start] - 1
+
+    def _split(self, start: int, end: int) -> int:
+        """The first word of the second line."""
+        middle = (self._offsets[start] + self._offsets[end]) / 2
+        after = bisect(self._offsets, middle, start + 1, end - 1)
+        places = {max(start + 1, after - 1), after}
+        return min(places, key=lambda place: max(self._length(start, place), self._length(place, end)))
+
+    def _stays_until(self, start: int, end: int) -> float:
+        """The end of the cue: when it has been read, if the word that follows allows it."""
+        begins = self._words[start].start
+        latest = begins + self._limits.longest_s
+        spoken = min(self._words[end - 1].end, latest)
+        if end < len(self._words):
+            following = self._words[end].start
+            spoken = min(spoken, max(begins, following))
+            latest = min(latest, following - self._limits.gap_s)
+        return max(spoken, min(begins + self._reading_s(start, end), latest))
+
+    def _reading_s(self, start: int, end: int) -> float:
+        return max(self._limits.shortest_s, self._length(start, end) / self._limits.characters_per_second)
 
 
 def _length(text: str) -> int:
     """Characters that take room: diacritics that combine do not."""
     return sum(not unicodedata.combining(character) for character in text)
-
-
-def _cue(words: Sequence[Word], following: float | None, limits: SubtitleLimits) -> Cue:
-    """A cue that stands until it can be read, if the start of the following word, None after the last, allows it."""
-    start, spoken = words[0].start, min(words[-1].end, words[0].start + limits.longest_s)
-    latest = start + limits.longest_s
-    if following is not None:
-        spoken = min(spoken, max(start, following))
-        latest = min(latest, following - limits.gap_s)
-    end = max(spoken, min(start + _reading_s(words, limits), latest))
-    return Cue(start, end, _lines(words, limits) or ())
-
-
-def _reading_s(words: Sequence[Word], limits: SubtitleLimits) -> float:
-    characters = _length(" ".join(word.text for word in words))
-    return max(limits.shortest_s, characters / limits.characters_per_second)
-
-
-def _cost(words: Sequence[Word], following: float | None, limits: SubtitleLimits) -> float:
-    cue = _cue(words, following, limits)
-    gaps = (after.start - before.end for before, after in pairwise(words))
-    inside = sum(gap for gap in gaps if gap > _PAUSE_S)
-    without_pause = following is not None and following - words[-1].end < _PAUSE_S
-    fullness = sum(map(_length, cue.lines)) / (limits.lines * limits.line_characters)
-    return (
-        _CUE_COST
-        + _CUT_WITHOUT_PAUSE * without_pause
-        + _PAUSE_INSIDE * inside
-        + _TOO_FAST * max(0.0, _reading_s(words, limits) - (cue.end - cue.start))
-        + _UNEVEN * (1 - min(1.0, fullness)) ** 2
-    )
 
 
 def _clock(seconds: float, point: str) -> str:

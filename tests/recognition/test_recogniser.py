@@ -11,6 +11,7 @@ from goama.model.loading import load_for_training
 from goama.model.shipped import SCRATCH
 from goama.recognition.emission import BATCH_S, emission_stream, emissions
 from goama.recognition.recogniser import Recogniser
+from goama.recognition.windows import cut_windows
 from goama.sound.audio import SAMPLE_RATE
 from goama.sound.log_mel import LogMel
 from goama.text import Vocabulary
@@ -69,23 +70,45 @@ def test_clips_of_any_length_are_recognised_in_batches_of_bounded_size_and_keep_
         assert transcript.text == recogniser.transcribe_waveforms([clip])[0].text
 
 
-def test_a_long_recording_has_the_frames_of_its_length_and_its_middle_is_that_of_the_windows(recogniser, waveforms):
-    recording = np.concatenate(waveforms * 3)[: 100 * SAMPLE_RATE]
+def test_a_long_recording_has_the_frames_of_its_length_which_are_those_of_its_windows(recogniser, waveforms):
+    recording = np.concatenate(waveforms * 2)[: 60 * SAMPLE_RATE]
     (emission,) = recogniser.emissions([recording])
     assert abs(len(emission) * recogniser.frame_shift_s - len(recording) / SAMPLE_RATE) < 0.1
-    (first,) = recogniser.emissions([recording[: 27 * SAMPLE_RATE]])
-    frames = int(23 / recogniser.frame_shift_s)
-    same = (emission[:frames].argmax(-1) == first[:frames].argmax(-1)).float().mean()
-    assert same > 0.9
+    first, second, *_ = cut_windows([recording], round(recogniser.frame_shift_s * SAMPLE_RATE))
+    for window, at in ((first, 0), (second, first.frames + first.silence)):
+        (alone,) = recogniser.emissions([window.samples])
+        of_window = alone[window.first_frame : window.first_frame + window.frames]
+        assert (emission[at : at + window.frames] - of_window).abs().max() < 2e-3
 
 
 def test_a_streamed_recording_has_the_emission_of_the_whole(recogniser, waveforms):
     recording = np.concatenate(waveforms * 3)[: 100 * SAMPLE_RATE]
     blocks = np.array_split(recording, 37)
-    streamed = torch.cat(list(emission_stream(recogniser.network, recogniser.front_end, blocks)))
+    delimiter_id = recogniser.vocabulary.delimiter_id
+    pieces = emission_stream(recogniser.network, recogniser.front_end, blocks, delimiter_id=delimiter_id)
+    streamed = torch.cat(list(pieces))
     (whole,) = recogniser.emissions([recording])
     assert streamed.shape == whole.shape
     assert (streamed - whole).abs().max() < 2e-3  # batches differ: logits of 20 to 60 in float32
+
+
+def test_silence_in_a_long_recording_is_not_given_to_the_network_and_parts_words(recogniser, waveforms):
+    silence = np.zeros(20 * SAMPLE_RATE, np.float32)
+    first, second = waveforms[0][: 2 * SAMPLE_RATE], waveforms[1][: 2 * SAMPLE_RATE]
+    recording = np.concatenate([silence, first, silence, second])
+    seconds = []
+
+    def count(network, arguments, keywords):
+        seconds.append(keywords["attention_mask"].sum().item() * recogniser.front_end.frame_shift_s)
+
+    hook = recogniser.network.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        transcript = recogniser.transcribe(recording)
+    finally:
+        hook.remove()
+    assert 4 < sum(seconds) < 6
+    words = transcript.words
+    assert words and all(19.5 < word.start < word.end < 23 or word.start > 41.5 for word in words)
 
 
 def test_a_file_is_transcribed_as_its_samples_are(recogniser, waveforms, tmp_path):
