@@ -162,13 +162,13 @@ class _Answer(BaseHTTPRequestHandler):
 
     def _body(self, request: str, broken_after: int | None) -> bytes | None:
         """The body; None where the connection breaks before its end, or (without one) before the answer."""
-        body = b""
+        body = bytearray()
         for piece in self._pieces():
             body += piece
             self.hub.bytes_in[request] = self.hub.bytes_in.get(request, 0) + len(piece)
             if broken_after is not None and len(body) >= broken_after:
                 return None
-        return body if broken_after is None else None
+        return bytes(body) if broken_after is None else None
 
     def _pieces(self) -> Iterator[bytes]:
         if self.headers.get("Transfer-Encoding") == "chunked":

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
 from goama.files import write_beside
 from goama.model.card import CARD_FILE, is_edited, model_card
 from goama.model.card_facts import FACTS_FILE, Answers, CardFacts, read_facts
 from goama.model.encoder import frame_shift_s, read_config
 from goama.model.folder import NORMALISER_FILE
-from goama.run.card import curve, read_answers, save_answers, test_score
-from goama.run.files import read_run, run_of_model
+from goama.run.card import curve, dev_score, encoder_name, read_answers, save_answers, test_score
+from goama.run.files import RunFiles, read_run, run_of_model
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
 
@@ -35,11 +36,13 @@ def gather_facts(folder: Path) -> CardFacts:
     The run gives what came after the model was saved: later evaluations, the test score, the time that training took,
     and the answers. Raises `GoamaError` when the folder holds no recogniser or a file is damaged.
     """
-    facts = read_facts(folder) or _from_folder(folder)
-    run = run_of_model(folder)
+    saved, run = read_facts(folder), run_of_model(folder)
+    facts = saved or _from_folder(folder)
     if run is None:
         return facts
     files = read_run(run)
+    if saved is None:
+        facts = _from_run(facts, files)
     tests = test_score(files.test_score, facts.corpora)
     others = tuple(score for score in facts.scores if score.split != "test")
     return facts.model_copy(
@@ -67,6 +70,27 @@ def _from_folder(folder: Path) -> CardFacts:
         rules=() if normaliser is None else normaliser.rules,
         alphabet=Vocabulary.load(folder).units,
     )
+
+
+def _from_run(facts: CardFacts, files: RunFiles) -> CardFacts:
+    """The facts of a folder without card.json, with what its run says; corpora that have moved are left out."""
+    corpora = []
+    for known in files.facts["corpora"]:
+        try:
+            corpora.append(Corpus.open(known["folder"]).facts)
+        except (GoamaError, KeyError, TypeError):
+            continue
+    step = files.state.get("best_step")
+    update = {
+        "encoder": encoder_name(str(files.facts.get("encoder", ""))) or None,
+        "corpora": tuple(corpora),
+        "parameters": files.facts.get("parameters"),
+        "step": step,
+        "scores": dev_score(files.metrics, step, corpora),
+        "device": files.facts.get("device"),
+        "recipe_toml": files.recipe_toml or None,
+    }
+    return facts.model_copy(update=update)
 
 
 def unanswered(facts: CardFacts) -> list[Question]:
@@ -97,8 +121,8 @@ def write_card(folder: Path, facts: CardFacts, *, overwrite: bool = False) -> No
     """
     if is_edited_by_hand(folder) and not overwrite:
         raise GoamaError(
-            f"{folder / CARD_FILE}: was changed by hand; --overwrite replaces it, or go on editing it: "
-            "`goama publish` takes it as it is"
+            f"{folder / CARD_FILE}: was changed by hand, or by an earlier version; --overwrite replaces it, or go "
+            "on editing it: `goama publish` takes it as it is"
         )
     run = run_of_model(folder)
     if run is not None:

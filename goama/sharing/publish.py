@@ -148,7 +148,7 @@ def _is_published(name: Path) -> bool:
 def _write_card(folder: Path, staged: Path, repository: str) -> tuple[str, ...]:
     """The card for the repository, unless a person wrote README.md; returns what the user should know."""
     if is_edited_by_hand(folder):
-        return (f"README.md was changed by hand and is published as it is ({folder / CARD_FILE})",)
+        return (f"{folder / CARD_FILE} is published as it is: it was changed by hand, or an earlier version wrote it",)
     facts = gather_facts(folder)
     for name, content in ((CARD_FILE, model_card(facts, repository)), (FACTS_FILE, facts.to_json())):
         (staged / name).unlink(missing_ok=True)  # a hard link: the model folder keeps its own

@@ -16,16 +16,17 @@ def transcribe(folder: str, waveforms: str, *, trusted: bool) -> list[str]:
     """
     import numpy as np
     import torch
-    from transformers import AutoModelForCTC, AutoProcessor
+    from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
     network = AutoModelForCTC.from_pretrained(folder, trust_remote_code=trusted, dtype=torch.float32).eval()
-    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=trusted)
+    extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=trusted)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted)
     texts = []
     with np.load(waveforms) as clips, torch.inference_mode():
         for name in sorted(clips):
-            inputs = processor(clips[name], sampling_rate=16_000, return_tensors="pt")
+            inputs = extractor(clips[name], sampling_rate=16_000, return_tensors="pt")
             best = network(**inputs).logits.argmax(-1)
-            texts.append(" ".join(processor.batch_decode(best)[0].split()))
+            texts.append(" ".join(tokenizer.batch_decode(best)[0].split()))
     return texts
 
 

@@ -189,7 +189,7 @@ def _ask_hub(source: str) -> list[str] | None:
     `datasets` itself would try for minutes.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     repository, revision = split_revision(source)
     try:
@@ -197,8 +197,9 @@ def _ask_hub(source: str) -> list[str] | None:
     except OfflineModeIsEnabled:
         return None  # it may be in the cache
     except Exception as error:  # whatever goes wrong on the way has its own exception
+        cause = error if isinstance(error, HfHubHTTPError | HFValidationError) else ConnectionError(str(error))
         raise GoamaError(
-            f"{source}: there is no such folder here, and {why_not_read(source, error, 'data set', _ELSEWHERE)}"
+            f"{source}: there is no such folder here, and {why_not_read(source, cause, 'data set', _ELSEWHERE)}"
         ) from error
     return [file.rfilename for file in info.siblings or ()]
 

@@ -88,7 +88,7 @@ def test_a_card_that_was_changed_by_hand_is_kept(run: Path, goama: Command) -> N
     card.write_text(card.read_text() + "\nMore.\n")
     before = card.read_text()
     outcome = goama("card", run, "--set", "licence=mit")
-    assert outcome.status == 2 and "was changed by hand; --overwrite replaces it" in outcome.err
+    assert outcome.status == 2 and "--overwrite replaces it" in outcome.err
     assert card.read_text() == before
     assert goama("card", run, "--set", "licence=mit", "--overwrite").status == 0
     assert "More." not in card.read_text()
@@ -110,6 +110,13 @@ def test_at_a_terminal_each_missing_fact_is_asked_for(
     os.close(ours)
     assert "licence of the model, such as cc-by-4.0" in outcome.out
     assert ModelCard.load(run / "best" / "README.md").data.license == "cc0-1.0"
+
+
+def test_a_model_of_an_earlier_version_gets_its_facts_from_the_run(run: Path) -> None:
+    now = gather_facts(run / "best")
+    (run / "best" / "card.json").unlink()
+    then = gather_facts(run / "best")
+    assert then == now.model_copy(update={"trained_s": then.trained_s})
 
 
 def test_the_folder_of_another_author_gets_a_card_of_what_its_files_say(run: Path, tmp_path: Path) -> None:

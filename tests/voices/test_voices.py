@@ -125,6 +125,8 @@ def test_the_folder_holds_text_sound_licence_attribution_and_what_was_left_out(t
         "speaker": "small fish",
         "language": "nl",
         "split": first["split"],
+        "licence": "GPL-2",
+        "source": find_voice("fillets-nl").attribution,
     }
     assert "Copyright 2004" in (tmp_path / "out/LICENCE").read_text()
     assert "fillets-ng-data-nl 1.0" in (tmp_path / "out/ATTRIBUTION.md").read_text()
