@@ -75,15 +75,17 @@ def write_tape(path: Path, waveforms: Sequence[np.ndarray], seconds: float | Non
     """Where each clip lies on a tape of at least so many seconds; None: with each clip once."""
     generator = np.random.default_rng(0)
     places: list[Placed] = []
+    samples = 0
     with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1) as tape:
         for clip in _shuffled(generator, len(waveforms), repeated=seconds is not None):
-            if seconds is not None and tape.tell() >= seconds * SAMPLE_RATE:
+            if seconds is not None and samples >= seconds * SAMPLE_RATE:
                 break
             gap = NOISE * generator.standard_normal(round(generator.uniform(*GAP_S) * SAMPLE_RATE))
+            start = samples + len(gap)
+            samples = start + len(waveforms[clip])
             tape.write(gap)
-            start = tape.tell() / SAMPLE_RATE
             tape.write(waveforms[clip])
-            places.append(Placed(clip, start, tape.tell() / SAMPLE_RATE))
+            places.append(Placed(clip, start / SAMPLE_RATE, samples / SAMPLE_RATE))
     return places
 
 

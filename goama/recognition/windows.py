@@ -24,7 +24,8 @@ CONTEXT_S = 1.5
 
 _CONTEXT_IN_PAUSE_S = 0.1  # after a window: networks without padding have no frame at the very edge
 _SHORTEST_PAUSE = 15  # frames of 20 ms; stops are shorter
-_BEFORE, _AFTER = 2, 10  # frames of 20 ms of a pause that stay with the speech after and before it
+_BEFORE, _AFTER = 3, 30  # frames of 20 ms of a pause that stay with the speech after and before it
+_LEADING = 10  # frames of silence before speech from which on they are left out
 _SILENCE_ABOVE_QUIET_DB, _SILENCE_BELOW_LOUD_DB = 6.0, 20.0  # no speech so weak beside noise could be understood
 _SMOOTHED = 11  # frames of 20 ms over which the quietest place is sought
 
@@ -102,7 +103,7 @@ def _cut(samples: np.ndarray, frame_shift: int, *, ended: bool) -> _Cut | None:
     is_silent = levels < min(quiet + _SILENCE_ABOVE_QUIET_DB, loud - _SILENCE_BELOW_LOUD_DB)
     longest = _frames(LONGEST_S)
     silences = _runs(is_silent)
-    if silences and silences[0][0] == 0 and silences[0][1] > _AFTER and not (ended and is_silent.all()):
+    if silences and silences[0][0] == 0 and silences[0][1] > _LEADING and not (ended and is_silent.all()):
         return _in_pause(0, silences[0][1] - _BEFORE, frame_shift)
     pauses = [pause for pause in _runs(~speech_frames(levels) | is_silent) if pause[0] <= longest]
     if ended and pauses and pauses[-1][1] == len(levels):
