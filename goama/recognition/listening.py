@@ -10,6 +10,7 @@ import torch
 
 from goama.recognition.greedy import GreedyDecoder
 from goama.recognition.units import Unit
+from goama.recognition.word_path import Prices
 from goama.sound.activity import FRAME_SAMPLES, frame_levels
 from goama.sound.audio import SAMPLE_RATE
 from goama.text.normaliser import Normaliser
@@ -33,7 +34,7 @@ class Listened:
     """A recording of T frames.
 
     scores:  (T, 2 + C) float32, log-probability minus the best one of the frame: blank, gap, and each column's unit;
-             a gap is blank, a word delimiter, or any sound at the price that was given
+             a gap is blank, a word delimiter, or any sound at its price
     best:    (T,) float32, the log-probability of the best class
     heard:   what the model recognises without a text
     levels:  (T,) dB, with treble raised
@@ -47,7 +48,7 @@ class Listened:
 
 
 def listen(
-    pieces: Iterable[torch.Tensor], levels: Levels, columns: Sequence[int], model: ModelUnits, sound_price: float
+    pieces: Iterable[torch.Tensor], levels: Levels, columns: Sequence[int], model: ModelUnits, prices: Prices
 ) -> Listened:
     """What is kept of a recording whose emission comes in consecutive pieces (T_i, V), at least one.
 
@@ -60,7 +61,7 @@ def listen(
         for piece in pieces:
             emission = piece.numpy()
             best.append(emission.max(1))
-            scores.append(_columns(emission - best[-1][:, None], columns, model.vocabulary, sound_price))
+            scores.append(_columns(emission - best[-1][:, None], columns, model.vocabulary, prices))
             yield piece
 
     heard = GreedyDecoder(model.vocabulary).units(kept())
@@ -68,11 +69,11 @@ def listen(
     return Listened(np.concatenate(scores), np.concatenate(best), heard, of_frames, levels.samples)
 
 
-def _columns(relative: np.ndarray, columns: Sequence[int], vocabulary: Vocabulary, sound_price: float) -> np.ndarray:
+def _columns(relative: np.ndarray, columns: Sequence[int], vocabulary: Vocabulary, prices: Prices) -> np.ndarray:
     blank, delimiter = relative[:, vocabulary.blank_id], relative[:, vocabulary.delimiter_id]
     kept = np.empty((len(relative), 2 + len(columns)), np.float32)
-    kept[:, 0] = blank
-    kept[:, 1] = np.maximum(np.logaddexp(blank, delimiter), -sound_price)
+    kept[:, 0] = blank - prices.blank
+    kept[:, 1] = np.maximum(np.logaddexp(blank, delimiter), -prices.sound)
     kept[:, 2:] = relative[:, list(columns)]
     if vocabulary.unk_id in columns:
         silent = {vocabulary.blank_id, vocabulary.delimiter_id, vocabulary.unk_id, *vocabulary.silent_ids}
@@ -90,7 +91,7 @@ class Levels:
         self._levels: list[np.ndarray] = []
 
     def of(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The same blocks."""
+        """The same blocks (N_i,) at 16 kHz."""
         for block in blocks:
             self.samples += len(block)
             samples = np.concatenate([self._rest, block])  # with the sample before
@@ -101,7 +102,7 @@ class Levels:
             yield block
 
     def frames(self, count: int, frame_shift_s: float) -> np.ndarray:
-        """(count,) dB of frames of any length."""
+        """(T,) dB of `count` frames of any length."""
         levels = np.concatenate(self._levels or [np.zeros(1)])
         at = (np.arange(count) + 0.5) * frame_shift_s * SAMPLE_RATE / FRAME_SAMPLES
         return levels[np.minimum(at.astype(int), len(levels) - 1)]

@@ -28,11 +28,13 @@ class Prices:
     """What a path pays, in nats below the likeliest path through the same frames without a text.
 
     sound:      for each frame of sound in a gap; a cheaper silence or delimiter costs what it is
+    blank:      for each frame of blank within a word, which else might span a pause
     passage:    for passing over one or several words that follow each other,
     unit:       and for each of their units
     """
 
     sound: float
+    blank: float
     passage: float
     unit: float
 
@@ -42,7 +44,8 @@ def word_path(
 ) -> np.ndarray:
     """(T,) int32, the unit of each frame, counted over all words from 0; -1 in a gap, -2 in a blank within a word.
 
-    scores:  (T, 2 + C) float32, log-probabilities minus the best of their frame; columns `BLANK`, `GAP`, units
+    scores:  (T, 2 + C) float32, log-probabilities minus the best of their frame, with the prices of a frame of blank
+             and of sound; columns `BLANK`, `GAP`, units
     words:   the columns of each word's units; no word is empty
     guide:   (T,) where in the text each frame probably is, 0 to 1: the middle of the band where the states are more
              than `BAND`. None: the text is spread evenly

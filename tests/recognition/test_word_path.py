@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from goama.recognition import word_path as module
 from goama.recognition.word_path import Prices, word_path
 
-PRICES = Prices(sound=0.5, passage=2.0, unit=1.0)
+PRICES = Prices(sound=0.5, blank=0.0, passage=2.0, unit=1.0)
 
 
 def emission(frames: int, units: int, seed: int) -> np.ndarray:
