@@ -6,10 +6,9 @@ An n-gram of characters uses the same search: it is told that every character is
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +73,9 @@ class BeamDecoder:
         self._pause, self._longest = round(PAUSE_S / frame_shift_s), round(LONGEST_S / frame_shift_s)
         self._never = sorted({vocabulary.unk_id, *vocabulary.silent_ids})
         self._quiet_ids = torch.tensor([vocabulary.blank_id, vocabulary.delimiter_id, *self._never])
-        self._has_phrases = any(" " in phrase for phrase in hot_words.phrases)
+        self._hot_set = frozenset(hot_words.phrases)
+        self._hot_single = {word for phrase in hot_words.phrases for word in phrase.split()}
+        self._hot_lengths = sorted({len(phrase.split()) for phrase in hot_words.phrases})
         self._search = self._build(ngram)
 
     def text(self, emission: torch.Tensor) -> str:
@@ -119,7 +120,7 @@ class BeamDecoder:
         if np.isnan(log_probabilities).any():
             raise GoamaError("the network's output is not a number in some frames; the model is damaged")
         width, hot = self._weights.beam_width, self._hot_words
-        if self._has_phrases:
+        if self._hot_lengths and self._hot_lengths[-1] > 1:
             beams = self._search.decode_beams(
                 log_probabilities, beam_width=width, hotwords=list(hot.phrases), hotword_weight=hot.weight
             )
@@ -138,15 +139,19 @@ class BeamDecoder:
         The search boosts every word of a phrase, which keeps the phrase in the beam; here the boosts of words are
         taken back, and whole phrases get theirs.
         """
-        text, score = beam[0], beam[4]
-        words, phrases = (len(pattern.findall(text)) for pattern in self._patterns)
-        return score + self._hot_words.weight * (phrases - words)
+        words, score = beam[0].split(), beam[4]
+        credited = sum(word in self._hot_single for word in words)
+        found = sum(
+            " ".join(words[start : start + length]) in self._hot_set
+            for length in self._hot_lengths
+            for start in range(len(words) - length + 1)
+        )
+        return score + self._hot_words.weight * (found - credited)
 
     def _build(self, ngram: NgramFile | None):
         from ctc_beam_decoder import build_ctcdecoder
 
-        hot = [word for phrase in self._hot_words.phrases for word in phrase.split()]
-        self._patterns = (_pattern(hot), _pattern(self._hot_words.phrases))
+        hot = sorted(self._hot_single)
         labels = self._labels()
         if ngram is None:
             return build_ctcdecoder(labels)
@@ -172,12 +177,6 @@ class BeamDecoder:
             labels[id] = chr(_PRIVATE + number)
         labels[self._vocabulary.blank_id] = ""
         return labels
-
-
-def _pattern(phrases: Sequence[str]) -> re.Pattern[str]:
-    """Matches whole words or phrases, the longest first; nothing where there are none."""
-    longest_first = sorted(set(phrases), key=len, reverse=True)
-    return re.compile("|".join(rf"(?<!\S){re.escape(phrase)}(?!\S)" for phrase in longest_first) or r"(?!)")
 
 
 @contextmanager

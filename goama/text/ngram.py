@@ -31,7 +31,10 @@ HIGHEST_ORDER = 6
 """KenLM, which reads the files, is compiled for no more."""
 
 LARGE_TEXT = 500_000
-"""Words or characters from which n-grams of the highest orders that occur once are dropped: most of them are chance."""
+"""Words or characters from which n-grams are dropped that matter little: most of those that occur once are chance."""
+
+PRUNING = 1e-7
+"""Relative change of the perplexity below which kaldingram drops an n-gram of a large text (Stolcke 1998)."""
 
 MOST_DISCOUNT = 0.8
 """In kaldingram's estimates: nearly every n-gram of a few lines occurs once, and would be left no probability."""
@@ -185,6 +188,7 @@ def _run_lmplz(lmplz: str, text: Path, order: int, drop_rare: bool, arpa: Path) 
 
 def _run_kaldingram(text: Path, order: int, drop_rare: bool, arpa: Path) -> None:
     try:
+        from kaldingram.prune import ArpaParser, prune
         from kaldingram.train import NgramCounts
     except ImportError as error:
         raise GoamaError(
@@ -197,12 +201,14 @@ def _run_kaldingram(text: Path, order: int, drop_rare: bool, arpa: Path) -> None
                 counts.add_raw_counts_from_line(line.rstrip("\n"))
         counts.cal_discounting_constants()
         counts.d = [min(discount, MOST_DISCOUNT) for discount in counts.d]
-        if drop_rare:  # after the discounts, which come from the counts of n-grams that occur once and twice
-            counts.apply_count_cutoffs([0, 0, *[2] * (order - 2)])
         counts.cal_f()
         counts.cal_bow()
         with arpa.open("w", encoding="utf-8") as out:
             counts.print_as_arpa(fout=out)
+        if drop_rare:  # kaldingram's own cut-offs by count leave words without probability
+            model = ArpaParser().loadf(str(arpa), encoding="utf-8")[0]
+            prune(model, PRUNING, minorder=2)
+            ArpaParser().dumpf(model, str(arpa), encoding="utf-8")
 
 
 def _with_unknown(arpa: Path, file: Path) -> tuple[int, ...]:

@@ -41,7 +41,8 @@ def probability(model, history: list[str], word: str) -> float:
 @pytest.mark.parametrize("large_text", [10_000, 1])
 @pytest.mark.parametrize("units", ngrams.UNITS)
 def test_the_probabilities_after_every_history_sum_to_one(units, large_text, tmp_path, monkeypatch):
-    monkeypatch.setattr(ngrams, "LARGE_TEXT", large_text)  # 1: n-grams that occur once are dropped
+    monkeypatch.setattr(ngrams, "LARGE_TEXT", large_text)  # 1: it is pruned
+    monkeypatch.setattr(ngrams, "PRUNING", 0.005)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     file = tmp_path / "ngram.arpa.gz"
     made = estimate(sentences(units), units, 3, file)
@@ -54,11 +55,14 @@ def test_the_probabilities_after_every_history_sum_to_one(units, large_text, tmp
     assert made.counts[0] == len(tokens) + 2  # <s> and <unk>
 
 
-def test_an_n_gram_of_a_large_text_has_none_of_the_highest_order_that_occur_once(tmp_path, monkeypatch):
+def test_an_n_gram_of_a_large_text_is_pruned_and_knows_all_its_words(tmp_path, monkeypatch):
     whole = estimate(sentences(), "words", 3, tmp_path / "whole.arpa.gz")
     monkeypatch.setattr(ngrams, "LARGE_TEXT", 1)
+    monkeypatch.setattr(ngrams, "PRUNING", 0.005)
     pruned = estimate(sentences(), "words", 3, tmp_path / "pruned.arpa.gz")
-    assert pruned.counts[:2] == whole.counts[:2] and pruned.counts[2] < whole.counts[2] / 2
+    assert pruned.counts[0] == whole.counts[0] and sum(pruned.counts) < 0.8 * sum(whole.counts)
+    model = kenlm.Model(str(tmp_path / "pruned.arpa.gz"))
+    assert all(score > -5 for line in TEXT for score, _, _ in model.full_scores(line))
 
 
 def test_perplexity_is_kenlms_without_the_unknown_words(tmp_path):
