@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from goama.errors import GoamaError
 from goama.sources.clip import Choices, Columns, Source
@@ -82,7 +82,7 @@ def _check_files(folder: Path) -> None:
             raise GoamaError(f"{folder}: {name} is missing, which {_STATE} names; copy the data set again")
 
 
-def _is_name(name: Any) -> bool:
+def _is_name(name: Any) -> TypeGuard[str]:
     """Whether this may be the name of a file or a folder that lies in another one."""
     return isinstance(name, str) and Path(name).name == name and len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
 
