@@ -115,6 +115,9 @@ def _load(request: Request, kind: str, **arguments: Any) -> Source:
     source = request.source
     try:
         builder = datasets.load_dataset_builder(**arguments)
+        files = builder.config.data_files or {}
+        for file in {str(file) for of_split in files.values() for file in of_split}:
+            _check_arrow(file)
         _read_one_row_group_at_a_time(builder.config)
         loaded = builder.as_streaming_dataset()
     except Exception as error:  # datasets and its transports raise dozens of kinds
@@ -122,7 +125,6 @@ def _load(request: Request, kind: str, **arguments: Any) -> Source:
             f"{source}: this data set cannot be opened ({_reason(error)}); check the id, log in with "
             "`hf auth login` if it is gated, or download it and pass its folder"
         ) from error
-    files = builder.config.data_files or {}
     return source_of(
         request, kind, loaded, lambda read: _rows_in([str(f) for split in read for f in files.get(split, ())])
     )
@@ -172,6 +174,22 @@ def _read_one_row_group_at_a_time(config: Any) -> None:
 
     if hasattr(config, "fragment_scan_options"):  # only parquet files have it
         config.fragment_scan_options = pyarrow.dataset.ParquetFragmentScanOptions(pre_buffer=False)
+
+
+def _check_arrow(file: str) -> None:
+    """Raises pyarrow's error where the offsets in an arrow file are damaged: they would end the process later."""
+    import pyarrow
+
+    if not file.endswith(".arrow") or not Path(file).is_file():
+        return
+    with pyarrow.memory_map(file) as content:
+        try:
+            batches = pyarrow.ipc.open_stream(content)
+        except pyarrow.ArrowInvalid:
+            reader = pyarrow.ipc.open_file(content)
+            batches = map(reader.get_batch, range(reader.num_record_batches))
+        for batch in batches:
+            batch.validate(full=True)
 
 
 def _rows_in(files: Sequence[str]) -> int | None:

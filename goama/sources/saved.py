@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from goama.errors import GoamaError
 from goama.sources.clip import Choices, Columns, Source
@@ -16,6 +16,7 @@ from goama.sources.columns import SPLIT_NAMES
 from goama.sources.hub import Request, source_of
 from goama.sources.sound_files import SoundFiles
 
+_LONGEST_NAME = 255  # bytes, in all usual file systems
 _STATE = "state.json"
 _SPLITS = "dataset_dict.json"
 _NO_NAME = "all"
@@ -38,6 +39,7 @@ def read_saved(folder: Path, columns: Columns, choices: Choices) -> Source:
         _check_files(place)
         try:
             loaded[split] = datasets.load_from_disk(str(place)).with_format(None)
+            loaded[split].data.validate(full=True)  # damaged offsets would end the process when the rows are read
         except Exception as error:  # datasets and arrow raise dozens of kinds
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise GoamaError(f"{place}: this saved data set cannot be opened ({reason}); save it again") from error
@@ -55,7 +57,7 @@ def _datasets_in(folder: Path) -> dict[str, Path]:
         return {_NO_NAME: folder}
     if (folder / _SPLITS).is_file():
         names = _json(folder / _SPLITS).get("splits")
-        if not isinstance(names, list) or not all(isinstance(n, str) and Path(n).name == n for n in names):
+        if not isinstance(names, list) or not all(map(_is_name, names)):
             raise GoamaError(f"{folder / _SPLITS}: names no splits; save the data set again")
         missing = next((name for name in names if not (folder / name / _STATE).is_file()), None)
         if missing is not None:
@@ -74,10 +76,15 @@ def _check_files(folder: Path) -> None:
     listed = [*(state.get("_data_files") or []), *(state.get("_indices_data_files") or [])]
     for entry in listed:
         name = entry.get("filename") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or Path(name).name != name:
+        if not _is_name(name):
             raise GoamaError(f"{folder / _STATE}: names {str(name)[:80]!r}, which is no file of this folder")
         if not (folder / name).is_file():
             raise GoamaError(f"{folder}: {name} is missing, which {_STATE} names; copy the data set again")
+
+
+def _is_name(name: Any) -> TypeGuard[str]:
+    """Whether this may be the name of a file or a folder that lies in another one."""
+    return isinstance(name, str) and Path(name).name == name and len(name.encode("utf-8", "replace")) <= _LONGEST_NAME
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -47,6 +47,14 @@ def parquet(path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"audio": [b"RIFF"] * 4, "text": ["een"] * 4}), path)
 
 
+def arrow(path: Path) -> None:
+    import pyarrow
+
+    table = pyarrow.table({"audio": [row["file_name"] for row in ROWS], "text": ["een"] * 4})
+    with pyarrow.ipc.new_stream(str(path), table.schema) as stream:
+        stream.write_table(table)
+
+
 def saved(folder: Path) -> None:
     import datasets
 
@@ -63,6 +71,7 @@ FILES: dict[str, Any] = {
     "nemo.jsonl": b'{"audio_filepath": "clip0.wav", "duration": 0.5, "text": "een", "offset": 0.0}\n' * 3,
     "t.xlsx": workbook,
     "t.parquet": parquet,
+    "t.arrow": arrow,
     "kaldi/wav.scp": b"u0 ../clip0.wav\nu1 ../clip1.wav\n",
     "kaldi/segments": b"a u0 0.0 0.2\nb u1 0.1 0.4\n",
     "kaldi/text": b"a een\nb twee\n",

@@ -502,3 +502,26 @@ def test_elan_finds_a_recording_whose_name_is_not_utf_8(tmp_path: Path, eaf: byt
     assert read_audio(clip.audio, offset=clip.offset or 0.0, duration=clip.duration).seconds == pytest.approx(0.4)
     clip.where.encode("utf-8")
     clip.id.encode("utf-8")
+
+
+def test_arrow_files_with_damaged_offsets_are_refused_and_do_not_end_the_process(tmp_path: Path) -> None:
+    import datasets
+    import pyarrow
+
+    offsets = pyarrow.py_buffer(np.array([0, 2_000_000_000, 3], np.int32).tobytes())
+    texts = pyarrow.StringArray.from_buffers(2, offsets, pyarrow.py_buffer(b"abc"))
+    table = pyarrow.table({"audio": pyarrow.array(["a.wav", "b.wav"]), "text": texts})
+    datasets.Dataset.from_dict({"audio": ["a.wav", "b.wav"], "text": ["een", "twee"]}).save_to_disk(tmp_path / "saved")
+    for file in (next((tmp_path / "saved").glob("data-*.arrow")), tmp_path / "t.arrow"):
+        with pyarrow.ipc.new_stream(str(file), table.schema) as stream:
+            stream.write_table(table)
+    for source in (tmp_path / "saved", tmp_path / "t.arrow"):
+        with pytest.raises(GoamaError, match="cannot be opened"):
+            list(opened(source))
+
+
+def test_a_name_in_state_json_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": "a" * 300}]}))
+    (tmp_path / "dataset_info.json").write_text("{}")
+    with pytest.raises(GoamaError, match="which is no file of this folder"):
+        opened(tmp_path)
