@@ -26,6 +26,7 @@ from goama.corpus.corpus import Corpus
 from goama.corpus.prepare import prepare
 from goama.data.mixture import Mixture
 from goama.sources.source import SourceClip, read_source
+from tests.clean_process import CleanProcess, clean_process
 from tests.hub_server import TOKEN, Hub, serving
 
 
@@ -320,3 +321,10 @@ def goama(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         return Outcome(status, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def without_goama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CleanProcess]:
+    """A process without goama, for the tests of folders that transformers alone must open."""
+    with clean_process(tmp_path_factory.mktemp("without-goama")) as process:
+        yield process

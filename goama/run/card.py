@@ -14,6 +14,7 @@ from goama.errors import GoamaError
 from goama.files import write_beside
 from goama.model.card_facts import Answers, Evaluated
 from goama.run.metrics import Line, Metrics, number
+from goama.run.recipe import Recipe
 
 ANSWERS_FILE = "answers.json"
 
@@ -64,6 +65,12 @@ def test_score(saved: dict[str, Any], corpora: Sequence[CorpusFacts]) -> tuple[E
         return (Evaluated.model_validate({"corpus": name, **saved, "split": "test"}),) if saved else ()
     except ValidationError:
         return ()
+
+
+def shared_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML; an encoder's folder on this machine is only named."""
+    encoder = recipe.model.encoder
+    return recipe.with_values("model", encoder=encoder and encoder_name(encoder)).to_toml()
 
 
 def encoder_name(encoder: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from goama.corpus.corpus import Corpus
 from goama.errors import GoamaError
 from goama.files import write_beside
@@ -13,8 +15,17 @@ from goama.model.card import CARD_FILE, is_edited, model_card
 from goama.model.card_facts import FACTS_FILE, Answers, CardFacts, read_facts
 from goama.model.encoder import frame_shift_s, read_config
 from goama.model.folder import NORMALISER_FILE
-from goama.run.card import curve, dev_score, encoder_name, read_answers, save_answers, test_score
+from goama.run.card import (
+    curve,
+    dev_score,
+    encoder_name,
+    read_answers,
+    save_answers,
+    shared_recipe,
+    test_score,
+)
 from goama.run.files import RunFiles, read_run, run_of_model
+from goama.run.recipe import Recipe
 from goama.text.normaliser import Normaliser
 from goama.text.vocabulary import Vocabulary
 
@@ -88,9 +99,17 @@ def _from_run(facts: CardFacts, files: RunFiles) -> CardFacts:
         "step": step,
         "scores": dev_score(files.metrics, step, corpora),
         "device": files.facts.get("device"),
-        "recipe_toml": files.recipe_toml or None,
+        "recipe_toml": _recipe(files),
     }
     return facts.model_copy(update=update)
+
+
+def _recipe(files: RunFiles) -> str | None:
+    """The run's recipe as TOML; None where it is missing or not one of this version."""
+    try:
+        return shared_recipe(Recipe.model_validate(files.recipe)) if files.recipe else None
+    except ValidationError:
+        return None
 
 
 def unanswered(facts: CardFacts) -> list[Question]:

@@ -10,7 +10,7 @@ from goama.model.card_facts import Answers, CardFacts
 from goama.model.encoder import frame_shift_s
 from goama.model.folder import SpeechModel, save_model_folder
 from goama.model.trainable import plain_size
-from goama.run.card import curve, dev_score, encoder_name, read_answers, run_name
+from goama.run.card import curve, dev_score, encoder_name, read_answers, run_name, shared_recipe
 from goama.run.folder import device_name
 from goama.run.metrics import read_metrics
 from goama.run.state import RunState
@@ -42,7 +42,7 @@ def _facts(job: Job, state: RunState) -> CardFacts:
         teacher=None if job.teacher is None else run_name(Path(job.teacher.facts.folder)),
         trained_s=state.elapsed_s,
         device=device_name(),
-        recipe_toml=job.recipe.to_toml(),
+        recipe_toml=shared_recipe(job.recipe),
         answers=_answers(job.run),
     )
 

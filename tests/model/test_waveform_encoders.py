@@ -144,9 +144,8 @@ def test_a_long_recording_has_the_frames_of_its_length_whatever_is_left_for_the_
         samples = seconds * SAMPLE_RATE + more
         (emission,) = emissions(model.network, model.front_end, [recording[:samples]])
         assert len(emission) == int(output_frames(model.network.config, torch.tensor(samples)))
-    (first,) = emissions(model.network, model.front_end, [recording[: 27 * SAMPLE_RATE]])
-    (windows,) = emissions(model.network, model.front_end, [recording[: 37 * SAMPLE_RATE]])
-    assert (first[:1150].argmax(-1) == windows[:1150].argmax(-1)).float().mean() > 0.9
+    (shorter,) = emissions(model.network, model.front_end, [recording[: 60 * SAMPLE_RATE]])
+    assert torch.equal(shorter[: 25 * 50], emission[: 25 * 50])  # windows are cut by the next 30 s alone
 
 
 def test_silence_and_a_click_are_transcribed_without_a_fuss(models):

@@ -25,8 +25,8 @@ from goama.sharing.publish import publish
 from goama.sharing.upload import Target, upload_folder
 from goama.sound.audio import read_audio
 from goama.sources.source import read_source
+from tests.clean_process import CleanProcess
 from tests.hub_server import READER, TOKEN, Fault, Hub, Repository
-from tests.model.clean_process import open_without_goama
 
 NAME = "writer/dutch"
 Command = Callable[..., Any]
@@ -56,7 +56,7 @@ def upload(folder: Path, said: list[str] | None = None, waits_s: tuple[float, ..
 
 
 def test_what_the_plain_client_downloads_transcribes_as_goama_did(
-    hub: Hub, run: Path, corpus: Corpus, goama: Command, speech: Path, tmp_path: Path
+    hub: Hub, run: Path, corpus: Corpus, goama: Command, speech: Path, without_goama: CleanProcess
 ) -> None:
     (run / "best" / ".env").write_text(f"HF_TOKEN={TOKEN}")
     (run / "best" / "pytorch_model.bin").write_bytes(b"pickle")
@@ -81,7 +81,7 @@ def test_what_the_plain_client_downloads_transcribes_as_goama_did(
     waveforms = [read_audio(recording).samples for recording in recordings]
     waveforms = [w[: 240 + (len(w) - 240) // 1280 * 1280] for w in waveforms]  # no half-filled frame of the adapter
     downloaded = Path(snapshot_download(NAME))
-    opened = open_without_goama([downloaded], waveforms, tmp_path)[downloaded]
+    opened = without_goama.open([downloaded], waveforms)[downloaded]
     texts = Recogniser.load(NAME).texts(waveforms)
     assert opened.texts == texts == Recogniser.load(run).texts(waveforms)
 
