@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from transformers import PreTrainedConfig
 
 from goama.data.batches import Batch
@@ -23,6 +24,9 @@ from goama.sound.augmentation import (
 from goama.sound.front_end import FrontEnd, RawWaveforms
 from goama.sound.whisper_mel import WhisperMel, centre
 from goama.text.vocabulary import Vocabulary
+
+_STEP_FRAMES = 32
+"""Training of the starter on two cores takes three quarters of the time with it, though about 5 % more is padding."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,18 @@ class InputMaker:
                 widest, bins = float(augment.tempo), self.front_end.bins
                 values, mask = change_tempo(values, mask, by_clip, widest, needed, bins, self._most_frames)
             values = torch.cat([self._masked(values, mask, augment, by_clip) for by_clip in by_view])
+            values, mask = self._of_few_lengths(values, mask)
         mask = mask.repeat(views, 1)
         return NetworkInput(values, mask, output_frames(self._config, mask.sum(1)), masks)
+
+    def _of_few_lengths(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """On a CPU, padding to a multiple of `_STEP_FRAMES`: oneDNN compiles each product anew for every length."""
+        if values.device.type != "cpu":
+            return values, mask
+        frames = values.shape[1]
+        wanted = -(-frames // _STEP_FRAMES) * _STEP_FRAMES
+        more = max(0, min(wanted, self._most_frames or wanted) - frames)
+        return nn.functional.pad(values, (0, 0, 0, more)), nn.functional.pad(mask, (0, more))
 
     def frames_needed(self, batch: Batch, frames: int) -> torch.Tensor:
         """(B,) the fewest input frames, at most `frames`, that give CTC as many logits as each clip's labels need."""

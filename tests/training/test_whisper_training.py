@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -11,15 +12,17 @@ from safetensors.torch import load_file
 from transformers import WhisperForConditionalGeneration
 
 from goama.corpus.prepare import prepare
+from goama.data.batches import Batch
 from goama.data.mixture import Mixture
 from goama.errors import GoamaError
-from goama.model.encoder import read_config
+from goama.model.encoder import output_frames, read_config
 from goama.model.loading import load_for_training
 from goama.model.trainable import choose_trainable
 from goama.run.recipe import read_recipe
 from goama.sound.audio import SAMPLE_RATE
 from goama.sources.source import read_source
 from goama.text import Vocabulary
+from goama.training.inputs import InputMaker
 from goama.training.optimiser import make_optimiser
 from goama.training.plan import complete_plan, make_plan
 from goama.training.train import train
@@ -87,6 +90,21 @@ def test_a_run_goes_on_to_the_same_bits(mixture, whisper_encoder, tmp_path, over
         assert all(".lora_" in name or name.startswith("lm_head.") for name in in_checkpoint)
         assert sum(".lora_A." in name for name in in_checkpoint) == 2 * 6  # q, k, v, out, fc1, fc2 of each layer
         assert not any(".lora_" in name for name in load_file(whole / "best" / "model.safetensors"))
+
+
+def test_on_a_cpu_batches_have_few_lengths_and_none_is_longer_than_the_network_can_take(corpus, whisper_encoder):
+    learner = make_learner(corpus, whisper_encoder)
+    inputs = InputMaker(learner.front_end, learner.config, learner.vocabulary)
+    for samples, frames in ((16_000, 128), (16_000 * 32 // 100, 32), (29 * 16_000, 2912), (30 * 16_000, 3000)):
+        sound = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
+        made = inputs(Batch(("a",), (sound,), ((3,),), ("a",), (None,)), None, seed=0)
+        features, mask = learner.front_end([sound])
+        assert made.values.shape[1] == made.mask.shape[1] == frames
+        assert (
+            torch.equal(made.values[:, : features.shape[1]], features) and not made.values[:, features.shape[1] :].any()
+        )
+        assert int(made.mask.sum()) == int(mask.sum()) == samples // 160
+        assert made.lengths.tolist() == output_frames(learner.config, mask.sum(1)).tolist()
 
 
 def test_gradient_checkpointing_changes_no_step(corpus, whisper_encoder):
