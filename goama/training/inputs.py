@@ -25,7 +25,7 @@ from goama.sound.front_end import FrontEnd, RawWaveforms
 from goama.sound.whisper_mel import WhisperMel, centre
 from goama.text.vocabulary import Vocabulary
 
-_STEP_FRAMES = 32
+_LENGTH_STEP_S = 0.32
 """Training of the starter on two cores takes three quarters of the time with it, though about 5 % more is padding."""
 
 
@@ -73,11 +73,11 @@ class InputMaker:
         return NetworkInput(values, mask, output_frames(self._config, mask.sum(1)), masks)
 
     def _of_few_lengths(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """On a CPU, padding to a multiple of `_STEP_FRAMES`: oneDNN compiles each product anew for every length."""
+        """On a CPU, padding to a multiple of `_LENGTH_STEP_S`: oneDNN compiles each product anew for every length."""
         if values.device.type != "cpu":
             return values, mask
-        frames = values.shape[1]
-        wanted = -(-frames // _STEP_FRAMES) * _STEP_FRAMES
+        frames, step = values.shape[1], round(_LENGTH_STEP_S / self.front_end.frame_shift_s)
+        wanted = -(-frames // step) * step
         more = max(0, min(wanted, self._most_frames or wanted) - frames)
         return nn.functional.pad(values, (0, 0, 0, more)), nn.functional.pad(mask, (0, more))
 
