@@ -112,6 +112,29 @@ def test_a_workbook_s_row_and_an_ljspeech_line_of_another_length_are_left_out(tm
     assert [bool(clip.fault) for clip in opened(tmp_path / "lj")] == [False, True, False]
 
 
+@pytest.mark.parametrize(("top", "left"), [(1, 1), (4, 3)])
+def test_a_merged_cell_counts_for_every_row_that_it_spans(tmp_path: Path, top: int, left: int) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    rows = [["file", "text", "speaker"], ["a.wav", "een", "Awa"], ["b.wav", "twee"], ["c.wav", "drie"], ["d.wav"]]
+    for row, values in enumerate(rows, start=top):
+        for column, value in enumerate(values, start=left):
+            sheet.cell(row, column, value)
+    sheet.merge_cells(start_row=top + 1, end_row=top + 2, start_column=left + 2, end_column=left + 2)
+    sheet.merge_cells(start_row=top + 3, end_row=top + 4, start_column=left + 1, end_column=left + 1)
+    book.save(tmp_path / "t.xlsx")
+    source = read_source(str(tmp_path / "t.xlsx"))
+    assert [(clip.text, clip.speaker) for clip in source] == [
+        ("een", "Awa"),
+        ("twee", "Awa"),
+        ("drie", None),
+        ("drie", None),
+    ]
+    assert "each merged cell counts for all rows that it spans (merged cells: 2)" in source.taken
+
+
 @pytest.mark.parametrize("newline", ["\r", "\r\n", "\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
