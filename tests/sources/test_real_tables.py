@@ -192,7 +192,7 @@ def test_a_long_array_on_one_line_is_read_and_one_clip_with_a_list_of_words_is_o
         ('[{"text": "a"', "not JSON"),
         ("[]", "which column|no clips"),
         ("[[[[", "not JSON"),
-        ('{"a": 1,\n"b": 2}', "which column holds the audio"),
+        ('{"a": 1,\n"b": 2}', "which columns hold the audio"),
     ],
 )
 def test_json_that_is_no_list_of_clips_is_one_sentence(tmp_path: Path, content: str, sentence: str) -> None:
@@ -252,7 +252,7 @@ def test_columns_of_a_table_without_a_header_are_named_by_number_and_a_header_st
     assert texts(opened(tmp_path / "t.csv")) == ["de lange tekst", "nog een lange"]
     assert texts(opened(tmp_path / "t.csv", Columns(text="2"))) == ["kort", "klein"]
     (tmp_path / "h.csv").write_text("Datei,Satz\nclip0.wav,een\n")
-    with pytest.raises(GoamaError, match="which column holds the audio"):
+    with pytest.raises(GoamaError, match="which columns hold the audio"):
         opened(tmp_path / "h.csv")
     assert texts(opened(tmp_path / "h.csv", Columns(audio="Datei", text="Satz"))) == ["een"]
 
