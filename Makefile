@@ -9,6 +9,11 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 10000
 
+# The torch of PyPI for Linux is built for CUDA (several GB). pytorch.org has one for machines without an NVIDIA GPU.
+ifeq ($(shell uname -s)$(wildcard /dev/nvidiactl),Linux)
+CPU_TORCH := --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
+endif
+
 .PHONY: help setup demo test lint unit slow benchmark starter clean
 
 help:
@@ -28,7 +33,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "this Python cannot create virtual environments; on Debian: apt-get install python3-venv"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt $(CPU_TORCH) torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps pyctcdecode pygtrie  # it asks for an old numpy, and runs with a new one
 	@touch $@

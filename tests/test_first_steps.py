@@ -257,3 +257,12 @@ def test_whole_numbers_whose_full_scale_is_unknown_are_refused() -> None:
     with pytest.raises(GoamaError, match="cannot be told of int64"):
         as_waveform([100, -100])
     assert as_waveform(np.array([16_384], np.int16))[0] == 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("make") is None, reason="needs Linux and make")
+def test_make_downloads_cuda_only_where_there_is_an_nvidia_gpu():
+    commands = subprocess.run(
+        ["make", "-n", "-B", "setup"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    (installs_torch,) = (line for line in commands.splitlines() if line.endswith(" torch"))
+    assert ("download.pytorch.org/whl/cpu" in installs_torch) != Path("/dev/nvidiactl").exists()

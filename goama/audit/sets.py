@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -35,6 +36,7 @@ def check_sets(clips: Sequence[ClipFacts], copies: frozenset[str] = frozenset())
         _missing_split(usable),
         _unbalanced(usable),
         _without_speaker(usable),
+        _speaker_spelling(usable),
     ]
     return [finding for finding in found if finding]
 
@@ -187,5 +189,28 @@ def _without_speaker(clips: Sequence[ClipFacts]) -> Finding | None:
         f"{of(len(unknown), len(clips))} without a speaker",
         "Speakers can be kept apart only if each clip names its speaker.",
         "Fill the speaker column; a made-up name for each voice is enough.",
+        {},
+    )
+
+
+def _speaker_spelling(clips: Sequence[ClipFacts]) -> Finding | None:
+    """Speakers whose names differ only in case, spaces, marks or the Unicode form of accents: Awa D., AWA D, awa_d."""
+    alike: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for clip in clips:
+        if clip.speaker:
+            letters = filter(str.isalnum, unicodedata.normalize("NFC", clip.speaker).casefold())
+            alike["".join(letters) or clip.speaker][clip.speaker].append(clip.id)
+    groups = [names for names in alike.values() if len(names) > 1]
+    if not groups:
+        return None
+    rarer = tuple(i for names in groups for ids in sorted(names.values(), key=len)[:-1] for i in ids)
+    shown = "; ".join(" / ".join(shortened(name) for name in names) for names in groups[:3])
+    return Finding(
+        "speaker-spelling",
+        "warning",
+        rarer,
+        f"{of(len(rarer), len(clips))} with the name of another speaker in another spelling: {shown}",
+        "They count as different people: a voice may be in train and in test, and `goama corpus forget` misses clips.",
+        "Write each speaker's name in one way.",
         {},
     )

@@ -143,6 +143,12 @@ def _say_how_it_ended(trained: Trained, opened: Mixture, output: Path, again: li
         out.print(f"no best model: training was diverging at every evaluation; see {report_file}", markup=False)
         return
     out.print(f"best: dev CER {100 * state.best_cer:.1f} % at step {state.best_step}, in {trained.best}", markup=False)
+    if state.is_worse_than_before:
+        out.print(
+            f"Before training it was {100 * (state.guard.wrote or 0):.1f} %: training made the encoder's own head "
+            "worse on these clips. More steps or a lower -s train.learning_rate may help. If the encoder was trained "
+            "on these clips, neither figure says how it does on others."
+        )
     if state.best_cer > _UNUSABLE:
         helps = "A larger pretrained encoder (--encoder facebook/w2v-bert-2.0, on a GPU)"
         if again[1] == "distil":

@@ -127,7 +127,7 @@ def forget(
             out.print(f"  holds sound or texts of clips: {', '.join(p.name for p in model.holds_clips)}", markup=False)
     heard = "learnt from" if "train" in person.clips else "were evaluated on"
     if found:
-        err.print(f"{len(found)} models {heard} this person; delete them, or train them again", markup=False)
+        err.print(f"models that {heard} this person: {len(found)}; delete them, or train them again", markup=False)
     else:
         out.print("no model here was trained on this corpus; --models searches another folder")
     out.print(f"the source ({opened.about['source']}), copies and backups still have the person's clips", markup=False)

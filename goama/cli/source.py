@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 _SOURCE = Annotated[
     str,
     typer.Argument(
-        help="Folder (audiofolder, Common Voice, Spontaneous Speech, Kaldi, LJSpeech, ELAN, Praat, subtitles, "
-        "parquet), one of their files, a CSV, TSV, JSONL, XLSX, XLS or ODS table, or a Hub data set id."
+        help="Folder (audiofolder, Common Voice, Spontaneous Speech, Kaldi, LJSpeech, LibriSpeech, ELAN, Praat, "
+        "subtitles, parquet, a .txt beside each recording), one of their files, a CSV, TSV, JSONL, XLSX, XLS or ODS "
+        "table, or a Hub data set id."
     ),
 ]
 _COLUMNS = {  # option: the column it names, in goama.sources.source.Columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from goama.errors import GoamaError
 from goama.model import hub, shipped
 from goama.model.shipped import STARTER
 
@@ -17,15 +18,15 @@ _FROM_STARTER = f"training from the {STARTER}, Whisper-base's encoder"
 
 
 def default_encoder() -> tuple[str, str]:
-    """The encoder to train from on this machine, and one sentence that says why."""
+    """The encoder to train from on this machine, and one sentence that says why; errors as of `encoder_for`."""
     return encoder_for(gpu_memory_gb())
 
 
 def encoder_for(memory_gb: float) -> tuple[str, str]:
     """The encoder to train from on a GPU of so many 10^9 bytes, 0 where there is none, and one sentence that says why.
 
-    The large encoder if the GPU has room for it and its checkpoint is on this machine or the Hub can be reached, else
-    the starter.
+    The large encoder if the GPU has room for it, else the starter. Raises `GoamaError` when the GPU has room and the
+    checkpoint is neither on this machine nor within reach: a fault of the network must not decide on the encoder.
     """
     if not shipped.has_starter():
         return LARGE_ENCODER, f"training from {LARGE_ENCODER}: this copy of goama comes without a starter"
@@ -37,7 +38,10 @@ def encoder_for(memory_gb: float) -> tuple[str, str]:
             f"{_FROM_STARTER}"
         )
     if not hub.is_within_reach(LARGE_ENCODER):
-        return STARTER, f"{LARGE_ENCODER} cannot be reached; {_FROM_STARTER}"
+        raise GoamaError(
+            f"this GPU has room for {LARGE_ENCODER}, which cannot be reached and is not on this machine; check the "
+            "network, or choose the small encoder: --encoder starter"
+        )
     return LARGE_ENCODER, f"training from {LARGE_ENCODER}: this GPU has {memory_gb:.0f} GB"
 
 

@@ -59,3 +59,9 @@ class RunState:
     guard: GuardState = field(default_factory=GuardState)
     scaler: dict[str, Any] = field(default_factory=dict)
     """The fp16 gradient scaler's state; empty in other precisions."""
+
+    @property
+    def is_worse_than_before(self) -> bool:
+        """Whether the best model makes more errors on dev than the network as it was loaded."""
+        before = self.guard.wrote if self.guard.wrote_at == 0 else None
+        return before is not None and self.best_cer is not None and before < self.best_cer

@@ -83,12 +83,13 @@ def find_columns(present: Iterable[str], wanted: Columns, where: str) -> dict[st
         usual = next((name for name in USUAL_NAMES[field.name] if name in by_lower), None)
         if usual is not None and not (field.name in RIGHTS and by_lower[usual] in found.values()):
             found[field.name] = by_lower[usual]
-    for needed in ("audio", "text"):
-        if needed not in found:
-            raise GoamaError(
-                f"{where}: which column holds the {needed}? Name it with --{needed}-column; "
-                f"the columns are: {_named(present)}"
-            )
+    missing = [needed for needed in ("audio", "text") if needed not in found]
+    if missing:
+        which = "which column holds" if len(missing) == 1 else "which columns hold"
+        raise GoamaError(
+            f"{where}: {which} the {' and the '.join(missing)}? Name {'it' if len(missing) == 1 else 'them'} with "
+            f"{' and '.join(f'--{needed}-column' for needed in missing)}; the columns are: {_named(present)}"
+        )
     return found
 
 
@@ -98,7 +99,8 @@ def column_key(name: str) -> str:
 
 
 def other_readings(present: Iterable[str], found: Mapping[str, str], wanted: Columns) -> tuple[str, ...]:
-    """Sentences about columns that also have a usual name for text or audio and were not taken."""
+    """Sentences about columns that also have a usual name for text or audio and were not taken, and on speakers."""
+    present = list(present)
     sentences = []
     for name in ("audio", "text"):
         others = [c for c in present if c.lower() in USUAL_NAMES[name] and c not in found.values()]
@@ -107,6 +109,12 @@ def other_readings(present: Iterable[str], found: Mapping[str, str], wanted: Col
                 f"the {name} was taken from the column {found[name]!r}; "
                 f"--{name}-column {others[0]} takes the other{'s' if len(others) > 1 else ''}: {_named(others)}"
             )
+    others = [c for c in present if c not in found.values() and column_key(c) not in {*_NOT_CARRIED, _TAGS}]
+    if "speaker" not in found and others:
+        sentences.append(
+            "no column has a usual name for the speaker; if one of these holds speakers, name it with "
+            f"--speaker-column: {_named(others)}"
+        )
     return tuple(sentences)
 
 
@@ -168,7 +176,7 @@ def clip_from_row(
         where=where,
         offset=offset,
         duration=duration,
-        speaker=_string(value("speaker")),
+        speaker=_one_line(value("speaker")),
         split=_split(_string(value("split")), where) or split,
         language=_string(value("language")),
         id_given=identity is not None,

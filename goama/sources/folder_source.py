@@ -32,10 +32,13 @@ from goama.sources.manifest import (
 from goama.sources.saved import is_saved, read_saved
 from goama.sources.sound_files import SoundFiles
 from goama.sources.table import WORKBOOK_SUFFIXES
+from goama.sources.transcript_files import librispeech_files, read_librispeech, read_text_files, text_files
 
 _DEEPEST = 4  # folders in folders that are searched for annotation files
 _MOST_ENTRIES = 200_000
 _MOST_CHILDREN = 1_000
+_BY_SUFFIX = (*ANNOTATIONS, "librispeech", "txt")
+_OWN_LAYOUT = tuple(kind for kind in FORMATS if kind not in (*_BY_SUFFIX, "table"))
 _LISTED_TABLES = (".jsonl", ".ndjson", ".csv", ".tsv", *WORKBOOK_SUFFIXES)
 
 
@@ -49,11 +52,11 @@ def kind_of_folder(folder: Path, wanted: str | None) -> tuple[str, list[str]]:
             raise GoamaError(f"--format {wanted}: formats are {', '.join(FORMATS)}")
         return wanted, []
     try:
-        kinds = [kind for kind in FORMATS if kind not in ANNOTATIONS and kind != "table" and _is(kind, folder)]
-        annotated = {} if kinds else _annotation_files(folder)
-        kinds += [kind for kind in ANNOTATIONS if annotated.get(kind)]
-        if not kinds and _tables(folder):
-            kinds = ["table"]
+        kinds = [kind for kind in _OWN_LAYOUT if _is(kind, folder)]
+        listed = {} if kinds else _files_by_format(folder)
+        kinds += [kind for kind in _BY_SUFFIX if listed.get(kind)]
+        if (not kinds or kinds == ["txt"]) and _tables(folder):
+            kinds = ["table", *kinds]
     except OSError as error:
         raise GoamaError(f"{folder}: cannot be read ({error.strerror})") from error
     if not kinds:
@@ -61,7 +64,8 @@ def kind_of_folder(folder: Path, wanted: str | None) -> tuple[str, list[str]]:
         if sounds:
             raise GoamaError(
                 f"{folder}: {sounds} sound file{'s' if sounds > 1 else ''}, but no transcripts: write metadata.csv "
-                "with the columns file_name (relative to the folder) and text, or put what docs/sources.md lists here"
+                "with the columns file_name (relative to the folder) and text, or put clip.txt beside each clip.wav, "
+                "or what else docs/sources.md lists"
             )
         raise GoamaError(
             f"{folder}: no metadata.jsonl or metadata.csv in this folder; write one with the columns "
@@ -71,7 +75,7 @@ def kind_of_folder(folder: Path, wanted: str | None) -> tuple[str, list[str]]:
         kinds.remove("audiofolder")  # its metadata.csv names no columns
     if kinds[0] == "saved-dataset" and "parquet" in kinds:
         kinds.remove("parquet")  # its arrow files, read without what state.json says of them
-    return kinds[0], [f"{kind} ({len(annotated[kind])} files)" if kind in annotated else kind for kind in kinds[1:]]
+    return kinds[0], [f"{kind} ({len(listed[kind])} files)" if kind in listed else kind for kind in kinds[1:]]
 
 
 def only_source_below(folder: Path) -> Path | None:
@@ -79,15 +83,14 @@ def only_source_below(folder: Path) -> Path | None:
 
     Raises `GoamaError` when several are.
     """
-    kinds = [kind for kind in FORMATS if kind not in ANNOTATIONS and kind != "table"]
     try:
-        if any(_is(kind, folder) for kind in kinds) or any(_annotation_files(folder).values()) or _tables(folder):
+        if any(_is(kind, folder) for kind in _OWN_LAYOUT) or any(_files_by_format(folder).values()) or _tables(folder):
             return None
         children = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
         below = [
             child
             for child in children[:_MOST_CHILDREN]
-            if any(_is(kind, child) for kind in kinds) or any(t.suffix != ".txt" for t in _tables(child))
+            if any(_is(kind, child) for kind in _OWN_LAYOUT) or any(t.suffix != ".txt" for t in _tables(child))
         ]
     except OSError:
         return None  # said when the folder itself is read
@@ -119,7 +122,7 @@ def _is(kind: str, folder: Path) -> bool:
 def read_folder(kind: str, folder: Path, columns: Columns, name: str | None, choices: Choices) -> Source:
     """The source in a folder, read as the format `kind`. Raises `GoamaError` when the folder has none of its files."""
     audio_folder = choices.audio_folder
-    if kind != "table" and kind not in ANNOTATIONS and not _is(kind, folder):
+    if kind in _OWN_LAYOUT and not _is(kind, folder):
         raise GoamaError(f"{folder}: --format {kind}, but this folder has none of its files")
     if kind == "audiofolder":
         return read_audiofolder(folder, columns, choices)
@@ -138,11 +141,15 @@ def read_folder(kind: str, folder: Path, columns: Columns, name: str | None, cho
     sounds = SoundFiles.of_folder(folder, audio_folder)
     if kind == "table":
         return _read_tables(folder, sounds, columns, choices)
-    title, suffix, _ = ANNOTATIONS[kind]
-    files = _annotation_files(folder)[kind]
+    if kind == "txt":
+        return read_text_files(folder, list(_files(folder)), audio_folder)
+    files = _files_by_format(folder)[kind]
+    suffix = ".trans.txt" if kind == "librispeech" else ANNOTATIONS[kind][1]
     if not files:
         raise GoamaError(f"{folder}: --format {kind}, but there is no {suffix} file in this folder")
-    return read_annotations(title, files, folder, parser_of(kind, choices), choices, sounds)
+    if kind == "librispeech":
+        return read_librispeech(folder, files, audio_folder)
+    return read_annotations(ANNOTATIONS[kind][0], files, folder, parser_of(kind, choices), choices, sounds)
 
 
 def _read_tables(folder: Path, sounds: SoundFiles, columns: Columns, choices: Choices) -> Source:
@@ -173,15 +180,14 @@ def _tables(folder: Path) -> list[Path]:
     )
 
 
-def _annotation_files(folder: Path) -> dict[str, list[Path]]:
-    """The annotation files in a folder and its sub-folders, by format."""
-    found: dict[str, list[Path]] = {kind: [] for kind in ANNOTATIONS}
-    by_suffix = {suffix: found[kind] for kind, (_, suffix, _) in ANNOTATIONS.items()}
-    for file in _files(folder):
-        kind = by_suffix.get(file.suffix.lower())
-        if kind is not None:
-            kind.append(file)
-    return {kind: sorted(files) for kind, files in found.items()}
+def _files_by_format(folder: Path) -> dict[str, list[Path]]:
+    """The files with annotations or transcripts in a folder and its sub-folders, by format."""
+    files = list(_files(folder))
+    annotated = {
+        kind: sorted(file for file in files if file.suffix.lower() == suffix)
+        for kind, (_, suffix, _) in ANNOTATIONS.items()
+    }
+    return annotated | {"librispeech": librispeech_files(files), "txt": text_files(files)}
 
 
 def _files(folder: Path) -> Iterator[Path]:

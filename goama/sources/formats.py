@@ -30,7 +30,9 @@ FORMATS = (
     "saved-dataset",
     "parquet",
     *ANNOTATIONS,
+    "librispeech",
     "table",
+    "txt",
 )
 """Formats of a folder; the first that matches is taken."""
 

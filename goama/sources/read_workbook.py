@@ -1,8 +1,8 @@
 """The rows of a sheet as JSON lines: `python -m goama.sources.read_workbook FILE [SHEET]`.
 
 Input is untrusted, so this runs in a process of its own: an .xlsx of 10 kB with two cells in opposite corners makes
-the parser allocate 400 GB. The rows go to stdout; {"sheets": [...], "sheet": "..."}, or one sentence and the exit
-status `REFUSED`, to stderr.
+the parser allocate 400 GB. The rows go to stdout; {"sheets": [...], "sheet": "...", "merged": 0}, or one sentence
+and the exit status `REFUSED`, to stderr.
 """
 
 from __future__ import annotations
@@ -11,12 +11,20 @@ import json
 import os
 import sys
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
 
 from goama.errors import GoamaError
 
@@ -92,22 +100,44 @@ def _print_rows(path: Path, wanted: str | None) -> None:
             if wanted is not None and wanted not in names:
                 raise GoamaError(f"{path}: no sheet {wanted!r}; the sheets are: {', '.join(names[:20])}")
             name = names[0] if wanted is None else wanted
-            for number, values in _rows(workbook, name, path):
+            sheet = workbook.get_sheet_by_name(name)
+            merged = _merged_below(sheet)
+            for number, values in _rows(sheet, merged, path):
                 print(json.dumps([number, values], default=str))
     except PasswordError as error:
         raise GoamaError(f"{path}: this workbook has a password; save it without one") from error
     except CalamineError as error:
         raise _not_a_workbook(path, error) from error
     sys.stdout.flush()
-    print(json.dumps({"sheets": names, "sheet": name}), file=sys.stderr)
+    facts = {"sheets": names, "sheet": name, "merged": len(merged)}
+    print(json.dumps(facts), file=sys.stderr)
 
 
-def _rows(workbook: CalamineWorkbook, name: str, path: Path) -> Iterator[tuple[int, list[Any]]]:
-    sheet = workbook.get_sheet_by_name(name)
+def _merged_below(sheet: CalamineSheet) -> list[tuple[int, int, int]]:
+    """(first row, last row, index in the row's values), from 0, of merged cells that span several rows, sorted."""
+    ranges = sheet.merged_cell_ranges or []  # None where the format's parser does not tell, as of .ods
+    first_column = sheet.start[1] if sheet.start else 0
+    return sorted((top, bottom, left - first_column) for (top, left), (bottom, _) in ranges if bottom > top)
+
+
+def _rows(sheet: CalamineSheet, merged: list[tuple[int, int, int]], path: Path) -> Iterator[tuple[int, list[Any]]]:
+    """(row number from 1, values) of each row that is not blank; a merged cell's value stands in each of its rows."""
     if sheet.end is not None and sheet.end[0] >= _MOST_ROWS:
-        raise GoamaError(f"{path}: the sheet {name!r} has more rows than Excel itself allows ({_MOST_ROWS})")
+        raise GoamaError(f"{path}: the sheet {sheet.name!r} has more rows than Excel itself allows ({_MOST_ROWS})")
+    waiting = deque(merged)
+    spanning: dict[int, tuple[int, Any]] = {}  # column -> last row of the merged cell, its value
     for number, values in enumerate(sheet.iter_rows(), start=1):
-        if any(value != "" for value in values):
+        is_blank = all(value == "" for value in values)
+        while waiting and waiting[0][0] < number:
+            _, last, column = waiting.popleft()
+            if column < len(values):
+                spanning[column] = (last, values[column])
+        for column, (last, value) in list(spanning.items()):
+            if number - 1 > last:
+                del spanning[column]
+            elif not is_blank:
+                values[column] = value
+        if not is_blank:
             yield number, [_whole(value) for value in values]
 
 

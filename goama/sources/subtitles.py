@@ -21,6 +21,7 @@ _TIME = r"(?:(\d{1,4})\s?:\s?)?(\d{1,2})\s?:\s?(\d{1,2})\s?[.,]\s?(\d{1,3})"
 _TIMES = re.compile(rf"\s*{_TIME}\s*(?:-{{1,3}}|[–—])>\s*{_TIME}(?:\s|$)")
 _CLOCK = re.compile(r"\d\s?:\s?\d")
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
+_NEW_LINE, _SPACE = re.compile(r"\\[Nn]"), re.compile(r"\\h")  # left over from .ass subtitles
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]{1,200})>")
 _NOT_A_CUE = re.compile(r"(NOTE|STYLE|REGION)(\s|$)")
 _NUMBER = re.compile(r"[\[(#]?(\d{1,7})[\])#:.]?")
@@ -180,7 +181,7 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
 
 
 def _cleaned(raw: _Raw) -> Cue:
-    marked = "\n".join(line for line in raw.lines if line)
+    marked = _SPACE.sub(" ", _NEW_LINE.sub("\n", "\n".join(line for line in raw.lines if line)))
     voices = {voice.strip() for voice in _VOICE.findall(marked)}
     lines = tuple(line.strip() for line in html.unescape(_TAG.sub("", marked)).split("\n") if line.strip())
     return Cue(raw.start, raw.end, lines, voices.pop() if len(voices) == 1 else None, marked)

@@ -250,6 +250,8 @@ def _open_workbook(path: Path, sheet: str | None, is_clip: IsClip) -> Table:
     headerless = is_clip([str(cell) for cell in cells])
     names = _numbers(cells) if headerless else _column_names(cells, path, header[0])
     how = f"sheet {workbook.sheet!r}" + (f" (--sheet takes another: {', '.join(others[:5])})" if others else "")
+    if workbook.merged:
+        how += f"; each merged cell counts for all rows that it spans (merged cells: {workbook.merged})"
     return Table(
         path, names, lambda: _workbook_rows(workbook.rows(), names, headerless), how, hint, has_header=not headerless
     )

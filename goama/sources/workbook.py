@@ -25,10 +25,14 @@ _WAIT_S = 5 * LONGEST_S  # for a machine that is busy with other things, or that
 
 @dataclass(frozen=True)
 class Workbook:
-    """An opened workbook: the names of its sheets, hidden ones last, and the sheet that was read."""
+    """An opened workbook: the names of its sheets, hidden ones last, and the sheet that was read.
+
+    merged: number of merged cells that span several rows; their value stands in each of these rows
+    """
 
     sheets: tuple[str, ...]
     sheet: str
+    merged: int
     _rows: IO[bytes]
 
     def rows(self) -> Iterator[tuple[int, list[Any]]]:
@@ -72,4 +76,4 @@ def open_workbook(path: Path, sheet: str | None = None) -> Workbook:
     if status != 0:  # stopped by a limit
         raise too_costly(path)
     facts = json.loads(said.splitlines()[-1])
-    return Workbook(tuple(facts["sheets"]), facts["sheet"], rows)
+    return Workbook(tuple(facts["sheets"]), facts["sheet"], facts["merged"], rows)

@@ -16,6 +16,9 @@ from goama.text.replacements import character_ranges
 BRACKETS = ("()", "[]", "{}", "【】", "〔〕", "〖〗", "〘〙", "〚〛", "⟦⟧", "⦅⦆", "⸨⸩", "⁅⁆", "（）", "［］", "｛｝")
 """Pairs whose content is a note. Quotation marks («», 「」, 《》) are not among them: what is quoted is spoken."""
 
+_IN_ANGLES = "笑い?|笑声|笑聲|拍手|咳|泣|沈黙|沉默|咳嗽|掌声|掌聲|音楽|音乐|音樂|不明|聞き取れない|웃음|박수"
+"""Notes that end so are dropped also from 〈…〉, which otherwise holds titles, and those are spoken."""
+
 NOTHING_SAID = ("sp", "spn", "nsn")
 """Labels of aligners (MFA, Praat scripts) for a pause or a noise, where they are a whole transcript."""
 
@@ -120,7 +123,7 @@ def _gap(match: re.Match[str]) -> str:
 @cache
 def _may_hold_notes() -> re.Pattern[str]:
     opening = "".join(pair[0] for pair in BRACKETS)
-    return re.compile(f"[<*{character_ranges(opening)}]|xxx|yyy|_noise|!sil", re.IGNORECASE)
+    return re.compile(f"[<＜〈*{character_ranges(opening)}]|%%|xxx|yyy|_noise|!sil", re.IGNORECASE)
 
 
 @cache
@@ -131,13 +134,14 @@ def _scope() -> re.Pattern[str]:
 
 @cache
 def _tag() -> re.Pattern[str]:
-    """`<eng>`, `</eng>`, `<noise/>`, `<door slams>`, `<<laughs>>`; not `a < b`."""
-    return re.compile(r"<<?(?=[^\s<>])[^<>]{0,200}>>?")
+    """`<eng>`, `</eng>`, `<noise/>`, `<door slams>`, `<<laughs>>`, `%%italic%%`, `＜笑＞`; not `a < b`."""
+    return re.compile(r"<<?(?=[^\s<>])[^<>]{0,200}>>?|%%/?\w{1,20}%%|＜(?=[^\s＜＞])[^＜＞]{0,200}＞")
 
 
 @cache
 def _bracketed() -> re.Pattern[str]:
-    return re.compile("|".join(f"{re.escape(pair[0])}[^{re.escape(pair)}]*{re.escape(pair[1])}" for pair in BRACKETS))
+    pairs = [f"{re.escape(pair[0])}[^{re.escape(pair)}]*{re.escape(pair[1])}" for pair in BRACKETS]
+    return re.compile("|".join([*pairs, rf"〈[^〈〉]{{0,20}}(?:{_IN_ANGLES})〉"]))
 
 
 @cache

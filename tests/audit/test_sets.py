@@ -75,3 +75,11 @@ def test_the_summary_counts_splits_and_speakers() -> None:
     counted = summary([clip("a", "train", speaker="An"), clip("b", "train", speaker="Bo"), clip("c", "test")])
     assert counted["splits"]["train"] == {"clips": 2, "seconds": 6.0, "words": 16, "speakers": 2}
     assert list(counted["speakers"]) == ["An", "Bo"]
+
+
+def test_a_speaker_s_name_in_two_spellings_is_found() -> None:
+    names = ["Ion", "Ion", "ION", "Ele\u0301na P.", "El\u00e9na P", "p225", "p226", "?", "!"]
+    finding = said(*(clip(f"c{n}", "train", speaker=name) for n, name in enumerate(names)))["speaker-spelling"]
+    assert finding.clips == ("c2", "c3")
+    assert "Ion / ION" in finding.message
+    assert "speaker-spelling" not in said(clip("a", "train", speaker="p1"), clip("b", "train", speaker="p11"))

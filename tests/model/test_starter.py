@@ -248,7 +248,7 @@ def test_rows_of_its_head_are_carried_over_in_full_precision(starter, corpus):
     assert float(loaded.network.lm_head.bias[vocabulary.unk_id]) == 0.0, "unknown characters can be learnt again"
 
 
-def test_it_is_the_default_without_a_large_gpu_or_the_hub_and_the_reason_is_told(starter, empty_cache):
+def test_it_is_the_default_without_a_large_gpu_and_the_reason_is_told(starter, empty_cache):
     assert encoder_for(0.0) == (
         STARTER,
         f"no CUDA GPU here for {LARGE_ENCODER}; training from the starter, Whisper-base's encoder",
@@ -257,11 +257,12 @@ def test_it_is_the_default_without_a_large_gpu_or_the_hub_and_the_reason_is_told
         STARTER,
         f"{LARGE_ENCODER} needs a GPU of 14 GB, this one has 12.0; training from the starter, Whisper-base's encoder",
     )
+
+
+def test_on_a_large_gpu_a_network_that_fails_does_not_choose_the_small_encoder(starter, empty_cache):
     # tests are offline
-    assert encoder_for(80.0) == (
-        STARTER,
-        f"{LARGE_ENCODER} cannot be reached; training from the starter, Whisper-base's encoder",
-    )
+    with pytest.raises(GoamaError, match=r"cannot be reached and is not on this machine; .* --encoder starter$"):
+        encoder_for(80.0)
 
 
 def test_a_bare_train_takes_the_default_and_says_why(starter, empty_cache, mixture, tmp_path, capsys):
@@ -278,7 +279,8 @@ def test_the_large_encoder_is_the_default_on_a_large_gpu_where_it_is_on_this_mac
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text("1")
     (snapshot / "config.json").write_text("{}")
-    assert encoder_for(16.0)[0] == STARTER, "half a download is not enough"
+    with pytest.raises(GoamaError, match="cannot be reached"):
+        encoder_for(16.0)  # half a download is not enough
     (snapshot / "model.safetensors").write_text("")
     assert encoder_for(16.0) == (LARGE_ENCODER, f"training from {LARGE_ENCODER}: this GPU has 16 GB")
     assert encoder_for(0.0)[0] == STARTER, "a laptop must not pick it, though it is there"

@@ -86,7 +86,7 @@ def test_the_models_that_learnt_from_the_corpus_are_named_with_copies_and_descen
     assert "holds sound or texts of clips: dev.jsonl, heard.jsonl, metrics.jsonl" in outcome.out
     assert f"{copy}: trained on this corpus" in outcome.out
     assert f"{student}: made of {run / 'best'}" in outcome.out
-    assert str(other) not in outcome.out and "3 models learnt from this person" in outcome.err
+    assert str(other) not in outcome.out and "models that learnt from this person: 3;" in outcome.err
     again = goama("corpus", "forget", own.folder, "--speaker", BIG, "--models", tmp_path, "--yes")
     assert again.status == 2  # nobody would be left
 

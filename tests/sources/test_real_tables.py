@@ -112,6 +112,29 @@ def test_a_workbook_s_row_and_an_ljspeech_line_of_another_length_are_left_out(tm
     assert [bool(clip.fault) for clip in opened(tmp_path / "lj")] == [False, True, False]
 
 
+@pytest.mark.parametrize(("top", "left"), [(1, 1), (4, 3)])
+def test_a_merged_cell_counts_for_every_row_that_it_spans(tmp_path: Path, top: int, left: int) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    rows = [["file", "text", "speaker"], ["a.wav", "een", "Awa"], ["b.wav", "twee"], ["c.wav", "drie"], ["d.wav"]]
+    for row, values in enumerate(rows, start=top):
+        for column, value in enumerate(values, start=left):
+            sheet.cell(row, column, value)
+    sheet.merge_cells(start_row=top + 1, end_row=top + 2, start_column=left + 2, end_column=left + 2)
+    sheet.merge_cells(start_row=top + 3, end_row=top + 4, start_column=left + 1, end_column=left + 1)
+    book.save(tmp_path / "t.xlsx")
+    source = read_source(str(tmp_path / "t.xlsx"))
+    assert [(clip.text, clip.speaker) for clip in source] == [
+        ("een", "Awa"),
+        ("twee", "Awa"),
+        ("drie", None),
+        ("drie", None),
+    ]
+    assert "each merged cell counts for all rows that it spans (merged cells: 2)" in source.taken
+
+
 @pytest.mark.parametrize("newline", ["\r", "\r\n", "\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
@@ -169,7 +192,7 @@ def test_a_long_array_on_one_line_is_read_and_one_clip_with_a_list_of_words_is_o
         ('[{"text": "a"', "not JSON"),
         ("[]", "which column|no clips"),
         ("[[[[", "not JSON"),
-        ('{"a": 1,\n"b": 2}', "which column holds the audio"),
+        ('{"a": 1,\n"b": 2}', "which columns hold the audio"),
     ],
 )
 def test_json_that_is_no_list_of_clips_is_one_sentence(tmp_path: Path, content: str, sentence: str) -> None:
@@ -229,7 +252,7 @@ def test_columns_of_a_table_without_a_header_are_named_by_number_and_a_header_st
     assert texts(opened(tmp_path / "t.csv")) == ["de lange tekst", "nog een lange"]
     assert texts(opened(tmp_path / "t.csv", Columns(text="2"))) == ["kort", "klein"]
     (tmp_path / "h.csv").write_text("Datei,Satz\nclip0.wav,een\n")
-    with pytest.raises(GoamaError, match="which column holds the audio"):
+    with pytest.raises(GoamaError, match="which columns hold the audio"):
         opened(tmp_path / "h.csv")
     assert texts(opened(tmp_path / "h.csv", Columns(audio="Datei", text="Satz"))) == ["een"]
 

@@ -265,8 +265,9 @@ def test_a_tsv_that_knows_no_quotes_is_read_line_by_line(tmp_path: Path) -> None
         (b"file,text\na.wav," + b"a" * 2_000_000, r"clips\.csv:2: this line is longer than 1000000 bytes"),
         (b"file,sound\na.wav,ja\n", "which column holds the text.* Name it with --text-column.*: file, sound"),
         (b"sentence,n\nja,1\n", "which column holds the audio"),
+        (b"a,b\nja,1\n", "which columns hold the audio and the text.* with --audio-column and --text-column; .*: a, b"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_csv_that_cannot_be_read_says_why_and_where(tmp_path: Path, content: bytes, what: str) -> None:
     with pytest.raises(GoamaError, match=what) as refused:
@@ -297,6 +298,20 @@ def test_what_a_csv_writer_wrote_is_read_back(
 def test_columns_are_found_by_their_usual_names_in_any_case() -> None:
     found = find_columns(["Path", "Sentence", "client_id", "locale", "up_votes"], Columns(), "x")
     assert found == {"audio": "Path", "text": "Sentence", "speaker": "client_id", "language": "locale"}
+
+
+def test_without_a_speaker_the_columns_that_could_hold_it_are_named(tmp_path: Path) -> None:
+    place = written(tmp_path, "file,text,Vorbitor,Nr,sentence\na.wav,ja,Awa,1,nee\n")
+    notes = read_source(place).notes
+    assert any("name it with --speaker-column: Vorbitor, Nr" in note and "sentence" not in note for note in notes)
+    assert not any("--speaker-column" in note for note in read_source(place, Columns(speaker="Vorbitor")).notes)
+
+
+def test_spaces_around_a_name_do_not_make_another_speaker(tmp_path: Path) -> None:
+    read = clips(
+        written(tmp_path, "file,text,speaker\na.wav,ja,Awa\nb.wav,nee, Awa  \nc.wav,wel,Awa \u00a0 Diop\nd.wav,o, \n")
+    )
+    assert [clip.speaker for clip in read] == ["Awa", "Awa", "Awa Diop", None]
 
 
 def test_a_column_that_was_named_counts_more_than_a_usual_name(tmp_path: Path) -> None:

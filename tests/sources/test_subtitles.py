@@ -64,6 +64,14 @@ def test_entities_and_formatting_are_not_spoken(tape: Tape, tmp_path: Path) -> N
     assert [clip.text for clip in read_source(str(tmp_path / "tape.srt"))] == ["1 < 2 & 3 < 4"]
 
 
+@pytest.mark.parametrize("name", ["tape.srt", "tape.vtt"])
+def test_codes_of_ass_subtitles_are_not_spoken(tape: Tape, tmp_path: Path, name: str) -> None:
+    tape.copy_to(tmp_path)
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n{\\an8}{\\i1}ja\\Nnee\\hwel{\\i0}\n"
+    (tmp_path / name).write_text(cue, encoding="utf-8")
+    assert [clip.text for clip in read_source(str(tmp_path))] == ["ja\nnee wel"]
+
+
 def test_cues_without_blank_lines_between_them_stay_apart(tape: Tape, tmp_path: Path) -> None:
     tape.copy_to(tmp_path)
     times = [(f"00:00:0{n},000", f"00:00:0{n},900") for n in (1, 2)]

@@ -301,7 +301,7 @@ def test_an_ods_that_repeats_a_cell_without_end_is_refused(tmp_path: Path) -> No
 def test_a_delimiter_can_be_given_where_the_header_misleads(tmp_path: Path) -> None:
     path = tmp_path / "clips.csv"
     path.write_text("file;text, as it was heard\na.wav;ja, nee\n")
-    with pytest.raises(GoamaError, match="which column holds the audio"):
+    with pytest.raises(GoamaError, match="which columns hold the audio"):
         read(path)
     columns = Columns(text="text, as it was heard")
     assert [clip.text for clip in read(path, columns, delimiter="semicolon")] == ["ja, nee"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goama.run.state import GuardState
+from goama.run.state import GuardState, RunState
 from goama.training import guard
 
 
@@ -179,3 +179,16 @@ def test_of_real_runs_none_is_troubled_and_odd_batches_are_seen(name, odd):
     losses = [line["loss"] for line in map(json.loads, lines) if "loss" in line]
     assert first_trouble(losses) is None
     assert sum(guard.is_odd(after(losses[:number]), loss) for number, loss in enumerate(losses)) == odd
+
+
+@pytest.mark.parametrize(
+    ("before", "cers", "worse"),
+    [(0.015, [0.023, 0.05], True), (0.5, [0.6, 0.4], False), (1.0, [0.7, 0.8], False), (0.02, [], False)],
+)
+def test_a_run_knows_whether_its_best_model_is_worse_than_before_training(
+    before: float, cers: list[float], worse: bool
+) -> None:
+    state = guard.after_recognition(GuardState(), 0, cer=before, written=1.0)
+    for step, cer in enumerate(cers, start=1):
+        state = guard.after_recognition(state, step, cer=cer, written=1.0)
+    assert RunState(best_cer=min(cers, default=None), guard=state).is_worse_than_before == worse
