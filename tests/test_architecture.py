@@ -12,6 +12,7 @@ ORDER = (
     "errors",
     "files",
     "interrupt",
+    "heap",
     "reach",
     "offline",
     "hub",

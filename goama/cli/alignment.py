@@ -12,6 +12,7 @@ from goama.cli.corpora import require_writable
 from goama.cli.terminal import Spinner, err, next_command, out, quiet_libraries, require_model_first, sound_progress
 from goama.errors import GoamaError
 from goama.files import readable, write_beside
+from goama.heap import keep_heap_small
 from goama.sound.nominal_length import nominal_seconds
 
 _NAMED = 5  # findings shown on the screen; the file names all
@@ -48,6 +49,7 @@ def align(
 
     repairs: list[Repair] = []
     content = read_text(text)
+    keep_heap_small()
     recogniser = Recogniser.load(model)
     with Spinner() as status:
         alignment = align_recording(

@@ -18,6 +18,7 @@ from goama.cli.inputs import Progress, Recording, recordings
 from goama.cli.terminal import Spinner, err, out, quiet_libraries, require_model_first
 from goama.errors import GoamaError
 from goama.files import write_beside
+from goama.heap import keep_heap_small
 from goama.recognition.to_files import Task, transcribe_to_files
 from goama.sound.repairs import clock_time
 from goama.sources.elan import read_elan
@@ -252,6 +253,7 @@ def _search(
     quiet_libraries()
     from goama.recognition.recogniser import Recogniser
 
+    keep_heap_small()
     recogniser = Recogniser.load(model)
     recogniser.keyword_search(keywords)  # one that the model cannot write is refused before anything is read
     places: dict[str, list[tuple[Hit, str]]] = {keyword: [] for keyword in keywords}

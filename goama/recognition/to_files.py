@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goama.errors import GoamaError
+from goama.heap import keep_heap_small
 from goama.transcript import Transcript
 from goama.transcript.writers import Layout, save
 
@@ -67,6 +68,7 @@ def transcribe_to_files(
     if jobs > 1:
         yield from _in_processes(tasks, load, layout, jobs, show)
         return
+    keep_heap_small()
     recogniser = load()
     seconds = [0.0] * len(tasks)
     for number in range(len(tasks)):
@@ -144,6 +146,7 @@ def _work(tasks: Sequence[Task], load: Load, layout: Layout, jobs: int, shared: 
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
     try:
+        keep_heap_small()
         recogniser = load()
     except GoamaError as error:
         shared.outcomes.put(error)
