@@ -20,7 +20,7 @@ from goama.errors import GoamaError
 from goama.files import write_beside
 from goama.recognition.to_files import Task, transcribe_to_files
 from goama.sound.repairs import clock_time
-from goama.sources.elan import read_elan
+from goama.transcript.elan import require_takes_tiers, require_template
 from goama.transcript.layout import Layout
 from goama.transcript.writers import WRITERS, ending
 
@@ -124,7 +124,7 @@ def _layout(tiers: str, template: Path | None) -> Layout:
     if not all(names) or len(set(names)) < len(names) or len(names) > _MOST_TIERS:
         raise GoamaError(f"--tiers {tiers}: one to three different names, as in --tiers Transcription,Words")
     if template is not None:
-        read_elan(template)
+        require_template(template)
     segments, words, confidences = [*names, None, None][:_MOST_TIERS]
     return Layout(tier=segments or "", words_tier=words, confidence_tier=confidences, template=template)
 
@@ -155,7 +155,7 @@ def _to_do(tasks: Sequence[Task], output: Path, overwrite: bool, skip_existing: 
     there = {file for task in tasks for file in task.files if file.exists()}
     for file in there:
         if file.suffix == ".eaf" and (add_tiers or overwrite):
-            read_elan(file)  # one that cannot take tiers is refused before hours of work
+            require_takes_tiers(file)  # one that cannot take tiers is refused before hours of work
     if add_tiers:
         there = {file for file in there if file.suffix != ".eaf"}
     if there and skip_existing:
