@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections import Counter
@@ -90,6 +91,8 @@ def transcribe(
         raise GoamaError(
             "--add-tiers goes with -o, without --overwrite and --skip-existing: it adds to every .eaf that is there"
         )
+    if output is not None:
+        _require_folder(output)
     layout = _layout(tiers, template)
     options = decoding_options(decoding, hot_words)
     require_model_first(model, audio, "transcribe")
@@ -116,6 +119,15 @@ def _formats(to: str) -> list[str]:
         if name not in WRITERS:
             raise GoamaError(f"--to {name}: formats are {', '.join(WRITERS)}")
     return formats
+
+
+def _require_folder(output: Path) -> None:
+    """Raises `GoamaError` where no folder can be made at `output`, before hours of work are done for it."""
+    there = next(place for place in (output, *output.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise GoamaError(f"-o {output}: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK):
+        raise GoamaError(f"-o {output}: nothing can be written into {there}; choose another folder")
 
 
 def _layout(tiers: str, template: Path | None) -> Layout:
@@ -184,6 +196,8 @@ def _transcribe(tasks: Sequence[Task], load: Callable[[], Recogniser], layout: L
                 task = tasks[outcome.number]
                 for sentence in outcome.repairs:
                     err.print(f"{task.name}: {sentence}", markup=False)
+                if outcome.is_empty:
+                    err.print(f"{task.name}: no speech was recognised", markup=False)
                 if outcome.error is not None:
                     failed.append(task.name)
                     err.print(f"goama: {outcome.error}", markup=False)
