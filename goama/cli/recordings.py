@@ -23,6 +23,7 @@ from goama.recognition.to_files import Task, transcribe_to_files
 from goama.sound.repairs import clock_time
 from goama.transcript.elan import require_takes_tiers, require_template
 from goama.transcript.layout import Layout
+from goama.transcript.tables import as_tsv
 from goama.transcript.writers import WRITERS, ending
 
 if TYPE_CHECKING:
@@ -252,8 +253,7 @@ def search(
             out.print(f"  {hit.score:.2f}  {where}{clock_time(hit.start)} to {clock_time(hit.end)}", markup=False)
     if output is not None:
         rows = [(hit.keyword, name, hit.start, hit.end, hit.score) for hits in places.values() for hit, name in hits]
-        lines = ["\t".join(map(str, row)) + "\n" for row in [("keyword", "audio", "start", "end", "score"), *rows]]
-        write_beside(output, "".join(lines))
+        write_beside(output, as_tsv([("keyword", "audio", "start", "end", "score"), *rows]))
     if failed:
         err.print(f"goama: {len(failed)} of {len(found)} recordings could not be searched")
         raise typer.Exit(2)

@@ -236,7 +236,7 @@ def _arpa_lines(file: Path) -> Iterator[Iterator[str]]:
     try:
         with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
             yield iter(lines)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, IndexError) as error:
         raise GoamaError(f"{file}: damaged ({first_line(error)}); make it again with `goama ngram`") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import sys
@@ -198,3 +199,13 @@ def test_an_n_gram_with_changed_bytes_is_named(model, folder, tmp_path):
     file.write_bytes(content)
     with pytest.raises(GoamaError, match=r"words\.arpa\.gz: damaged"):
         chosen(load_model_folder(damaged), method="beam", ngram="words")
+
+
+def test_an_n_gram_whose_lines_are_no_numbers_is_named_also_with_hot_words(model, folder, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    file = ngram_file(damaged, "words")
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()).replace(b"-0.", b"x0.")))
+    for hot_words in ((), ("kat",)):
+        with pytest.raises(GoamaError, match=r"words\.arpa\.gz: .*make it again with `goama ngram`"):
+            chosen(load_model_folder(damaged), method="beam", ngram="words", hot_words=hot_words)
