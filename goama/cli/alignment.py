@@ -68,6 +68,13 @@ def align(
     words = len(alignment.transcript.words)
     missing = sum(passage.words for passage in alignment.unspoken)
     out.print(f"{words} of {words + missing} words have times: {saved.sentence}", markup=False)
+    if alignment.unwritten:
+        named = ", ".join(alignment.unwritten[:_NAMED]) + (", …" if len(alignment.unwritten) > _NAMED else "")
+        out.print(
+            f"the model cannot write all characters of {len(alignment.unwritten)} words, and places them less "
+            f"exactly: {named}; spell them as they are said",
+            markup=False,
+        )
     for kind, count in Counter(finding.kind for finding in found).items():
         out.print(f"{kind}: {count}")
     worst = sorted(found, key=lambda finding: -finding.value)[:_NAMED]

@@ -53,6 +53,11 @@ def book_source(
 
     text = "\n".join(read_text(path) for path in texts)
     alignment = align(recogniser, blocks(), text, name=recordings[0].stem, progress=progress)
+    if alignment.unwritten:
+        notes.append(
+            f"the model cannot write all characters of {len(alignment.unwritten)} words, such as "
+            f"{alignment.unwritten[0]}: their clips may begin or end a little off"
+        )
     ends = np.cumsum(lengths) / SAMPLE_RATE
     parts = [
         Part(path, float(end - length / SAMPLE_RATE), float(end))
