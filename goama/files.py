@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,13 @@ def readable(name: str) -> str:
 def write_beside(path: Path, content: str | bytes) -> None:
     """Writes a file atomically, text as UTF-8: a reader never sees a part of it."""
     beside = path.with_name(path.name + ".partial")
-    beside.write_bytes(content.encode() if isinstance(content, str) else content)
-    beside.replace(path)
+    try:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside.replace(path)
+    except OSError:  # such as a full disk
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -87,3 +87,20 @@ def test_options_of_tables_do_not_go_with_a_text_and_a_text_needs_a_model(goama,
     assert wrong.status == 2 and "--sheet does not go with --text" in wrong.err
     alone = goama("prepare", book, "--text", book / "book.txt", "-o", tmp_path / "c")
     assert alone.status == 2 and "--model" in alone.err
+
+
+def test_outputs_that_cannot_be_are_refused_before_anything_is_read(goama, sentences, tmp_path):
+    text, broken, there = tmp_path / "text.txt", tmp_path / "broken.eaf", tmp_path / "a.json"
+    text.write_text("ja", encoding="utf-8")
+    broken.write_text("<a/>")
+    there.write_text("{}")
+    for options, sentence in (
+        (["-o", tmp_path / "a.docx"], "its ending names no format; possible are .txt"),
+        (["-o", text, "--overwrite"], "this is the recording or its text"),
+        (["-o", there, "--overwrite", "--quality", text], "--quality"),
+        (["-o", tmp_path / "b.tsv", "--quality", tmp_path / "b.tsv"], "this is -o too"),
+        (["-o", broken], "not an ELAN file"),
+    ):
+        refused = goama("align", "no-model", sentences[5]["file_name"], text, *options)
+        assert refused.status == 2 and sentence in refused.err, refused.err
+    assert text.read_text(encoding="utf-8") == "ja"

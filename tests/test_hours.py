@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
+
+from goama.model.shipped import STARTER_FOLDER, has_starter
 
 
 @pytest.fixture
@@ -92,3 +97,44 @@ def test_search_shows_the_best_hits_of_each_keyword_and_writes_all(goama, tiny_m
 def test_a_keyword_with_a_strange_letter_is_refused_before_anything_is_read(goama, tiny_model, tapes):
     outcome = goama("search", tiny_model, tapes, "--for", "дом")
     assert outcome.status == 2 and "does not know" in outcome.err and "broken" not in outcome.err
+
+
+def test_a_place_that_is_no_folder_is_refused_before_anything_is_read(goama, tapes, tmp_path):
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        outcome = goama("transcribe", "no-model", tapes, "-o", output)
+        assert outcome.status == 2 and f"{tmp_path / 'file'} is a file; name a folder" in outcome.err
+
+
+def test_a_file_in_the_way_of_a_folder_stops_no_other_recording(goama, tiny_model, tapes, tmp_path):
+    (tapes / "broken.mp3").unlink()
+    (tapes / "a").mkdir()
+    (tapes / "0.ogg").rename(tapes / "a" / "0.ogg")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("in the way")
+    outcome = goama("transcribe", tiny_model, tapes, "-o", tmp_path / "out")
+    assert outcome.status == 2 and "no file can be written at" in outcome.err
+    assert (tmp_path / "out" / "1.txt").exists()
+
+
+def test_names_that_are_no_text_are_written_into_every_format(goama, tiny_model, tapes, tmp_path):
+    name = os.fsdecode(b"Stra\xdfe: 1.ogg")
+    (tapes / "broken.mp3").unlink()
+    (tapes / "0.ogg").rename(tapes / name)
+    formats = "txt,json,srt,vtt,tsv,ctm,textgrid,eaf,html"
+    outcome = goama("transcribe", tiny_model, tapes / name, "--to", formats, "-o", tmp_path / "out")
+    assert outcome.status == 0, outcome.err
+    assert len(list((tmp_path / "out").iterdir())) == 9
+    assert json.loads((tmp_path / "out" / name).with_suffix(".json").read_bytes())["audio"].endswith(
+        r"Stra\xdfe: 1.ogg"
+    )
+    found = goama("search", tiny_model, tapes / name, "--for", "de", "-o", tmp_path / "hits.tsv")
+    assert found.status == 0, found.err
+
+
+@pytest.mark.skipif(not has_starter(), reason="this copy of goama holds no starter")
+def test_silence_is_said_to_hold_no_speech(goama, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(32000, np.float32), 16000)
+    outcome = goama("transcribe", STARTER_FOLDER, tmp_path / "silence.wav")
+    assert (outcome.status, outcome.out) == (0, "")
+    assert outcome.err == f"{tmp_path / 'silence.wav'}: no speech was recognised\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,8 @@ from goama.errors import GoamaError
 from goama.files import readable, write_beside
 from goama.heap import keep_heap_small
 from goama.sound.nominal_length import nominal_seconds
+from goama.transcript.elan import require_takes_tiers
+from goama.transcript.writers import WRITERS, ending
 
 _NAMED = 5  # findings shown on the screen; the file names all
 
@@ -35,9 +39,7 @@ def align(
     require_model_first(model, [audio, text], "align")
     if output.exists() and not overwrite and output.suffix.lower() != ".eaf":
         raise GoamaError(f"{output} exists already, perhaps corrected by hand; choose another -o, or --overwrite")
-    for option, file in (("-o", output), ("--quality", quality)):
-        if file is not None:
-            require_writable(option, file)
+    _require_output(output, quality, [audio, text])
     quiet_libraries()
     from goama.recognition.align import align as align_recording
     from goama.recognition.alignment_quality import as_table, findings
@@ -54,7 +56,7 @@ def align(
     with Spinner() as status:
         alignment = align_recording(
             recogniser,
-            stream_audio(audio, repairs=repairs),
+            stream_audio(audio, longest_s=math.inf, repairs=repairs),
             content,
             name=readable(str(audio)),
             progress=sound_progress(status, f"aligning {readable(audio.name)}", nominal_seconds(audio)),
@@ -62,16 +64,39 @@ def align(
     for repair in repairs:
         err.print(f"{audio}: {repair.sentence}", markup=False)
     found = findings(alignment)
-    save(alignment.transcript, output)
+    saved = save(alignment.transcript, output)
     if quality is not None:
         write_beside(quality, as_table(found))
     words = len(alignment.transcript.words)
     missing = sum(passage.words for passage in alignment.unspoken)
-    out.print(f"{words} of {words + missing} words have times: {output}", markup=False)
+    out.print(f"{words} of {words + missing} words have times: {saved.sentence}", markup=False)
+    if alignment.unwritten:
+        named = ", ".join(alignment.unwritten[:_NAMED]) + (", …" if len(alignment.unwritten) > _NAMED else "")
+        out.print(
+            f"the model cannot write all characters of {len(alignment.unwritten)} words, and places them less "
+            f"exactly: {named}; spell them as they are said",
+            markup=False,
+        )
     for kind, count in Counter(finding.kind for finding in found).items():
         out.print(f"{kind}: {count}")
     worst = sorted(found, key=lambda finding: -finding.value)[:_NAMED]
     for finding in sorted(worst, key=lambda finding: finding.start):
         out.print(f"  {finding.start:.1f} s  {finding.kind}: {finding.text[:70]}", markup=False)
     if found and quality is None:
-        next_command("align", model, audio, text, "-o", output, "--overwrite", "--quality", "findings.tsv")
+        again = output.with_suffix(".json") if output.suffix.lower() == ".eaf" else output  # no tiers a second time
+        next_command("align", model, audio, text, "-o", again, "--overwrite", "--quality", "findings.tsv")
+
+
+def _require_output(output: Path, quality: Path | None, inputs: Sequence[Path]) -> None:
+    """Raises `GoamaError` where an output cannot be written, or is an input, before hours of work are done for it."""
+    if output.suffix[1:].lower() not in WRITERS:
+        raise GoamaError(f"-o {output}: its ending names no format; possible are {', '.join(map(ending, WRITERS))}")
+    files = [("-o", output)] + ([] if quality is None else [("--quality", quality)])
+    for option, file in files:
+        require_writable(option, file)
+        if any(file.exists() and other.exists() and file.samefile(other) for other in inputs):
+            raise GoamaError(f"{option} {file}: this is the recording or its text; name another file")
+    if quality is not None and quality.absolute() == output.absolute():
+        raise GoamaError(f"--quality {quality}: this is -o too; name another file")
+    if output.suffix.lower() == ".eaf" and output.exists():
+        require_takes_tiers(output)

@@ -261,6 +261,8 @@ def _read_aloud(wanted: WantedSource, text: Path, model: Path) -> Source:
     with Spinner() as status:
         clips = book_source(recordings, texts, recogniser, sound_progress(status, "aligning", total))
     out.print(f"read as {clips.taken}", markup=False)
+    for note in clips.notes:
+        out.print(note, markup=False)
     return clips
 
 

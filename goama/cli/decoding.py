@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -45,6 +46,7 @@ def ngram(
     if not wanted:
         raise GoamaError(f"--units {units}: possible are words, characters and both")
     model = _model_of(output, NGRAM_FOLDER)
+    _require_writable(model)
     rules = model / "normaliser.json"
     normaliser = Normaliser.load(rules) if rules.is_file() else Normaliser.for_language(None)
     vocabulary = Vocabulary.load(model)
@@ -92,6 +94,7 @@ def tune(
     require_beam_search()
     loaded = load_model_folder(model)
     assert loaded.folder is not None
+    _require_writable(loaded.folder)
     recogniser = Recogniser(loaded, options=DecodingOptions(method="greedy", blank_penalty=0.0))
     with Spinner() as status:
         show = _progress(status)
@@ -145,6 +148,18 @@ def _model_of(output: Path, name: str) -> Path:
             f"RUN/best/{name}"
         )
     return model
+
+
+def _require_writable(model: Path) -> None:
+    """Raises `GoamaError` where nothing can be written into the model folder, before the work is done."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=model, prefix="goama-"):
+            pass
+    except OSError as error:
+        raise GoamaError(
+            f"{model}: nothing can be written into this model folder ({error.strerror}); copy it to another place and "
+            "use the copy"
+        ) from error
 
 
 def _say_what_is_missing(text: NgramText) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from goama.cli.terminal import err
 from goama.errors import GoamaError
+from goama.files import readable
 from goama.sound.nominal_length import nominal_seconds
 from goama.sound.paths import SOUND_SUFFIXES
 
@@ -47,7 +48,7 @@ def recordings(paths: Sequence[Path]) -> Iterator[list[Recording]]:
             elif path.is_dir():
                 found += _in_folder(path)
             else:
-                found.append(Recording(path, str(path), Path(path.stem)))
+                found.append(Recording(path, readable(str(path)), Path(path.stem)))
         yield found
 
 
@@ -61,7 +62,7 @@ def _in_folder(folder: Path) -> Iterator[Recording]:
     if not files:
         raise GoamaError(f"{folder}: no sound file lies in this folder")
     for file in files:
-        yield Recording(file, str(file), file.relative_to(folder).with_suffix(""))
+        yield Recording(file, readable(str(file)), file.relative_to(folder).with_suffix(""))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections import Counter
@@ -21,8 +22,9 @@ from goama.files import write_beside
 from goama.heap import keep_heap_small
 from goama.recognition.to_files import Task, transcribe_to_files
 from goama.sound.repairs import clock_time
-from goama.sources.elan import read_elan
+from goama.transcript.elan import require_takes_tiers, require_template
 from goama.transcript.layout import Layout
+from goama.transcript.tables import as_tsv
 from goama.transcript.writers import WRITERS, ending
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ def transcribe(
         raise GoamaError(
             "--add-tiers goes with -o, without --overwrite and --skip-existing: it adds to every .eaf that is there"
         )
+    if output is not None:
+        _require_folder(output)
     layout = _layout(tiers, template)
     options = decoding_options(decoding, hot_words)
     require_model_first(model, audio, "transcribe")
@@ -119,13 +123,22 @@ def _formats(to: str) -> list[str]:
     return formats
 
 
+def _require_folder(output: Path) -> None:
+    """Raises `GoamaError` where no folder can be made at `output`, before hours of work are done for it."""
+    there = next(place for place in (output, *output.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise GoamaError(f"-o {output}: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK):
+        raise GoamaError(f"-o {output}: nothing can be written into {there}; choose another folder")
+
+
 def _layout(tiers: str, template: Path | None) -> Layout:
     """The layout with the names of the tiers; a template that cannot be used is refused before hours of work."""
     names = [name.strip() for name in tiers.split(",")]
     if not all(names) or len(set(names)) < len(names) or len(names) > _MOST_TIERS:
         raise GoamaError(f"--tiers {tiers}: one to three different names, as in --tiers Transcription,Words")
     if template is not None:
-        read_elan(template)
+        require_template(template)
     segments, words, confidences = [*names, None, None][:_MOST_TIERS]
     return Layout(tier=segments or "", words_tier=words, confidence_tier=confidences, template=template)
 
@@ -156,7 +169,7 @@ def _to_do(tasks: Sequence[Task], output: Path, overwrite: bool, skip_existing: 
     there = {file for task in tasks for file in task.files if file.exists()}
     for file in there:
         if file.suffix == ".eaf" and (add_tiers or overwrite):
-            read_elan(file)  # one that cannot take tiers is refused before hours of work
+            require_takes_tiers(file)  # one that cannot take tiers is refused before hours of work
     if add_tiers:
         there = {file for file in there if file.suffix != ".eaf"}
     if there and skip_existing:
@@ -185,6 +198,8 @@ def _transcribe(tasks: Sequence[Task], load: Callable[[], Recogniser], layout: L
                 task = tasks[outcome.number]
                 for sentence in outcome.repairs:
                     err.print(f"{task.name}: {sentence}", markup=False)
+                if outcome.is_empty:
+                    err.print(f"{task.name}: no speech was recognised", markup=False)
                 if outcome.error is not None:
                     failed.append(task.name)
                     err.print(f"goama: {outcome.error}", markup=False)
@@ -239,8 +254,7 @@ def search(
             out.print(f"  {hit.score:.2f}  {where}{clock_time(hit.start)} to {clock_time(hit.end)}", markup=False)
     if output is not None:
         rows = [(hit.keyword, name, hit.start, hit.end, hit.score) for hits in places.values() for hit, name in hits]
-        lines = ["\t".join(map(str, row)) + "\n" for row in [("keyword", "audio", "start", "end", "score"), *rows]]
-        write_beside(output, "".join(lines))
+        write_beside(output, as_tsv([("keyword", "audio", "start", "end", "score"), *rows]))
     if failed:
         err.print(f"goama: {len(failed)} of {len(found)} recordings could not be searched")
         raise typer.Exit(2)

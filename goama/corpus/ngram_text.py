@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def _unpacked(file: Path) -> Iterator[str]:
     try:
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             yield from lines
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise GoamaError(f"{file}: not a gzipped text in UTF-8 ({error})") from error
 
 

@@ -58,6 +58,8 @@ class Alignment:
     unspoken:     passages of the text that are not in the sound
     untold:       stretches of the sound that are not in the text
     loss:         (T,) float32, nats by which each frame is less likely with the text than without
+    unwritten:    words of the text with characters that the model cannot write, each once: such a character, as of a
+                  number in digits, is taken for any sound
     """
 
     transcript: Transcript
@@ -67,6 +69,7 @@ class Alignment:
     untold: tuple[Untold, ...]
     loss: np.ndarray
     frame_shift_s: float
+    unwritten: tuple[str, ...] = ()
 
     def loss_per_s(self, start: float, end: float) -> float:
         """Mean loss between two times (s), in nats per second: 0 where the model recognises just the text."""
@@ -89,7 +92,8 @@ def align(
     name:      what the transcript calls the recording
     progress:  called with the seconds read so far
 
-    Raises `GoamaError` when the text has no words that are spoken, or none of them is in the sound.
+    Raises `GoamaError` when the text has no words that are spoken, the model cannot write most of its characters, or
+    none of its words is in the sound.
     """
     model = ModelUnits(recogniser.vocabulary, recogniser.normaliser, recogniser.frame_shift_s)
     levels = Levels()
@@ -110,12 +114,26 @@ def align_emission(
     words = text_words(text, model.normaliser, model.vocabulary)
     if not words:
         raise GoamaError("the text has no words that could be spoken; is it the right file?")
+    unwritten = _unwritten(words, model.vocabulary)
     columns = sorted({unit for word in words for unit in word.units})
     listened = listen(pieces, levels, columns, model, PRICES)
     path = _path(listened, words, columns, model)
     if not (path >= 0).any():
         raise GoamaError(f"{name}: none of the text's words is in the sound; are they a recording and its text?")
-    return _alignment(listened, words, columns, path, model, name)
+    return replace(_alignment(listened, words, columns, path, model, name), unwritten=unwritten)
+
+
+def _unwritten(words: Sequence[TextWord], vocabulary: Vocabulary) -> tuple[str, ...]:
+    """The words with characters that the model cannot write. Raises `GoamaError` where most characters are such."""
+    unknown = vocabulary.unk_id
+    found = tuple(dict.fromkeys(word.text for word in words if unknown in word.units))
+    units = [unit for word in words for unit in word.units]
+    if 2 * units.count(unknown) > len(units):
+        raise GoamaError(
+            f"the model cannot write most of the text, such as {found[0]!r}; is it in the model's script? It writes "
+            f"{' '.join(vocabulary.units)}"
+        )
+    return found
 
 
 def _counted(blocks: Iterable[np.ndarray], progress: Callable[[float], None] | None) -> Iterator[np.ndarray]:

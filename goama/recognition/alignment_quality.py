@@ -10,6 +10,7 @@ import numpy as np
 
 from goama.recognition.align import Alignment
 from goama.transcript import Segment, Word
+from goama.transcript.tables import as_tsv
 
 WITHOUT_SOUND, WITHOUT_TEXT = "text without sound", "sound without text"
 STRETCHED, SQUEEZED, POOR = "stretched word", "squeezed word", "poor match"
@@ -53,11 +54,8 @@ def poor_loss(alignment: Alignment) -> float:
 
 def as_table(found: Sequence[Finding]) -> str:
     """The findings as tab-separated text with a heading; times in seconds."""
-    rows = ["start\tend\tfinding\tvalue\tline\ttext"]
-    for one in found:
-        line = "" if one.line is None else one.line
-        rows.append(f"{one.start:.2f}\t{one.end:.2f}\t{one.kind}\t{one.value:.1f}\t{line}\t{one.text}")
-    return "\n".join(rows) + "\n"
+    rows = ((f"{one.start:.2f}", f"{one.end:.2f}", one.kind, f"{one.value:.1f}", one.line, one.text) for one in found)
+    return as_tsv([("start", "end", "finding", "value", "line", "text"), *rows])
 
 
 def _one_sided(alignment: Alignment) -> Iterator[Finding]:

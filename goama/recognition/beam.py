@@ -166,7 +166,10 @@ class BeamDecoder:
                     labels, str(path), known, alpha=self._weights.ngram_weight, beta=self._weights.word_bonus
                 )
             except (ValueError, RuntimeError) as error:
-                raise GoamaError(f"{ngram.path}: cannot be read as an n-gram ({error}); make it again") from error
+                why = str(error).splitlines()[-1]  # the lines before are places in KenLM's source
+                raise GoamaError(
+                    f"{ngram.path}: cannot be read as an n-gram ({why}); make it again with `goama ngram`"
+                ) from error
 
     def _labels(self) -> list[str]:
         """The label of each id, as the search wants them: blank is empty, unwritten ones are private characters."""

@@ -37,6 +37,8 @@ def choose_decoder(model: SpeechModel, frame_shift_s: float, options: DecodingOp
     told = ModelDecoding.load(model.folder)
     if options.method == "greedy" and options.hot_words:
         raise GoamaError("hot words need beam search; leave out either them or the method greedy")
+    if options.method == "greedy" and options.ngram in UNITS:
+        raise GoamaError("an n-gram needs beam search; leave out either it or the method greedy")
     remark = remark_on(model.folder, options)
     if remark or not _wants_beam(told, options):
         penalty = told.blank_penalty if options.blank_penalty is None else options.blank_penalty
@@ -120,7 +122,11 @@ def _existing(folder: Path | None, scorer: Scorer) -> Path:
 def _hot_words(model: SpeechModel, options: DecodingOptions) -> HotWords:
     if not options.hot_words:
         return NO_HOT_WORDS
-    phrases = dict.fromkeys(filter(None, map(model.normaliser, options.hot_words)))
+    written = {phrase: model.normaliser(phrase) for phrase in options.hot_words}
+    silent = next((phrase for phrase, normalised in written.items() if not normalised), None)
+    if silent is not None:
+        raise GoamaError(f"hot word {silent!r}: it has no letter that is spoken; write it as it is said, or remove it")
+    phrases = dict.fromkeys(written.values())
     for phrase in phrases:
         _require_writable(phrase, model.vocabulary.segment(phrase), model)
     weight = HOT_WORD_WEIGHT if options.hot_word_weight is None else options.hot_word_weight

@@ -18,6 +18,7 @@ from rapidfuzz.distance import Levenshtein
 
 from goama.errors import GoamaError
 from goama.files import write_beside
+from goama.recognition.options import is_number
 from goama.transcript import Segment, Transcript, Word
 
 CALIBRATION_FILE = "confidence.json"
@@ -137,10 +138,15 @@ def load_calibrations(folder: Path) -> dict[str, Calibration]:
         return {}
     try:
         content: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-        return {method: Calibration(**fields) for method, fields in content.items()}
+        calibrations = {method: Calibration(**fields) for method, fields in content.items()}
+        for calibration in calibrations.values():
+            for name, value in vars(calibration).items():
+                if not is_number(value):
+                    raise ValueError(f"{name} {value!r}")
+        return calibrations
     except (ValueError, TypeError, AttributeError) as error:
         raise GoamaError(
-            f"{file}: not the calibration of confidences ({error}); delete it, or make it anew with `goama tune`"
+            f"{file}: not the calibration of confidences ({error}); delete it, and run `goama tune` again"
         ) from error
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from goama.errors import GoamaError
 from goama.files import write_beside
+from goama.recognition.options import is_beam_width, is_number
 
 DECODING_FILE = "decoding.json"
 FORMAT_VERSION = 1
@@ -86,8 +87,19 @@ class ModelDecoding:
                 raise GoamaError(f"{file}: written by a newer goama; update goama, or delete it to decode greedily")
             content["weights"] = {scorer: Weights(**fields) for scorer, fields in content["weights"].items()}
             decoding = cls(**content)
+            _require_usable(decoding)
             if decoding.method not in ("greedy", "beam") or not {decoding.scorer, *decoding.weights} <= set(SCORERS):
                 raise ValueError(f"method {decoding.method!r} with {decoding.scorer!r}")
             return decoding
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise GoamaError(f"{file}: damaged ({error}); delete it, or make it anew with `goama tune`") from error
+            raise GoamaError(f"{file}: damaged ({error}); delete it, and run `goama tune` again") from error
+
+
+def _require_usable(decoding: ModelDecoding) -> None:
+    """Raises `ValueError` for weights that are no finite numbers."""
+    if not is_number(decoding.blank_penalty):
+        raise ValueError(f"blank_penalty {decoding.blank_penalty!r}")
+    for weights in decoding.weights.values():
+        for name, value in vars(weights).items():
+            if not (is_beam_width(value) if name == "beam_width" else is_number(value)):
+                raise ValueError(f"{name} {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,7 @@ from goama.recognition.alignment_quality import poor_loss
 from goama.recognition.recogniser import Recogniser
 from goama.sound.audio import SAMPLE_RATE, stream_audio
 from goama.sound.paths import SOUND_SUFFIXES
+from goama.sound.repairs import Repair
 from goama.sources.clip import Source, SourceClip
 from goama.transcript import Word
 
@@ -38,16 +40,24 @@ def book_source(
     corpus names them. Raises `GoamaError` when a file cannot be read, or sound and text have nothing in common.
     """
     lengths: list[int] = []
+    notes: list[str] = []
 
     def blocks() -> Iterator[np.ndarray]:
         for recording in recordings:
             lengths.append(0)
-            for block in stream_audio(recording):
+            repairs: list[Repair] = []
+            for block in stream_audio(recording, longest_s=math.inf, repairs=repairs):
                 lengths[-1] += len(block)
                 yield block
+            notes.extend(f"{recording}: {repair.sentence}" for repair in repairs)
 
     text = "\n".join(read_text(path) for path in texts)
     alignment = align(recogniser, blocks(), text, name=recordings[0].stem, progress=progress)
+    if alignment.unwritten:
+        notes.append(
+            f"the model cannot write all characters of {len(alignment.unwritten)} words, such as "
+            f"{alignment.unwritten[0]}: their clips may begin or end a little off"
+        )
     ends = np.cumsum(lengths) / SAMPLE_RATE
     parts = [
         Part(path, float(end - length / SAMPLE_RATE), float(end))
@@ -57,7 +67,7 @@ def book_source(
     words = len(alignment.transcript.words)
     all_words = words + sum(passage.words for passage in alignment.unspoken)
     taken = f"{len(recordings)} recordings read aloud, aligned with {len(texts)} texts: {words} of {all_words} words"
-    return Source(taken, lambda: iter(clips), count=len(clips))
+    return Source(taken, lambda: iter(clips), tuple(notes), count=len(clips))
 
 
 def files_in(place: Path, suffixes: Sequence[str], what: str) -> list[Path]:

@@ -44,7 +44,12 @@ class KeywordSearch:
     """
 
     def __init__(self, keywords: Sequence[str], vocabulary: Vocabulary, normaliser: Normaliser, frame_shift_s: float):
-        """`keywords`: words or phrases. Raises `GoamaError` for one that the model cannot write, and where none is."""
+        """`keywords`: a list of words or phrases.
+
+        Raises `GoamaError` for one that the model cannot write, and where none is.
+        """
+        if isinstance(keywords, str):
+            raise GoamaError(f"a list of keywords is needed, [{keywords!r}], not one word")
         self._vocabulary, self._frame_shift_s = vocabulary, frame_shift_s
         self._keywords = tuple(dict.fromkeys(keywords))
         if not self._keywords:

@@ -38,6 +38,7 @@ class Outcome:
 
     transcript:  None if it failed, and where another process made it: it is in the files
     saved:       a sentence for each file that was written
+    is_empty:    whether no speech was recognised
     repairs:     what was mended as the recording was read
     """
 
@@ -45,6 +46,7 @@ class Outcome:
     transcript: Transcript | None = None
     saved: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+    is_empty: bool = False
     error: str | None = None
 
 
@@ -92,7 +94,9 @@ def _outcome(
             saved.append(save(transcript, file, layout).sentence)
     except GoamaError as error:
         return Outcome(number, error=str(error))
-    return Outcome(number, transcript, tuple(saved), transcript.repairs)
+    except OSError as error:
+        return Outcome(number, error=f"{task.name}: no file can be written at {error.filename} ({error.strerror})")
+    return Outcome(number, transcript, tuple(saved), transcript.repairs, is_empty=not transcript.segments)
 
 
 @dataclass(frozen=True)

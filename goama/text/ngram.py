@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass
@@ -235,7 +236,7 @@ def _arpa_lines(file: Path) -> Iterator[Iterator[str]]:
     try:
         with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
             yield iter(lines)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, IndexError) as error:
         raise GoamaError(f"{file}: damaged ({first_line(error)}); make it again with `goama ngram`") from error
 
 

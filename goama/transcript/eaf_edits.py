@@ -12,6 +12,13 @@ from xml.parsers import expat
 
 _NUMBERED_ANNOTATION, _NUMBERED_SLOT = re.compile(r"a(\d+)"), re.compile(r"ts(\d+)")
 _LAST_ID = "lastUsedAnnotationId"
+_LINKS = ("MEDIA_DESCRIPTOR", "LINKED_FILE_DESCRIPTOR")
+_NEEDED = {
+    "TIER": ("TIER_ID", "LINGUISTIC_TYPE_REF"),
+    "LINGUISTIC_TYPE": ("LINGUISTIC_TYPE_ID",),
+    "CONSTRAINT": ("STEREOTYPE",),
+}
+"""The attributes without which tiers cannot be added."""
 _DECLARED = re.compile(rb"""\A<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)["']""")
 
 
@@ -46,6 +53,8 @@ class Outline:
     last_slot: int = 0
     last_id_value: tuple[int, int] | None = None
     """Where ELAN's note of the last annotation's number stands."""
+    links: list[tuple[int, int]] = field(default_factory=list)
+    """Where the links to recordings and to other files stand in the header."""
 
     def named(self, *tags: str) -> list[Element]:
         """The elements with one of these tags."""
@@ -54,6 +63,18 @@ class Outline:
     def end_of(self, *tags: str) -> int:
         """The byte after the last element with one of these tags; the file must have one."""
         return self.named(*tags)[-1].end
+
+    @property
+    def missing(self) -> str | None:
+        """What ELAN's format asks for and the file does not have; None: nothing that is needed here."""
+        for tag in ("HEADER", "TIME_ORDER"):
+            if not self.named(tag):
+                return f"it has no {tag}"
+        for element in self.named(*_NEEDED):
+            for name in _NEEDED[element.tag]:
+                if name not in element.attributes:
+                    return f"a {element.tag} has no {name}"
+        return None
 
 
 def outline(text: bytes) -> Outline:
@@ -87,6 +108,7 @@ class _Scan:
         self.result = Outline()
         self._text, self._depth, self._open_tag = text, 0, False
         self._property_start: int | None = None
+        self._link_start = 0
         self._parser = expat.ParserCreate("utf-8")
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -102,6 +124,7 @@ class _Scan:
             self._open_tag = True
         elif self._depth == 2:
             self.result.elements[-1].children += 1
+            self._link_start = here
         self._depth += 1
         self._note_ids(tag, attributes)
         if tag == "PROPERTY" and attributes.get("NAME") == _LAST_ID:
@@ -117,6 +140,8 @@ class _Scan:
             self._close(here, after, is_closed)
         elif self._depth == 2:
             self.result.elements[-1].children_end = after
+            if tag in _LINKS:
+                self.result.links.append((self._link_start, after))
         if tag == "PROPERTY" and self._property_start is not None:
             number = self._text[self._property_start : here].strip()
             if number.isdigit():

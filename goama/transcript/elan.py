@@ -6,7 +6,12 @@ An existing file, or a new one made from a template, gets these tiers beside tho
 from __future__ import annotations
 
 import mimetypes
+import os
+import re
+import shutil
+import stat
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -39,6 +44,11 @@ _STEREOTYPES = {
 }
 """ELAN's two kinds of dependent tiers that are used here, with the descriptions that it writes."""
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML file can hold."""
+
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
 
 @dataclass(frozen=True)
 class Added:
@@ -51,13 +61,14 @@ class Added:
 def to_eaf(transcript: Transcript, layout: Layout) -> str:
     """The content of a new .eaf file, made from `layout.template` where there is one.
 
-    A template's tier that has the name of the tier of segments, no annotations and no parent is filled.
+    Annotations of the template and its links to recordings are left out. A template's tier that has the name of the
+    tier of segments and no parent is filled.
     Raises `GoamaError` when the template cannot be read.
     """
     if layout.template is None:
         document = _EMPTY.format(date=datetime.now(UTC).isoformat(timespec="seconds")).encode()
     else:
-        document = _read(layout.template)[0]
+        document = _emptied(_read(layout.template)[0])
     document = _with_recording(document, transcript.audio, layout)
     return _with_tiers(document, transcript, layout, fill=True)[0].decode()
 
@@ -66,16 +77,20 @@ def add_to_eaf(transcript: Transcript, path: Path, layout: Layout) -> Added:
     """The tiers that were added to an existing .eaf file; a copy as it was lies beside it, `.eaf.bak`.
 
     Everything else in the file stays as it is, byte for byte, except ELAN's note of the last annotation's number. A
-    name that a tier has already gets a number. Raises `GoamaError` when the file is no ELAN file or is damaged.
+    name that a tier has already gets a number. Raises `GoamaError` as `require_takes_tiers` does.
     """
+    require_takes_tiers(path)
     text, encoding = _read(path)
     before = read_elan(path)
     new, names = _with_tiers(text, transcript, layout, fill=False)
     backup = _free_backup(path)
     try:
-        backup.write_bytes(path.read_bytes())
-        write_beside(path, new.decode().encode(encoding, errors="xmlcharrefreplace"))
+        shutil.copy2(path, backup)
+        write_beside(path.resolve(), new.decode().encode(encoding, errors="xmlcharrefreplace"))
+        shutil.copymode(backup, path)
     except OSError as error:
+        with suppress(OSError):  # a copy that is not whole, or not needed
+            backup.unlink(missing_ok=True)
         raise GoamaError(f"{path}: cannot be written ({error.strerror}); nothing in it was changed") from error
     after = read_elan(path)
     if after.tiers[: len(before.tiers)] != before.tiers:  # never seen: the user's work comes first
@@ -84,13 +99,36 @@ def add_to_eaf(transcript: Transcript, path: Path, layout: Layout) -> Added:
     return Added(names, backup)
 
 
+def require_takes_tiers(path: Path) -> None:
+    """Raises `GoamaError` for a file that is write-protected, no ELAN file, or damaged."""
+    _read(path)
+    if not path.stat().st_mode & _WRITABLE or not os.access(path, os.W_OK):
+        raise GoamaError(f"{path}: write-protected, and stays as it is; allow writing to it, or choose another -o")
+
+
+def require_template(path: Path) -> None:
+    """Raises `GoamaError` for a template that is no ELAN file, or damaged."""
+    _read(path)
+
+
 def _read(path: Path) -> tuple[bytes, str]:
     """An ELAN file as UTF-8, and its own encoding, after the checks of the reader of untrusted files."""
     read_elan(path)
     try:
-        return to_utf8(path.read_bytes())
+        text, encoding = to_utf8(path.read_bytes())
     except (UnicodeDecodeError, LookupError) as error:
         raise GoamaError(f"{path}: its text is not in the encoding that it names ({error}); save it in ELAN") from error
+    missing = outline(text).missing
+    if missing:
+        raise GoamaError(f"{path}: damaged: {missing}; open and save it in ELAN")
+    return text, encoding
+
+
+def _emptied(document: bytes) -> bytes:
+    """A document without annotations, time slots and links to recordings."""
+    old = outline(document)
+    full = [element for element in old.named("TIME_ORDER", "TIER") if element.children]
+    return edited(document, [(*link, "") for link in old.links] + [(e.inside, e.children_end, "") for e in full])
 
 
 def _free_backup(path: Path) -> Path:
@@ -103,9 +141,9 @@ def _free_backup(path: Path) -> Path:
 
 
 def _with_recording(document: bytes, audio: str, layout: Layout) -> bytes:
-    """The document with a link to the recording, unless it links one already."""
+    """The document with a link to the recording, if that is a file."""
     header = outline(document).named("HEADER")[0]
-    if not Path(audio).is_file() or b"<MEDIA_DESCRIPTOR" in document:
+    if not Path(audio).is_file():
         return document
     relative = recording_path(audio, layout)
     kind = mimetypes.guess_type(audio)[0] or "audio/x-wav"
@@ -151,9 +189,10 @@ class _Additions:
 
     def _annotation(self, tag: str, reference: str, text: str) -> str:
         self.annotation += 1
+        value = escape(_NOT_XML.sub("\ufffd", text))
         return (
             f'\n        <ANNOTATION>\n            <{tag} ANNOTATION_ID="a{self.annotation}" {reference}>\n'
-            f"                <ANNOTATION_VALUE>{escape(text)}</ANNOTATION_VALUE>\n"
+            f"                <ANNOTATION_VALUE>{value}</ANNOTATION_VALUE>\n"
             f"            </{tag}>\n        </ANNOTATION>"
         )
 

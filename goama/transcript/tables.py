@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Iterable, Sequence
+from io import StringIO
 from pathlib import Path
 
 from goama.transcript.layout import Layout, recording_path
@@ -21,10 +24,17 @@ def to_tsv(transcript: Transcript, layout: Layout) -> str:
     """
     audio = re.sub(r"[\t\r\n]", " ", recording_path(transcript.audio, layout))
     rows = (
-        f"{audio}\t{segment.start:.3f}\t{segment.end:.3f}\t{segment.text}\t{segment.confidence:.4f}\n"
+        (audio, f"{segment.start:.3f}", f"{segment.end:.3f}", segment.text, f"{segment.confidence:.4f}")
         for segment in transcript.segments
     )
-    return "audio\tstart\tend\ttext\tconfidence\n" + "".join(rows)
+    return as_tsv([("audio", "start", "end", "text", "confidence"), *rows])
+
+
+def as_tsv(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as tab-separated text; a value with a quotation mark is quoted, as spreadsheets and goama read it."""
+    table = StringIO()
+    csv.writer(table, delimiter="\t", lineterminator="\n").writerows(rows)
+    return table.getvalue()
 
 
 def to_ctm(transcript: Transcript, layout: Layout) -> str:

@@ -101,9 +101,15 @@ def test_a_text_that_was_read_once_is_found_among_other_readings(samples, emissi
 
 
 def test_notes_and_lone_signs_are_no_words_and_unknown_letters_still_take_their_time(samples, emission):
-    alignment = aligned("Nee, dat [lacht] denk ik — niet. De andere kan zichzelf ☃forken.", samples, emission)
+    alignment = aligned("Nee, dat [lacht] denk ik — niet. De andere kan zichzelf жforken.", samples, emission)
     assert [word.text for word in alignment.transcript.words][:5] == ["Nee,", "dat", "denk", "ik", "niet."]
     assert alignment.unspoken == ()
+    assert alignment.unwritten == ("жforken.",)
+
+
+def test_a_text_in_another_script_is_refused(samples, emission):
+    with pytest.raises(GoamaError, match="cannot write most of the text, such as 'Другой'; is it in the model's"):
+        aligned("Другой текст. ja", samples, emission)
 
 
 @pytest.mark.parametrize("text", ["", "\n — \n", "[muziek]"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -136,3 +138,74 @@ def test_transformers_opens_a_model_folder_with_an_n_gram_as_one_without(model, 
     recognise = pipeline("automatic-speech-recognition", str(folder))
     assert recognise.type == "ctc"
     assert isinstance(chosen(model).decoder, BeamDecoder)
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ({"words": {"beam_width": 0}}, "beam_width 0"),
+        ({"words": {"beam_width": "50"}}, "beam_width '50'"),
+        ({"words": {"ngram_weight": float("nan")}}, "ngram_weight nan"),
+        ({"words": {"word_bonus": None}}, "word_bonus None"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_named(model, folder, weights, told):
+    content = {"format": "goama-decoding", "version": 1, "method": "beam", "scorer": "words", "weights": weights}
+    (folder / DECODING_FILE).write_text(json.dumps(content))
+    with pytest.raises(GoamaError, match=rf"decoding\.json: damaged \({told}\); delete it, and run"):
+        chosen(model)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"method": "viterbi"}, "method 'viterbi': possible are auto, greedy, beam"),
+        ({"ngram": "word"}, "ngram 'word': possible are auto, none, words, characters"),
+        ({"beam_width": 0}, "beam_width 0"),
+        ({"beam_width": 50.0}, "beam_width 50.0"),
+        ({"ngram_weight": float("inf")}, "ngram_weight inf"),
+        ({"blank_penalty": "1"}, "blank_penalty '1'"),
+        ({"hot_words": "Awa"}, "hot_words 'Awa': a tuple"),
+        ({"hot_words": None}, "hot_words None"),
+        ({"hot_words": ("Awa", 3)}, "a tuple of words"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(options, told):
+    with pytest.raises(GoamaError) as error:
+        DecodingOptions(**options)
+    assert told in str(error.value)
+
+
+def test_a_list_of_hot_words_is_a_tuple_of_them():
+    assert DecodingOptions(hot_words=["de", "kat"]) == DecodingOptions(hot_words=("de", "kat"))
+
+
+def test_greedy_decoding_has_no_n_gram(model):
+    with pytest.raises(GoamaError, match="n-gram needs beam search"):
+        chosen(model, method="greedy", ngram="words")
+
+
+def test_a_hot_word_of_which_nothing_is_spoken_is_refused(model):
+    with pytest.raises(GoamaError, match=r"hot word '\?\!': it has no letter"):
+        chosen(model, hot_words=("kat", "?!"))
+
+
+def test_an_n_gram_with_changed_bytes_is_named(model, folder, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    file = ngram_file(damaged, "words")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 8] = b"\xff" * 8
+    file.write_bytes(content)
+    with pytest.raises(GoamaError, match=r"words\.arpa\.gz: damaged"):
+        chosen(load_model_folder(damaged), method="beam", ngram="words")
+
+
+def test_an_n_gram_whose_lines_are_no_numbers_is_named_also_with_hot_words(model, folder, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    file = ngram_file(damaged, "words")
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()).replace(b"-0.", b"x0.")))
+    for hot_words in ((), ("kat",)):
+        with pytest.raises(GoamaError, match=r"words\.arpa\.gz: .*make it again with `goama ngram`"):
+            chosen(load_model_folder(damaged), method="beam", ngram="words", hot_words=hot_words)

@@ -1,5 +1,7 @@
 """Calibrated confidences are the shares of right words; a calibration that does not help is not made."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -107,7 +109,13 @@ def test_calibrations_travel_in_the_model_folder(tmp_path):
     assert load_calibrations(tmp_path) == {"greedy": calibration}
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '{"greedy": {"slop": 1}}', '{"greedy": 3}'])
+NUMBERS = {"confidence_weight": 1.0, "length_weight": 0.0, "intercept": 0.0, "words": 100, "right": 0.5}
+NUMBERS |= {"error_before": 0.2, "error_after": 0.1}
+NOT_A_NUMBER = json.dumps({"greedy": NUMBERS | {"intercept": "0"}})
+NOT_FINITE = json.dumps({"greedy": NUMBERS | {"intercept": float("nan")}})
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"greedy": {"slop": 1}}', '{"greedy": 3}', NOT_A_NUMBER, NOT_FINITE])
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / CALIBRATION_FILE).write_text(content)
     with pytest.raises(GoamaError, match=r"confidence\.json: not the calibration"):

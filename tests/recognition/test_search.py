@@ -98,3 +98,8 @@ def test_keywords_are_normalised_and_keep_their_spelling_in_the_hits():
 def test_a_keyword_that_the_model_cannot_write_is_named(keywords, sentence):
     with pytest.raises(GoamaError, match=sentence):
         search(emission("bad"), *keywords)
+
+
+def test_one_word_in_place_of_a_list_is_refused():
+    with pytest.raises(GoamaError, match=r"a list of keywords is needed, \['bread'\]"):
+        KeywordSearch("bread", VOCABULARY, Normaliser.for_language(None), 0.02)

@@ -191,3 +191,56 @@ def test_words_lie_inside_their_segments_and_do_not_overlap(transcript):
     words = iter(spans[1])
     for (start, end), segment in zip(spans[0], transcript.segments, strict=True):
         assert all(start <= first and last <= end for _, (first, last) in zip(segment.words, words, strict=False))
+
+
+def test_an_annotated_file_as_template_gives_its_tiers_and_nothing_that_was_said(tmp_path):
+    template = file(tmp_path, SAYMORE)
+    recording = tmp_path / "b.wav"
+    recording.write_bytes(b"RIFF")
+    save(Transcript(str(recording), 3.0, TRANSCRIPT.segments), tmp_path / "b.eaf", Layout(template=template))
+    schema().validate(tmp_path / "b.eaf")
+    assert list(tiers(tmp_path / "b.eaf")) == ["Transcription", "Phrase Free Translation", "Words", "Confidence"]
+    assert [text for *_, text in tiers(tmp_path / "b.eaf")["Transcription"]] == ["yaa sõma", 'ba"r<ka&']
+    assert {Path(link.path).resolve() for link in read_elan(tmp_path / "b.eaf").recordings} == {recording}
+    assert template.read_bytes() == SAYMORE.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("<ANNOTATION_DOCUMENT/>", "no HEADER"),
+        ("<ANNOTATION_DOCUMENT><HEADER/></ANNOTATION_DOCUMENT>", "no TIME_ORDER"),
+        ("<ANNOTATION_DOCUMENT><HEADER/><TIME_ORDER/><TIER TIER_ID='a'/></ANNOTATION_DOCUMENT>", "TIER has no LINGU"),
+        (SAYMORE.replace("LINGUISTIC_TYPE_ID", "ID"), "LINGUISTIC_TYPE has no"),
+        (SAYMORE.replace("STEREOTYPE", "KIND"), "CONSTRAINT has no"),
+    ],
+)
+def test_a_file_that_lacks_what_elan_needs_is_refused_also_as_a_template(tmp_path, content, sentence):
+    path = file(tmp_path, content)
+    with pytest.raises(GoamaError, match=f"a.eaf: damaged: .*{sentence}"):
+        save(TRANSCRIPT, path)
+    with pytest.raises(GoamaError, match=f"a.eaf: damaged: .*{sentence}"):
+        save(TRANSCRIPT, tmp_path / "b.eaf", Layout(template=path))
+    assert [kept.name for kept in tmp_path.iterdir()] == ["a.eaf"] and path.read_bytes() == content.encode()
+
+
+def test_a_write_protected_file_stays(tmp_path):
+    path = file(tmp_path, SAYMORE)
+    path.chmod(0o444)
+    with pytest.raises(GoamaError, match="write-protected"):
+        save(TRANSCRIPT, path)
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == SAYMORE.encode()
+
+
+def test_a_file_keeps_its_permissions_and_its_place_behind_a_link(tmp_path):
+    path = file(tmp_path, SAYMORE)
+    path.chmod(0o660)
+    (tmp_path / "link.eaf").symlink_to(path)
+    save(TRANSCRIPT, tmp_path / "link.eaf")
+    assert (tmp_path / "link.eaf").is_symlink() and path.stat().st_mode & 0o777 == 0o660
+    assert "Words" in tiers(path)
+
+
+def test_characters_that_xml_cannot_hold_are_replaced(tmp_path):
+    save(Transcript("a.wav", 1.0, (Segment((Word("ja\x08\x1b", 0.1, 0.5, 1.0),)),)), tmp_path / "a.eaf")
+    assert tiers(tmp_path / "a.eaf")["Words"] == [(0.1, 0.5, "ja\ufffd\ufffd")]

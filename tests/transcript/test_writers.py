@@ -8,13 +8,16 @@ import re
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pysubs2
 import pytest
+import soundfile
 import webvtt
 from hypothesis import given, settings
 from praatio import textgrid
 
 from goama.errors import GoamaError
+from goama.sources.source import read_source
 from goama.sources.textgrid import read_textgrid
 from goama.transcript import Segment, Transcript, Word
 from goama.transcript.json_format import SCHEMA_FILE
@@ -69,7 +72,7 @@ def test_webvtt_reads_the_vtt():
 
 
 def test_csv_reads_the_table_and_prepare_finds_its_columns(tmp_path):
-    rows = list(csv.DictReader(io.StringIO(written("tsv")), delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = list(csv.DictReader(io.StringIO(written("tsv")), delimiter="\t"))
     assert rows[0] == {
         "audio": "tapes/a b.wav",
         "start": "0.100",
@@ -77,7 +80,6 @@ def test_csv_reads_the_table_and_prepare_finds_its_columns(tmp_path):
         "text": "yaa sõma",
         "confidence": "0.8750",
     }
-    from goama.sources.source import read_source
 
     save(TRANSCRIPT, tmp_path / "a.tsv")
     clips = list(read_source(str(tmp_path / "a.tsv")))
@@ -159,3 +161,12 @@ def test_an_ending_without_a_format_is_refused_with_those_that_exist(tmp_path):
 def test_a_folder_that_is_not_there_is_named():
     with pytest.raises(GoamaError, match=r"nowhere/a\.srt: cannot be written \(No such file"):
         TRANSCRIPT.save(Path("nowhere/a.srt"))
+
+
+def test_a_table_with_quotation_marks_is_read_back_row_by_row(tmp_path):
+    words = [Word('"Ja,', 0.1, 0.5, 0.9), Word('zei"', 1.5, 1.9, 0.9), Word("=1+1", 3.0, 3.5, 0.9)]
+    soundfile.write(tmp_path / "a.wav", np.zeros(64000, np.float32), 16000)
+    save(Transcript(str(tmp_path / "a.wav"), 4.0, tuple(Segment((word,)) for word in words)), tmp_path / "a.tsv")
+    assert [(clip.text, clip.offset) for clip in read_source(str(tmp_path / "a.tsv"))] == [
+        (word.text, word.start) for word in words
+    ]
